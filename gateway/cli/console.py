@@ -1,0 +1,47 @@
+"""How commands speak: tables and JSON to standard output, sentences to standard error, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+EXIT_WRONG = 1  # the input is wrong, or something named does not exist
+EXIT_USAGE = 2  # the command line or a setting is wrong
+EXIT_UNAVAILABLE = 3  # a database, port or file cannot be used
+
+
+class CommandError(Exception):
+    """A sentence for the person at the terminal, and the exit code."""
+
+    def __init__(self, message: str, exit_code: int = EXIT_WRONG) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Turn a CommandError into its sentence and its exit code."""
+    try:
+        yield
+    except CommandError as error:
+        typer.echo(f"gateway: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
+    Console().print(table)

@@ -1,0 +1,117 @@
+"""The policy: one frozen bundle of everything that the admins wrote, with its digest. Pure values.
+
+All files of the folder are one bundle: upstreams, models, plans and redaction profiles have one
+namespace, which organizations use. A request keeps the Policy that it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.privacy.redact import Profile
+from gateway.quota.limit import Limit
+from gateway.usage.entry import Price
+
+
+class Endpoint(StrEnum):
+    """What a model can be used for, and what a key's scope can name."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    MODELS = "models"
+
+
+class Tokenizer(StrEnum):
+    """A vocabulary, or the UTF-8 bytes that bound any byte-level one."""
+
+    O200K = "o200k"
+    CL100K = "cl100k"
+    BYTES = "bytes"
+
+
+class WithoutKey(StrEnum):
+    """What an upstream does while the environment variable of its key is not set."""
+
+    REFUSE = "refuse"
+    SIMULATE = "simulate"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPolicy:
+    """A provider. `simulated`: the built-in upstream, no URL and no key. `base_url_env` names an
+    environment variable that, when set, replaces `base_url`. Times in seconds."""
+
+    name: str
+    base_url: str
+    base_url_env: str | None = None
+    api_key_env: str | None = None
+    without_key: WithoutKey = WithoutKey.REFUSE
+    simulated: bool = False
+    connect_timeout_seconds: float = 5.0
+    idle_timeout_seconds: float = 60.0
+    total_timeout_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`context` and the output caps in tokens. `default_output` goes into a request that has no cap
+    of its own; no request may ask for more than `output_max`. `image_tokens` bounds one image."""
+
+    name: str
+    upstream: str
+    upstream_model: str
+    endpoints: frozenset[Endpoint]
+    price: Price | None
+    context: int
+    output_max: int
+    default_output: int
+    tokenizer: Tokenizer
+    image_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a key's requests are governed by. `models` are names after patterns were resolved;
+    `limits` are those of the project and of its plan (levels project, key and end user)."""
+
+    name: str
+    models: frozenset[str]
+    limits: tuple[Limit, ...]
+    redaction: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    name: str
+    zone: str  # IANA
+    currency: str  # ISO 4217
+    limits: tuple[Limit, ...]
+    projects: Mapping[str, Project]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`digest` is the first 12 hex digits of SHA-256 over the files' names and contents."""
+
+    digest: str
+    upstreams: Mapping[str, UpstreamPolicy]
+    models: Mapping[str, Model]
+    organizations: Mapping[str, Organization]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a policy file, and what would be right.
+
+    `severity` is `error` or `warning`; only errors keep a policy from being used."""
+
+    file: str
+    line: int
+    message: str
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.severity}: {self.message}"

@@ -1,0 +1,82 @@
+"""What a limit is: a measure, an amount, a window and whom it counts. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Measure(StrEnum):
+    REQUESTS = "requests"
+    TOKENS = "tokens"  # input + output
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    MONEY = "money"
+    CONCURRENCY = "concurrency"
+
+
+class Window(StrEnum):
+    """Second, minute and hour are token buckets; the rest are calendar windows; none is prepaid."""
+
+    SECOND = "second"
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+    NONE = "none"
+
+
+class Mode(StrEnum):
+    ENFORCE = "enforce"
+    OBSERVE = "observe"  # counted and reported, never a refusal
+
+
+class Level(StrEnum):
+    """Whose use a limit counts: one counter for each of these."""
+
+    ORGANIZATION = "organization"
+    PROJECT = "project"
+    KEY = "key"
+    END_USER = "end_user"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One rule. `amount` is in the measure's unit: requests, tokens, nano units of the
+    organization's currency (10⁻⁹), or requests at the same time."""
+
+    name: str
+    measure: Measure
+    amount: int
+    window: Window
+    level: Level
+    zone: str = "UTC"  # IANA, for calendar windows
+    model: str | None = None  # counts only this model
+    mode: Mode = Mode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much of each measure: as a bound before a request, as its use after it."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano: int = 0
+    concurrency: int = 0
+
+    def of(self, measure: Measure) -> int:
+        return _OF[measure](self)
+
+
+_OF = {
+    Measure.REQUESTS: lambda amounts: amounts.requests,
+    Measure.TOKENS: lambda amounts: amounts.input_tokens + amounts.output_tokens,
+    Measure.INPUT_TOKENS: lambda amounts: amounts.input_tokens,
+    Measure.OUTPUT_TOKENS: lambda amounts: amounts.output_tokens,
+    Measure.MONEY: lambda amounts: amounts.cost_nano,
+    Measure.CONCURRENCY: lambda amounts: amounts.concurrency,
+}

@@ -1,0 +1,209 @@
+"""Every option of the gateway, once: name, type, default, help. Each is the environment variable
+`GATEWAY_<NAME>` and a flag of `gateway serve`. Nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+PREFIX = "GATEWAY_"
+
+
+class SettingsError(Exception):
+    """One or more settings cannot be used; each line names one and says what would be right."""
+
+
+def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if not minimum <= value <= maximum:
+            raise ValueError(f"a whole number from {minimum} to {maximum}")
+        return value
+
+    return parse
+
+
+def _seconds(minimum: float, maximum: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = minimum - 1
+        if not minimum <= value <= maximum:
+            raise ValueError(f"seconds from {minimum:g} to {maximum:g}")
+        return value
+
+    return parse
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return text
+
+    return parse
+
+
+def _text(what: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not text.strip():
+            raise ValueError(what)
+        return text
+
+    return parse
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.split("://", 1)[0] not in schemes or "://" not in text:
+            raise ValueError("a URL that begins with " + " or ".join(f"{s}://" for s in schemes))
+        return text
+
+    return parse
+
+
+def _setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"parse": parse, "help": help, "secret": secret})
+
+
+_PORT = _integer(0, 65535)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All options, parsed. Sizes in bytes, times in seconds."""
+
+    host: str = _setting("127.0.0.1", _text("an address"), "Address of the API.")
+    port: int = _setting(8080, _PORT, "Port of the API; 0 takes a free one.")
+    ops_host: str = _setting("127.0.0.1", _text("an address"), "Address of metrics and probes.")
+    ops_port: int = _setting(9090, _PORT, "Port of metrics and probes; 0 takes a free one.")
+    database_url: str = _setting(
+        "sqlite:///var/gateway.db",
+        _url("sqlite", "postgresql", "postgres"),
+        "Database of keys and usage: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
+        secret=True,
+    )
+    redis_url: str | None = _setting(
+        None, _url("redis", "rediss"), "Redis of the shared ledger, for more than one process.",
+        secret=True,
+    )
+    policies: str = _setting("policies", _text("a folder"), "Folder of the policy files.")
+    policy_reload: str = _setting(
+        "on", _choice("on", "off"), "Watch the policy folder and take changes over."
+    )
+    workers: int = _setting(1, _integer(1, 1024), "Processes; more than 1 needs a shared ledger.")
+    pepper: str | None = _setting(
+        None,
+        _text("at least 32 random characters"),
+        "Secret under which keys are hashed; without it, the pepper file is used.",
+        secret=True,
+    )
+    pepper_file: str = _setting(
+        "var/pepper", _text("a file"), "File of the pepper; made on the first start with SQLite."
+    )
+    bootstrap: str = _setting(
+        "auto",
+        _choice("auto", "never"),
+        "auto: with no keys at all and on loopback, make an admin key and a demo key.",
+    )
+    simulator_log: str = _setting(
+        "var/simulator.jsonl", _text("a file"), "Where the built-in upstream logs what it received."
+    )
+    body_bytes_max: int = _setting(
+        20 * 2**20, _integer(1024, 2**31), "Largest request body; more is answered with 413."
+    )
+    body_timeout_seconds: float = _setting(
+        30.0, _seconds(0.1, 3600), "A request body must have arrived by then; else 408."
+    )
+    header_bytes_max: int = _setting(
+        65536, _integer(1024, 2**20), "Largest request head; more is answered with 431."
+    )
+    header_timeout_seconds: float = _setting(
+        10.0, _seconds(0.1, 3600), "A request head must have arrived by then; else 408."
+    )
+    keep_alive_seconds: float = _setting(
+        75.0, _seconds(0, 3600), "An idle connection of a client is closed after that."
+    )
+    json_depth_max: int = _setting(
+        64, _integer(8, 500), "Deepest nesting of a request's JSON; more is answered with 400."
+    )
+    answer_bytes_max: int = _setting(
+        64 * 2**20, _integer(1024, 2**31), "Largest answer, or event of a stream, taken from an upstream."
+    )
+    requests_max: int = _setting(
+        1000, _integer(1, 10**6), "Requests in work at once; more are answered with 503."
+    )
+    upstream_connections_max: int = _setting(
+        1000, _integer(1, 10**6), "Connections to all upstreams at once."
+    )
+    redaction_threads: int = _setting(2, _integer(1, 256), "Threads that detect private text.")
+    redaction_timeout_seconds: float = _setting(
+        20.0, _seconds(0.01, 600), "Detection must be done by then; else the request is refused."
+    )
+    redaction_bytes_max: int = _setting(
+        8 * 2**20, _integer(1024, 2**31), "Most text of one request that is scanned; more is refused."
+    )
+    database_threads: int = _setting(4, _integer(1, 256), "Threads that talk to the database.")
+    journal_flush_seconds: float = _setting(
+        0.1, _seconds(0.001, 60), "Usage is written at least that often."
+    )
+    journal_batch_max: int = _setting(1000, _integer(1, 10**5), "Entries in one transaction.")
+    journal_pending_max: int = _setting(
+        100_000, _integer(1, 10**8), "Unwritten entries; then requests are refused, not lost."
+    )
+    reservation_margin_seconds: float = _setting(
+        60.0, _seconds(0, 3600), "A reservation outlives the upstream's total time by this."
+    )
+    sweep_seconds: float = _setting(
+        5.0, _seconds(0.05, 3600), "How often reservations that nobody came back for are booked."
+    )
+    shutdown_grace_seconds: float = _setting(
+        30.0, _seconds(0, 3600), "After SIGTERM, requests in work have this long to finish."
+    )
+    log_level: str = _setting(
+        "info", _choice("debug", "info", "warning", "error"), "Least severe log line to write."
+    )
+
+
+def settings_fields() -> tuple[Field[Any], ...]:
+    return fields(Settings)
+
+
+def load(flags: Mapping[str, str | None], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags, then the environment, then the defaults.
+
+    An empty variable counts as not set. Raises SettingsError with every wrong value and with every
+    unknown `GATEWAY_` variable, as they are likely misspelt."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for option in settings_fields():
+        variable = PREFIX + option.name.upper()
+        text = flags.get(option.name)
+        text = environ.get(variable) if text is None else text
+        if text is None or text == "":
+            continue
+        try:
+            values[option.name] = option.metadata["parse"](text)
+        except ValueError as error:
+            shown = "the value given" if option.metadata["secret"] else repr(text)
+            wrong.append(f"{variable}: {shown} is not usable; expected {error}")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return Settings(**values)
+
+
+def default_of(option: Field[Any]) -> Any:
+    return None if option.default is MISSING else option.default
+
+
+def environment() -> Mapping[str, str]:
+    """The process' environment, for what policies name (keys of upstreams)."""
+    return os.environ
