@@ -10,11 +10,13 @@ ApiError                  anything that becomes `{"error": {message, type, param
 ├── MethodNotAllowed  405
 ├── TooSlow           408 the body did not arrive in time
 ├── TooLarge          413 the body is over the limit
+├── HeadTooLarge      431 the head is over the limit
 ├── LimitReached      429 a rate or a budget has no room
 ├── Failed            500 our own fault
 ├── UpstreamFailed    502 the upstream is unreachable, or its answer is none
 ├── Unavailable       503 a store, the detector or the upstream's account is not usable
 └── UpstreamTooSlow   504 the upstream did not answer in time
+ClientLeft                the caller is gone: there is nobody to tell
 
 Source of the shape: the OpenAI API reference, "Error codes", as its SDKs act on it. Every `code` is
 listed in CODES; a code is stable, a message is for people and may change.
@@ -33,7 +35,6 @@ CODES: dict[str, str] = {
     "rate_limit_exceeded": "A limit per second, minute or hour, or of concurrency, has no room.",
     "insufficient_quota": "A budget of a day or longer, or a prepaid one, is used up.",
     "pii_blocked": "The text holds something that the policy does not let out.",
-    "price_missing": "A money limit holds, but the model has no price.",
     "redaction_failed": "The detector failed or took too long, so the text was not sent.",
     "ledger_unavailable": "The ledger cannot be reached, so nothing can be admitted.",
     "database_unavailable": "The database cannot be reached.",
@@ -133,6 +134,11 @@ class TooLarge(ApiError):
     type = "invalid_request_error"
 
 
+class HeadTooLarge(ApiError):
+    status = 431
+    type = "invalid_request_error"
+
+
 class LimitReached(ApiError):
     """`type` is `requests`, `tokens` or `insufficient_quota`, as OpenAI's own 429s have it."""
 
@@ -154,3 +160,7 @@ class Unavailable(ApiError):
 
 class UpstreamTooSlow(ApiError):
     status = 504
+
+
+class ClientLeft(Exception):
+    """The caller closed the connection, or does not take its answer."""

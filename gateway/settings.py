@@ -91,7 +91,9 @@ class Settings:
         secret=True,
     )
     redis_url: str | None = _setting(
-        None, _url("redis", "rediss"), "Redis of the shared ledger, for more than one process.",
+        None,
+        _url("redis", "rediss"),
+        "Redis of the shared ledger, for more than one process.",
         secret=True,
     )
     policies: str = _setting("policies", _text("a folder"), "Folder of the policy files.")
@@ -134,8 +136,16 @@ class Settings:
     json_depth_max: int = _setting(
         64, _integer(8, 500), "Deepest nesting of a request's JSON; more is answered with 400."
     )
+    choices_max: int = _setting(
+        128, _integer(1, 10**4), "Largest `n` or `best_of`; more is answered with 400."
+    )
     answer_bytes_max: int = _setting(
-        64 * 2**20, _integer(1024, 2**31), "Largest answer, or event of a stream, taken from an upstream."
+        64 * 2**20,
+        _integer(1024, 2**31),
+        "Largest answer, or event of a stream, taken from an upstream.",
+    )
+    write_timeout_seconds: float = _setting(
+        60.0, _seconds(0.1, 3600), "A caller that takes nothing of its answer for so long is gone."
     )
     requests_max: int = _setting(
         1000, _integer(1, 10**6), "Requests in work at once; more are answered with 503."
@@ -148,7 +158,9 @@ class Settings:
         20.0, _seconds(0.01, 600), "Detection must be done by then; else the request is refused."
     )
     redaction_bytes_max: int = _setting(
-        8 * 2**20, _integer(1024, 2**31), "Most text of one request that is scanned; more is refused."
+        8 * 2**20,
+        _integer(1024, 2**31),
+        "Most text of one request that is scanned; more is refused.",
     )
     database_threads: int = _setting(4, _integer(1, 256), "Threads that talk to the database.")
     journal_flush_seconds: float = _setting(

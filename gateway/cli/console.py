@@ -1,4 +1,4 @@
-"""How commands speak: tables and JSON to standard output, sentences to standard error, exit codes."""
+"""How commands speak: tables and JSON on standard output, sentences on standard error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+PIPE_COLUMNS = 1000
 EXIT_WRONG = 1  # the input is wrong, or something named does not exist
 EXIT_USAGE = 2  # the command line or a setting is wrong
 EXIT_UNAVAILABLE = 3  # a database, port or file cannot be used
@@ -41,7 +42,10 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    table = Table(*columns, box=None, header_style="bold")
+    """A table as wide as the terminal, long values folded; as wide as it needs to be in a pipe."""
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=not sys.stdout.isatty())
     for row in rows:
         table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)

@@ -1,14 +1,30 @@
 """API keys: mint, hash, compare. Pure.
 
-A key's text is `sk-` + look-up prefix + `-` + 256 random bits in base64url. Only the prefix and an
-HMAC-SHA-256 of the whole text under the server's pepper are stored; the text is shown once.
+A key's text is `sk-` + look-up prefix (12 of a-z and 0-9) + `-` + 256 random bits in base64url (43
+characters). Only the prefix and an HMAC-SHA-256 of the whole text under the server's pepper are
+stored; the text is shown once. (A slow password hash would add nothing to 256 random bits but its
+time on every request.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hmac
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+_LEAD = "sk-"
+_PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+_PREFIX_CHARACTERS = 12
+_SECRET_BYTES = 32
+_SHAPE = re.compile(r"sk-([a-z0-9]{12})-[A-Za-z0-9_-]{43}", re.ASCII)
+_SHOWABLE = re.compile(r"[A-Za-z0-9_-]{4}", re.ASCII)
+_MASKABLE_CHARACTERS_MIN = 16  # of less, four characters would tell too much
+
+RandomBytes = Callable[[int], bytes]
+"""So many bytes that nobody can guess: `secrets.token_bytes`, or a test's own."""
 
 
 class Role(StrEnum):
@@ -43,3 +59,61 @@ class Secret:
     digest: bytes  # 32 bytes
     key: Key
     expires_at: float | None = None  # end of the grace period
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A new key's text, to be shown once, and the prefix under which it is looked up."""
+
+    text: str
+    prefix: str
+
+    def __repr__(self) -> str:
+        return f"Minted(prefix={self.prefix!r})"
+
+
+def mint(random_bytes: RandomBytes) -> Minted:
+    """A new key text: 62 bits find it, 256 bits prove it."""
+    prefix = _letters(random_bytes, _PREFIX_CHARACTERS)
+    secret = base64.urlsafe_b64encode(random_bytes(_SECRET_BYTES)).rstrip(b"=").decode()
+    return Minted(f"{_LEAD}{prefix}-{secret}", prefix)
+
+
+def mint_id(random_bytes: RandomBytes) -> str:
+    """A key's public name, `key_` + 16 characters: safe to log, and no part of its text."""
+    return "key_" + _letters(random_bytes, 16)
+
+
+def _letters(random_bytes: RandomBytes, count: int) -> str:
+    # 64 bits more than the letters need, so that the remainder favours none of them.
+    number = int.from_bytes(random_bytes(count + 8))
+    letters = []
+    for _ in range(count):
+        number, digit = divmod(number, len(_PREFIX_ALPHABET))
+        letters.append(_PREFIX_ALPHABET[digit])
+    return "".join(letters)
+
+
+def digest(text: str, pepper: bytes) -> bytes:
+    """HMAC-SHA-256 (RFC 2104) of a key's text: 32 bytes, of no use without the pepper."""
+    return hmac.digest(pepper, text.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def matches(expected: bytes, text: str, pepper: bytes) -> bool:
+    """Whether the digest is that of the text, in a time that does not tell how nearly."""
+    return hmac.compare_digest(expected, digest(text, pepper))
+
+
+def prefix_of(text: str) -> str | None:
+    """The look-up prefix, or None where the text cannot be a key of ours."""
+    shape = _SHAPE.fullmatch(text)
+    return shape[1] if shape else None
+
+
+def mask(text: str) -> str:
+    """What of a key may be said aloud: `sk-…abcd`. A short or an odd text is not shown at all."""
+    lead = _LEAD if text.startswith(_LEAD) else ""
+    tail = text[-4:]
+    if len(text) < _MASKABLE_CHARACTERS_MIN or not _SHOWABLE.fullmatch(tail):
+        tail = ""
+    return f"{lead}…{tail}"

@@ -1,13 +1,25 @@
-"""The verb match: which rules hold for this key, this model and this end user. Pure.
-
+"""The verb match: which rules hold for this key, this model and this end user. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from gateway.keys.key import Key
+from gateway.errors import BadRequest, NotAllowed, NotFound
+from gateway.keys.key import Key, Role
 from gateway.policy.policy import Endpoint, Model, Organization, Policy, Project, UpstreamPolicy
-from gateway.quota.ledger import Claim
+from gateway.quota.ledger import Claim, Subject
+from gateway.quota.limit import Level, Limit
+
+SHOWN_MAX = 100
+
+_LOOKS_AT = {
+    Level.ORGANIZATION: ("organization",),
+    Level.PROJECT: ("organization", "project"),
+    Level.KEY: ("organization", "project", "key_id"),
+    Level.END_USER: ("organization", "project", "end_user"),
+}
+"""Whose use each level counts. An end user is the same one behind every key of a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +34,93 @@ class Rules:
 
 
 def match(policy: Policy, key: Key, endpoint: Endpoint, model: str) -> Rules:
-    """Raises NotAllowed (endpoint_not_allowed, project_not_found, model_not_found) or NotFound
-    (model_not_found) with OpenAI's status and type."""
-    raise NotImplementedError
+    """Raises NotAllowed (endpoint_not_allowed, project_not_found, model_not_found), NotFound
+    (model_not_found) or BadRequest (the model does not serve the endpoint), with OpenAI's status
+    and type."""
+    organization, project = _home(policy, key)
+    if key.endpoints is not None and endpoint not in key.endpoints:
+        raise NotAllowed(
+            f"This key may not use the endpoint `{endpoint}`. Its scopes are: "
+            f"{', '.join(key.endpoints) or 'none'}.",
+            code="endpoint_not_allowed",
+        )
+    found = policy.models.get(model)
+    if found is None:
+        raise model_not_found(model)
+    if found.name not in project.models:
+        raise NotAllowed(
+            f"Project `{project.name}` does not have access to model `{found.name}`.",
+            code="model_not_found",
+        )
+    if not _in_scope(key, found):
+        raise NotAllowed(
+            f"This key does not have access to model `{found.name}`.", code="model_not_found"
+        )
+    if endpoint is not Endpoint.MODELS and endpoint not in found.endpoints:
+        raise BadRequest(
+            f"The model `{found.name}` does not serve {endpoint}, only "
+            f"{', '.join(sorted(found.endpoints))}.",
+            param="model",
+        )
+    return Rules(policy.digest, organization, project, found, policy.upstreams[found.upstream])
 
 
 def claims_of(rules: Rules, key: Key, end_user: str) -> tuple[Claim, ...]:
     """Every limit in force for this request, with the subject that it counts.
 
     A limit of level end_user holds only where the request names one."""
-    raise NotImplementedError
+    who = {
+        "organization": rules.organization.name,
+        "project": rules.project.name,
+        "key_id": key.id,
+        "end_user": end_user,
+    }
+    return tuple(
+        Claim(limit, _subject(limit, who))
+        for limit in (*rules.organization.limits, *rules.project.limits)
+        if limit.model in (None, rules.model.name)
+        and (end_user or limit.level is not Level.END_USER)
+    )
 
 
 def visible_models(policy: Policy, key: Key) -> tuple[Model, ...]:
-    """What `/v1/models` lists for this key, by name."""
-    raise NotImplementedError
+    """What `/v1/models` lists for this key, by name. Raises NotAllowed (project_not_found)."""
+    _, project = _home(policy, key)
+    models = (policy.models[name] for name in sorted(project.models))
+    return tuple(model for model in models if _in_scope(key, model))
+
+
+def model_not_found(name: str) -> NotFound:
+    """OpenAI's answer to a model that is unknown, whoever asks."""
+    shown = name if len(name) <= SHOWN_MAX else name[:SHOWN_MAX] + "…"
+    return NotFound(
+        f"The model `{shown}` does not exist or you do not have access to it.",
+        code="model_not_found",
+    )
+
+
+def _home(policy: Policy, key: Key) -> tuple[Organization, Project]:
+    if key.role is Role.ADMIN:
+        raise NotAllowed(
+            "This is an admin key, which is for administration. Use a key of a project.",
+            code="endpoint_not_allowed",
+        )
+    organization = policy.organizations.get(key.organization)
+    project = organization.projects.get(key.project) if organization else None
+    if organization is None or project is None:
+        raise NotAllowed(
+            f"The project `{key.project}` of this key is not in the policies any more.",
+            code="project_not_found",
+        )
+    return organization, project
+
+
+def _in_scope(key: Key, model: Model) -> bool:
+    if key.models is None:
+        return True
+    return any(fnmatchcase(model.name, pattern) for pattern in key.models)
+
+
+def _subject(limit: Limit, who: dict[str, str]) -> Subject:
+    subject = tuple((field, who[field]) for field in _LOOKS_AT[limit.level])
+    return subject if limit.model is None else (*subject, ("model", limit.model))

@@ -106,7 +106,8 @@ class Policy:
 class Problem:
     """One thing that is wrong in a policy file, and what would be right.
 
-    `severity` is `error` or `warning`; only errors keep a policy from being used."""
+    `severity` is `error`, `warning` or `note`; only errors keep a policy from being used. `line`
+    begins at 1; 0 is the file, or the folder, as a whole."""
 
     file: str
     line: int
@@ -114,4 +115,5 @@ class Problem:
     severity: str = "error"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.severity}: {self.message}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.severity}: {self.message}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import KeysView, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from gateway.privacy.spans import Span
+from gateway.errors import TextBlocked, Unavailable
+from gateway.privacy.placeholder import hashed, look_alikes, masked, placeholder, token
+from gateway.privacy.spans import Span, resolve, whole_words
 
 
 class Action(StrEnum):
@@ -39,3 +42,149 @@ class Detector(Protocol):
     ) -> list[list[Span]]:
         """One list of spans a text: any order, overlaps possible."""
         ...
+
+
+class Vault:
+    """What stands for what in one request. It lives in that request's frame and nowhere else: it
+    shows counts only, and refuses to be copied or pickled."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = dict(values or {})
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, placeholder: object) -> bool:
+        return placeholder in self._values
+
+    def __getitem__(self, placeholder: str) -> str:
+        return self._values[placeholder]
+
+    def placeholders(self) -> KeysView[str]:
+        return self._values.keys()
+
+    def entities(self) -> Mapping[str, int]:
+        """How many values of each entity there are."""
+        return Counter(name.rpartition("_")[0] for name in self._values)
+
+    def __repr__(self) -> str:
+        counts = sorted(self.entities().items())
+        return f"Vault({', '.join(f'{entity}={count}' for entity, count in counts)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a vault stays in its request")
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Texts that may leave, in the order of those that came; `counts` by `ENTITY:action`."""
+
+    texts: tuple[str, ...] = field(repr=False)
+    vault: Vault
+    counts: Mapping[str, int]
+
+
+async def redact(
+    texts: Sequence[str], profile: Profile, detector: Detector, scope_key: bytes
+) -> Redacted:
+    """Do to every private value in `texts` what the profile says.
+
+    `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret, one
+    a project. What the profile allows is counted and left; all else cannot overlap afterwards
+    (`spans.resolve`). Raises TextBlocked (pii_blocked) if something is found that the profile
+    blocks, and Unavailable (redaction_failed) if the detector fails: nothing leaves unseen."""
+    if not profile.actions or not texts:
+        return Redacted(tuple(texts), Vault(), {})
+    counts: Counter[str] = Counter()
+    to_replace: list[list[Span]] = []
+    blocked: set[str] = set()
+    for text, found in zip(texts, await _detect(texts, profile, detector), strict=True):
+        allowed = [span for span in found if profile.actions[span.entity] is Action.ALLOW]
+        others = [span for span in found if profile.actions[span.entity] is not Action.ALLOW]
+        resolved = resolve(others)
+        for span in resolve(allowed) + resolved:
+            counts[f"{span.entity}:{profile.actions[span.entity]}"] += 1
+            if profile.actions[span.entity] is Action.BLOCK:
+                blocked.add(span.entity)
+        to_replace.append(whole_words(text, resolved))
+    _refuse(blocked)
+    mint = _Mint(scope_key, profile)
+    if any(to_replace):
+        mint.taken.update(*map(look_alikes, texts))
+    redacted = tuple(map(mint.replaced, texts, to_replace))
+    return Redacted(redacted, Vault(mint.values), dict(counts))
+
+
+async def _detect(
+    texts: Sequence[str], profile: Profile, detector: Detector
+) -> list[list[Span]]:
+    """What the profile cares for. The failure is not chained: its frames hold text."""
+    try:
+        found = await detector.detect(texts, frozenset(profile.actions))
+    except DetectionFailed:
+        found = []
+    if len(found) != len(texts):
+        raise Unavailable(
+            "Private values could not be looked for, so nothing was sent. Try again later.",
+            code="redaction_failed",
+        )
+    return [
+        [
+            span
+            for span in spans
+            if span.entity in profile.actions and span.score >= profile.score_min
+        ]
+        for spans in found
+    ]
+
+
+def _refuse(blocked: Set[str]) -> None:
+    if blocked:
+        raise TextBlocked(
+            f"The text holds {', '.join(sorted(blocked))}, which the policy does not let out. "
+            "Take it out and send the request again.",
+            code="pii_blocked",
+            param="messages",
+        )
+
+
+class _Mint:
+    """Makes what stands for values, over all texts of one request."""
+
+    def __init__(self, scope_key: bytes, profile: Profile) -> None:
+        self.values: dict[str, str] = {}
+        self.taken: set[str] = set()  # tokens that the texts themselves hold
+        self._scope_key = scope_key
+        self._profile = profile
+        self._given: dict[tuple[str, str], str] = {}
+
+    def replaced(self, text: str, spans: Sequence[Span]) -> str:
+        """`text` with something else at each of the disjoint, sorted `spans`."""
+        pieces: list[str] = []
+        done = 0
+        for span in spans:
+            pieces += (text[done : span.start], self._stand_in(span, text[span.start : span.end]))
+            done = span.end
+        return "".join((*pieces, text[done:]))
+
+    def _stand_in(self, span: Span, value: str) -> str:
+        action = self._profile.actions[span.entity]
+        if action is Action.MASK:
+            return masked(value)
+        if action is Action.HASH:
+            return hashed(self._scope_key, span.entity, value)
+        return self._placeholder(span.entity, value)
+
+    def _placeholder(self, entity: str, value: str) -> str:
+        """Salted where it is taken: by another value (also one that only differs in how its
+        characters are encoded), or by what somebody wrote into a text."""
+        name, salt = self._given.get((entity, value), ""), 0
+        while not name:
+            made = placeholder(self._scope_key, entity, value, salt)
+            if made not in self.values and token(made) not in self.taken:
+                name = self._given[entity, value] = made
+                self.values[name] = value
+            salt += 1
+        return name

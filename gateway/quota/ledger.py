@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.quota.limit import Amounts, Limit
+from gateway.quota.limit import NOTHING, Amounts, Limit
 
 Subject = tuple[tuple[str, str], ...]
 """Whom a counter counts, as (field of a usage entry, value) pairs in the order organization,
@@ -53,9 +53,11 @@ class Reservation:
 class Standing:
     """How one claim stands after a verdict, in the measure's unit.
 
-    `asked` is what the request wanted to reserve. `resets_at` (unix seconds) is when the limit is
-    whole again: a bucket full, a calendar window over; None where time does not help.
-    `room_at` is when the refused request would fit; None if not by waiting, or nobody knows."""
+    `asked` is what the request wanted to reserve; a claim that asks nothing is never refused.
+    Of a bucket, `used` and `reserved` are what has not drained yet. `resets_at` (unix seconds) is
+    when the limit is whole again: a bucket full, a calendar window over; None where time does not
+    help. `room_at` is when the refused request would fit, None if not by waiting (more than the
+    limit, prepaid) or if nobody knows (concurrency); None also where it was not refused."""
 
     claim: Claim
     used: int
@@ -84,12 +86,19 @@ class AlreadyResolved(Exception):
 
 
 class Book(Protocol):
-    """The journal, as the ledger sees it: where records go, and what counters are rebuilt from."""
+    """The journal, as the ledger sees it: where records go, and what counters are rebuilt from.
 
-    def append(self, record: Record) -> None: ...
+    A record's time must be the `now` with which its request was reserved: that is the window that
+    the ledger books it into, also when it is settled in a later one."""
+
+    def append(self, record: Record) -> None:
+        """Take the record; never raises."""
+        ...
 
     async def spent(self, subject: Subject, since: float) -> Amounts:
-        """Σ of all records of the subject with time ≥ since, those not yet written included."""
+        """Σ of all records of the subject with time ≥ since, those not yet written included.
+
+        Raises `errors.Unavailable` where the book cannot be read."""
         ...
 
 
@@ -114,8 +123,8 @@ class Ledger(Protocol):
         """Book expired reservations at their bound; how many there were."""
         ...
 
-    async def standings(self, claims: Sequence[Claim], now: float) -> tuple[Standing, ...]:
-        """How the claims stand, without asking for anything."""
+    async def standings(
+        self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING
+    ) -> tuple[Standing, ...]:
+        """How the claims stand, and would do so for a request of this size; reserves nothing."""
         ...
-
-

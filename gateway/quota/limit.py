@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,7 +73,9 @@ class Amounts:
         return _OF[measure](self)
 
 
-_OF = {
+NOTHING = Amounts()
+
+_OF: dict[Measure, Callable[[Amounts], int]] = {
     Measure.REQUESTS: lambda amounts: amounts.requests,
     Measure.TOKENS: lambda amounts: amounts.input_tokens + amounts.output_tokens,
     Measure.INPUT_TOKENS: lambda amounts: amounts.input_tokens,

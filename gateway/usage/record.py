@@ -23,7 +23,7 @@ class JournalState:
 class Journal(Protocol):
     """Entries are appended off the request's path and written in batches, idempotent by id."""
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: Entry, /) -> None:
         """Take the entry; never blocks, never drops. A full journal says so in `state`."""
         ...
 

@@ -1,0 +1,44 @@
+# Everything a person or CI does here. `make help` lists it; each target installs first if needed.
+
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+SOURCES := gateway tests scripts
+
+.PHONY: help install run test lint format docs lock clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
+		do printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+install: $(INSTALLED) ## Create .venv with pinned versions (PYTHON=… names the interpreter).
+
+$(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml scripts/install
+	@echo "installing into .venv (once; about a minute)"
+	@PYTHON="$(PYTHON)" scripts/install
+	@touch $@
+
+run: $(INSTALLED) ## Start the gateway on 127.0.0.1:8080 (ARGS=… are flags of gateway serve).
+	@exec .venv/bin/gateway serve $(ARGS)
+
+test: lint ## Run everything: ruff, mypy and the tests (ARGS=… are arguments of pytest).
+	@$(PY) scripts/sdks.py
+	@$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
+
+lint: $(INSTALLED) ## Check style and types.
+	@$(PY) -m ruff check $(SOURCES)
+	@$(PY) -m ruff format --check $(SOURCES)
+	@$(PY) -m mypy
+
+format: $(INSTALLED) ## Rewrite the sources in the one style.
+	@$(PY) -m ruff check --fix $(SOURCES)
+	@$(PY) -m ruff format $(SOURCES)
+
+docs: $(INSTALLED) ## Write the generated pages of docs/reference/ anew.
+	@$(PY) scripts/reference.py
+
+lock: ## Pin dependencies anew after a change of pyproject.toml (needs uv).
+	@scripts/lock
+
+clean: ## Remove everything that is made, but var/ (the database and the pepper).
+	@rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

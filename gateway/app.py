@@ -1,0 +1,185 @@
+"""Wires settings to parts. The only room, beside the commands, that knows the backends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+from gateway.backends.database import Database
+from gateway.backends.entities import ENTITIES
+from gateway.backends.http_upstream import HttpUpstream
+from gateway.backends.memory_ledger import MemoryLedger
+from gateway.backends.policy_folder import read_folder, watch
+from gateway.backends.presidio_detector import PresidioDetector
+from gateway.backends.sql_journal import SqlJournal
+from gateway.backends.sql_keyring import SqlKeyring
+from gateway.errors import Unavailable
+from gateway.forward import Target
+from gateway.metrics import Meters
+from gateway.openai.tokens import warm
+from gateway.parts import Parts
+from gateway.policy.live import Live, Read
+from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
+from gateway.settings import Settings
+
+SIMULATOR_KEY = "sk-simulated"
+
+
+def resolver(
+    environ: Mapping[str, str], simulator_url: Callable[[], str]
+) -> Callable[[UpstreamPolicy], Target]:
+    """Names a policy's upstream as a Target: URL and key out of the environment, or simulated."""
+
+    def resolve(upstream: UpstreamPolicy) -> Target:
+        api_key = environ.get(upstream.api_key_env or "") or None
+        base_url = environ.get(upstream.base_url_env or "") or upstream.base_url
+        if is_simulated(upstream, environ):
+            base_url, api_key = simulator_url(), SIMULATOR_KEY
+        elif upstream.api_key_env and api_key is None:
+            raise Unavailable(
+                f"The upstream {upstream.name} has no key: set {upstream.api_key_env} in the "
+                "environment of the gateway.",
+                code="upstream_key_missing",
+            )
+        return Target(
+            name=upstream.name,
+            base_url=base_url.rstrip("/"),
+            api_key=api_key,
+            connect_timeout_seconds=upstream.connect_timeout_seconds,
+            idle_timeout_seconds=upstream.idle_timeout_seconds,
+            total_timeout_seconds=upstream.total_timeout_seconds,
+        )
+
+    return resolve
+
+
+def is_simulated(upstream: UpstreamPolicy, environ: Mapping[str, str]) -> bool:
+    """Whether the built-in upstream answers for this one."""
+    if upstream.simulated:
+        return True
+    keyless = bool(upstream.api_key_env) and not environ.get(upstream.api_key_env or "")
+    return keyless and upstream.without_key is WithoutKey.SIMULATE
+
+
+def simulated_upstreams(policy: Policy, environ: Mapping[str, str]) -> list[str]:
+    """Names of the policy's upstreams for which the built-in one answers."""
+    return [name for name, up in policy.upstreams.items() if is_simulated(up, environ)]
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings,
+    policy: Policy,
+    pepper: bytes,
+    environ: Mapping[str, str],
+    simulator_url: Callable[[], str],
+    log: Any,
+) -> AsyncIterator[Parts]:
+    """Everything that an exchange works with, started; stopped in the reverse order, so that the
+    journal is written out last."""
+    async with AsyncExitStack() as stack:
+        meters = Meters()
+        database = Database(settings.database_url, settings.database_threads)
+        stack.push_async_callback(database.aclose)
+        journal = SqlJournal(
+            database,
+            flush_seconds=settings.journal_flush_seconds,
+            batch_max=settings.journal_batch_max,
+            pending_max=settings.journal_pending_max,
+            clock=time.time,
+        )
+        await journal.start()
+        stack.push_async_callback(journal.aclose)
+        detector = PresidioDetector(settings.redaction_threads, settings.redaction_timeout_seconds)
+        stack.push_async_callback(detector.aclose)
+        upstream = HttpUpstream(settings.upstream_connections_max)
+        stack.push_async_callback(upstream.aclose)
+        workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
+        await asyncio.get_running_loop().run_in_executor(workbench, warm)
+        await detector.warm()
+        parts = Parts(
+            settings=settings,
+            policies=Live(policy),
+            keyring=SqlKeyring(database),
+            ledger=MemoryLedger(journal),
+            journal=journal,
+            detector=detector,
+            upstream=upstream,
+            resolve=resolver(environ, simulator_url),
+            pepper=pepper,
+            meters=meters,
+            log=log,
+            clock=time.time,
+            stopwatch=time.perf_counter,
+            random_bytes=os.urandom,
+            workbench=workbench,
+        )
+        parts.meters.use_policy(policy.digest, parts.clock())
+        parts.checks.update(_checks(parts, database))
+        for work in (_follow_policies(parts, environ), _sweep(parts)):
+            task = asyncio.create_task(work)
+            stack.push_async_callback(_stopped, task)
+        yield parts
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _checks(parts: Parts, database: Database) -> dict[str, Callable[[], Awaitable[str | None]]]:
+    """What readiness means: each check returns None, or a sentence that says what is wrong."""
+
+    async def schema() -> str | None:
+        return await database.trouble()
+
+    async def journal() -> str | None:
+        return "usage cannot be written" if parts.journal.state(parts.clock()).full else None
+
+    async def lifecycle() -> str | None:
+        return "shutting down" if parts.state.draining else None
+
+    async def policy() -> str | None:
+        return None if parts.policies.current.organizations else "no organization"
+
+    return {"schema": schema, "journal": journal, "lifecycle": lifecycle, "policy": policy}
+
+
+async def _follow_policies(parts: Parts, environ: Mapping[str, str]) -> None:
+    """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
+    path = parts.settings.policies
+    if parts.settings.policy_reload == "off":
+        return
+    seen = await asyncio.to_thread(read_folder, path)
+    await _reload(parts, lambda: seen, environ)
+    async for _ in watch(path, seen=seen):
+        await _reload(parts, lambda: read_folder(path), environ)
+
+
+async def _reload(parts: Parts, read: Read, environ: Mapping[str, str]) -> None:
+    old = parts.policies.current.digest
+    parsed = await parts.policies.reload(read, ENTITIES, environ)
+    parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
+    if parsed.policy is None:
+        parts.meters.policy_failures.inc()
+        problems = [str(problem) for problem in parsed.problems]
+        parts.log.error("policy_refused", kept=old, problems=problems)
+    elif parsed.policy.digest != old:
+        parts.meters.use_policy(parsed.policy.digest, parts.clock())
+        parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
+
+
+async def _sweep(parts: Parts) -> None:
+    """Book reservations that nobody came back for."""
+    while True:
+        await asyncio.sleep(parts.settings.sweep_seconds)
+        abandoned = await parts.ledger.sweep(parts.clock())
+        if abandoned:
+            parts.meters.reservations_abandoned.inc(abandoned)
+            parts.log.warning("reservations_abandoned", count=abandoned)

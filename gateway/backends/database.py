@@ -1,0 +1,181 @@
+"""One database, SQLite or Postgres by its URL, used from a few threads off the event loop.
+
+SQLAlchemy runs synchronously there: one tree of code, not a sync and an async twin.
+
+SQLite: WAL (readers and a writer do not wait for each other; the CLI may work beside the gateway),
+`synchronous=FULL` (a commit outlives a power cut; writes come in batches, so that this costs one
+fsync a batch), a busy timeout, foreign keys. A write transaction begins IMMEDIATE, as one that
+first reads and then writes would fail at once, not wait, when another one wrote in between.
+
+Postgres: psycopg 3, a pool as large as the threads, each connection tried before use, and no
+prepared statements, so that PgBouncer may stand in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from gateway.backends import schema
+from gateway.backends.database_problem import DatabaseProblem as DatabaseProblem
+from gateway.backends.database_problem import DataRefused, explain, is_refusal
+from gateway.backends.schema import SchemaState
+
+T = TypeVar("T")
+SQLITE_BUSY_SECONDS = 5.0
+POSTGRES_CONNECT_SECONDS = 5
+POSTGRES_SILENCE_SECONDS = 15  # a peer that acknowledges nothing for so long is given up
+_WRITE = {"gateway_begin": "BEGIN IMMEDIATE"}
+_POSTGRES_READ = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_EXPECTED = "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+
+
+class Database:
+    """Transactions on a pool of `threads` threads. Raises DatabaseProblem wherever the database
+    cannot be used, with a sentence that says what to do, and DataRefused for what it will not
+    store."""
+
+    def __init__(self, url: str, threads: int) -> None:
+        self.url = _parsed(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = (_sqlite if self.is_sqlite else _postgres)(self.url, threads)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        self._closed = False
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """`query` in one read-only transaction that sees one moment of the database."""
+        return await self._run(query, {} if self.is_sqlite else _POSTGRES_READ)
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """`change` in one transaction, committed when this returns. If it raises, the transaction
+        is undone, but where the connection broke at the commit it may have been done."""
+        return await self._run(change, _WRITE)
+
+    async def check(self, *, writable: bool = False) -> SchemaState:
+        """Whether the tables are those of this version; if `writable`, and can be written to."""
+        if self.is_sqlite and not _file_of(self.url).exists():
+            return SchemaState.EMPTY
+        if writable:
+            return await self.write(schema.check_writable)
+        return await self.read(schema.check)
+
+    async def trouble(self, *, writable: bool = True) -> str | None:
+        """A sentence about what keeps the database from being used (if not `writable`: from being
+        read), or None."""
+        try:
+            return schema.sentence_of(await self.check(writable=writable))
+        except DatabaseProblem as problem:
+            return str(problem)
+
+    def migrate(self) -> None:
+        """Bring the tables to this version, on the caller's thread; any number of processes may do
+        so at once, and the wait of one for another is bounded.
+
+        Makes the folder of an SQLite file. Raises DatabaseProblem also where the tables were
+        written by a newer version."""
+        if self.is_sqlite:
+            folder = _file_of(self.url).parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DatabaseProblem(
+                    f"The folder {folder} of the database cannot be made: {error.strerror}."
+                ) from error
+        self._transaction(schema.upgrade, _WRITE)
+
+    async def aclose(self) -> None:
+        """Wait for what is being done, then close every connection."""
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)
+        self._engine.dispose()
+
+    async def _run(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
+        if self._closed:
+            raise DatabaseProblem("The database was closed.")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._transaction, work, options)
+
+    def _transaction(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
+        try:
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(**options)
+                with connection.begin():
+                    return work(connection)
+        except (exc.SQLAlchemyError, OverflowError, UnicodeError) as error:
+            if is_refusal(error):
+                raise DataRefused(type(error).__name__) from error
+            raise DatabaseProblem(explain(error, self.url)) from error
+
+
+def _parsed(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (exc.ArgumentError, ValueError):
+        raise DatabaseProblem(f"The database URL cannot be read; {_EXPECTED}.") from None
+    if url.get_backend_name() in ("postgres", "postgresql"):
+        if not url.database:
+            raise DatabaseProblem(f"The database URL names no database; {_EXPECTED}.")
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername != "sqlite":
+        raise DatabaseProblem(f"A {url.drivername} database cannot be used; {_EXPECTED}.")
+    if not url.database or url.database == ":memory:":
+        raise DatabaseProblem(
+            "A database in memory would forget keys and usage with every restart; "
+            "expected sqlite:///FILE."
+        )
+    return url
+
+
+def _file_of(url: URL) -> Path:
+    return Path((url.database or "").removeprefix("file:"))
+
+
+def _sqlite(url: URL, threads: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=threads,
+        max_overflow=0,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where sqlite3 guesses
+    cursor = connection.cursor()
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("gateway_begin", "BEGIN"))
+
+
+def _postgres(url: URL, threads: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=threads,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": POSTGRES_CONNECT_SECONDS,
+            "prepare_threshold": None,
+            "application_name": "completion-gateway",
+            "keepalives_idle": 30,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": POSTGRES_SILENCE_SECONDS * 1000,
+        },
+    )

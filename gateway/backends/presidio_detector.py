@@ -1,0 +1,130 @@
+"""The port Detector, on Presidio's recognizers: offline, in a pool of threads, failing closed.
+
+The engine is thin: it runs the recognizers of the wanted entities over each text and merges what
+they find as Presidio's `AnalyzerEngine` does. It needs no language model and no context words, and
+where that engine skips what breaks or takes too long, this one refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any, Final
+
+from presidio_analyzer import EntityRecognizer, RecognizerResult
+
+from gateway.backends.recognizers.network import Email, IpAddress
+from gateway.backends.recognizers.numbers import ChineseIdCard, CreditCard, Iban, UsSocialSecurity
+from gateway.backends.recognizers.phones import ChineseMobile, Phone
+from gateway.backends.recognizers.secrets import ApiKey, JsonWebToken, PrivateKey
+from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.spans import Span
+
+_FULL_WIDTH: Final = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+_SPACES: Final = dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ")
+_DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
+_PLAIN: Final = {**_FULL_WIDTH, **_SPACES, **_DASHES}
+"""Characters that are read as an ASCII one. One for one, so that spans hold in the text itself."""
+
+_NOT_PLAIN: Final = re.compile(f"[{''.join(set(_PLAIN) - set('，！？；：（）'))}]")
+_NO_ARTIFACTS: Any = None  # of a language model; Presidio's type does not say that it is optional
+_SAMPLE: Final = "a@example.com 4111111111111111"
+
+
+def recognizers() -> list[EntityRecognizer]:
+    """A new one of each; building them reads the metadata and suffixes in the wheels, no more."""
+    return [
+        ApiKey(),
+        ChineseIdCard(),
+        ChineseMobile(),
+        CreditCard(),
+        Email(),
+        Iban(),
+        IpAddress(),
+        JsonWebToken(),
+        Phone(),
+        PrivateKey(),
+        UsSocialSecurity(),
+    ]
+
+
+class PresidioDetector:
+    """Looks for `entities.ENTITIES`, and for whatever else the given recognizers support.
+
+    `threads`: how many requests are looked at at once; more wait. `timeout_seconds` is for one call
+    of `detect`, waiting included; what is given up is not gone on with but to the end of the
+    recognizer at work. Call `warm` before the first request, and `aclose` at the end."""
+
+    def __init__(
+        self,
+        threads: int,
+        timeout_seconds: float,
+        using: Sequence[EntityRecognizer] | None = None,
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._using = using
+        self._recognizers: Sequence[EntityRecognizer] = using or ()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="detector")
+
+    async def warm(self) -> None:
+        """Build the recognizers and run each once. Raises DetectionFailed if one does not work."""
+        run = asyncio.get_running_loop().run_in_executor
+        if self._using is None:
+            self._recognizers = await run(self._pool, recognizers)
+        entities = {name for one in self._recognizers for name in one.get_supported_entities()}
+        await self.detect([_SAMPLE], frozenset(entities))
+
+    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+        """See the port. Also raises DetectionFailed for an entity that no recognizer finds."""
+        chosen = [one for one in self._recognizers if entities & set(one.get_supported_entities())]
+        missing = entities.difference(*(one.get_supported_entities() for one in chosen))
+        if missing:
+            raise DetectionFailed(f"no recognizer for {', '.join(sorted(missing))}")
+        given_up = Event()
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, _detect, list(texts), sorted(entities), chosen, given_up
+        )
+        try:
+            await asyncio.wait({work}, timeout=self._timeout_seconds)
+            if not work.done():
+                raise DetectionFailed(f"not done after {self._timeout_seconds:g} seconds")
+            if problem := work.exception():
+                name = type(problem).__name__
+                raise DetectionFailed(f"a recognizer raised {name}")
+            return work.result()
+        finally:
+            given_up.set()
+            work.cancel()
+
+    async def aclose(self) -> None:
+        """Stop taking work; what is at work ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _detect(
+    texts: list[str], entities: list[str], chosen: list[EntityRecognizer], given_up: Event
+) -> list[list[Span]]:
+    """Spans a text. Runs in a thread, until somebody gives up on it."""
+    spans = []
+    for text in texts:
+        plain = text if text.isascii() else _NOT_PLAIN.sub(lambda one: _PLAIN[one[0]], text)
+        found: list[RecognizerResult] = []
+        for recognizer in chosen:
+            if given_up.is_set():
+                return []
+            found += recognizer.analyze(plain, entities, _NO_ARTIFACTS)
+        spans.append(_spans(found, entities))
+    return spans
+
+
+def _spans(found: list[RecognizerResult], entities: list[str]) -> list[Span]:
+    """As AnalyzerEngine merges: twins and what a better result of the same entity contains go."""
+    kept = EntityRecognizer.remove_duplicates(found) if len(found) > 1 else found
+    return [
+        Span(one.start, one.end, one.entity_type, one.score)
+        for one in kept
+        if one.entity_type in entities
+    ]

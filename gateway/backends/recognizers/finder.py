@@ -1,0 +1,64 @@
+"""What our recognizers have in common: a Presidio `EntityRecognizer` for one entity.
+
+Presidio's own `PatternRecognizer` is not used: its `\\b` is Unicode's, so that values which touch
+Chinese text are missed, and a pattern that takes too long is skipped as if nothing was found.
+Patterns here begin with a set of characters (what `re` scans for fast), never try a character more
+than a fixed number of times (possessive or bounded repeats), and decide little: checks do.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from gateway.privacy.spans import WORD_END, word_start
+
+STARTED = word_start(1)
+"""Holds behind a word's first character: patterns begin `[set]` + STARTED."""
+
+NOT_A_FRACTION = r"(?<![0-9]\..)"
+"""Holds behind a number's first digit if it is not the fraction of a decimal number."""
+
+NUMBER_END = rf"{WORD_END}(?!\.[0-9])"
+
+Found = tuple[int, int, float]
+"""Start, end, score."""
+
+
+class Finder(LocalRecognizer):
+    """A recognizer of the entity that its class names."""
+
+    ENTITY: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__(supported_entities=[self.ENTITY], supported_language="en")
+
+    def load(self) -> None:
+        """Nothing to load: the patterns are constants."""
+
+    @abstractmethod
+    def find(self, text: str) -> Iterator[Found]:
+        """Where the entity stands. `text` has no full-width characters any more."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Presidio's verb. The artifacts of a language model are not needed."""
+        metadata = {
+            RecognizerResult.RECOGNIZER_NAME_KEY: type(self).__name__,
+            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
+        }
+        return [
+            RecognizerResult(
+                self.ENTITY, start, end, score, recognition_metadata=dict(metadata)
+            )
+            for start, end, score in self.find(text)
+        ]
+
+
+def digits_of(text: str) -> str:
+    return "".join(character for character in text if "0" <= character <= "9")

@@ -1,0 +1,110 @@
+"""Where people and machines are reached: e-mail and IP addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from tldextract import TLDExtract
+
+from gateway.backends.recognizers.finder import (
+    NOT_A_FRACTION,
+    NUMBER_END,
+    STARTED,
+    Finder,
+    Found,
+)
+from gateway.privacy.spans import WORD_END
+
+_PRIVATE_SUFFIXES = "corp example home internal intranet invalid lan local localdomain test"
+
+
+class Email(Finder):
+    """E-mail addresses whose domain ends in a public suffix, or in one that private networks use.
+
+    The suffixes are those in the wheel of tldextract: as it comes, it would fetch a newer list over
+    the network. The part before the `@` is read backwards from it, so no text is tried twice."""
+
+    ENTITY = "EMAIL_ADDRESS"
+    _LABEL = r"[0-9A-Za-z\u00C0-\u024F-]++"
+    _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL})++)")
+    _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]")
+    _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
+    _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})")
+    _LOCAL_MAX = 64  # RFC 5321, 4.5.3.1.1
+    _LABELS_MAX = 20  # of a domain; how often a shorter one is tried is bounded by it
+
+    def __init__(self) -> None:
+        super().__init__()
+        suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None).tlds
+        self._suffixes = {name for name in suffixes if "." not in name}
+        self._suffixes.update(_PRIVATE_SUFFIXES.split())
+
+    def find(self, text: str) -> Iterator[Found]:
+        done = 0
+        for found in self._DOMAIN.finditer(text):
+            length = self._domain_length(found[1])
+            start = self._local_start(text, found.start(), done)
+            if length and start < found.start():
+                done = found.start(1) + length
+                yield start, done, 1.0
+
+    def _local_start(self, text: str, at: int, done: int) -> int:
+        floor = max(done, at - self._LOCAL_MAX)
+        start = at
+        while start > floor and self._LOCAL.match(text, start - 1):
+            start -= 1
+        if escape := self._ESCAPE.match(text, max(0, start - 1), at):
+            start = escape.end()
+        while start < at and not self._LOCAL_START.match(text, start):
+            start += 1
+        return start
+
+    def _domain_length(self, domain: str) -> int:
+        """How much of what looks like a domain is one: up to its last known suffix, or 0."""
+        labels = domain.split(".")[: self._LABELS_MAX]
+        while len(labels) > 1:
+            suffix = labels[-1].partition("-")[0] if labels[-1][:4] != "xn--" else labels[-1]
+            if suffix.lower() in self._suffixes:
+                return len(".".join(labels[:-1])) + 1 + len(suffix)
+            labels.pop()
+        return 0
+
+
+class IpAddress(Finder):
+    """IPv4 and IPv6 addresses, but those that name no machine: loopback, unspecified, net masks.
+
+    Four numbers may be a version as well, so IPv4 has the lower score. Of IPv6 the first group must
+    have three digits at least, and one be decimal: `ab::cd` and `bad::cafe` are code."""
+
+    ENTITY = "IP_ADDRESS"
+    _V4 = re.compile(
+        rf"[0-9]{STARTED}{NOT_A_FRACTION}[0-9]{{0,2}}+(?:\.[0-9]{{1,3}}+){{3}}{NUMBER_END}"
+    )
+    _V6_GATE = re.compile(r":[0-9A-Fa-f]{0,4}+:")
+    _V6 = re.compile(
+        rf"[0-9A-Fa-f]{STARTED}(?<!:.)[0-9A-Fa-f]{{2,3}}+(?::[0-9A-Fa-f]{{0,4}}+){{2,8}}+{WORD_END}"
+    )
+
+    def find(self, text: str) -> Iterator[Found]:
+        shapes = [(self._V4, 0.6)]
+        if self._V6_GATE.search(text):
+            shapes.append((self._V6, 0.9))
+        for shape, score in shapes:
+            for found in shape.finditer(text):
+                written = found[0]
+                if written[-1] == ":" and written[-2] != ":":
+                    written = written[:-1]  # a colon behind the address
+                if _names_a_machine(written):
+                    yield found.start(), found.start() + len(written), score
+
+
+def _names_a_machine(written: str) -> bool:
+    try:
+        address = ip_address(written)
+    except ValueError:
+        return False
+    if address.is_loopback or address.is_unspecified or written.startswith("255."):
+        return False
+    return any(character.isdecimal() for character in written)

@@ -1,0 +1,155 @@
+"""Numbers of money and state, each with its checksum: cards, bank accounts, US and Chinese ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from gateway.backends.recognizers.finder import (
+    NOT_A_FRACTION,
+    NUMBER_END,
+    STARTED,
+    Finder,
+    Found,
+    digits_of,
+)
+from gateway.privacy.spans import WORD_END, word_start
+
+_FIRST = rf"{STARTED}{NOT_A_FRACTION}"
+
+
+class CreditCard(Finder):
+    """Payment cards: an issuer's prefix and length (ISO/IEC 7812), and the Luhn check digit.
+
+    In one piece, or in the groups in which cards are printed; other groups are lists of numbers."""
+
+    ENTITY = "CREDIT_CARD"
+    _SHAPES = (
+        re.compile(rf"[2-6]{_FIRST}[0-9]{{11,18}}+{NUMBER_END}", re.ASCII),
+        re.compile(rf"[2-6]{_FIRST}[0-9]{{3}}(?:[ -][0-9]{{4}}){{3}}{NUMBER_END}", re.ASCII),
+        re.compile(
+            rf"[2-6]{_FIRST}[0-9]{{3}}(?:[ -][0-9]{{4}}){{3}}[ -][0-9]{{1,3}}{NUMBER_END}", re.ASCII
+        ),
+        re.compile(rf"3{_FIRST}[0-9]{{3}}[ -][0-9]{{6}}[ -][0-9]{{4,5}}{NUMBER_END}", re.ASCII),
+    )
+    _ISSUED = re.compile(
+        r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa: 13, 16, 19
+        r"|(?:5[0-9]|2[2-7])[0-9]{14}"  # Mastercard, and others at 16
+        r"|3[47][0-9]{13}"  # American Express
+        r"|3(?:0[0-5]|[689][0-9])[0-9]{11}"  # Diners Club
+        r"|35[0-9]{14,17}"  # JCB
+        r"|6[0-9]{15,18}"  # UnionPay, Discover, Maestro
+        r"|5[06-8][0-9]{10,17}"  # Maestro
+    )
+
+    def find(self, text: str) -> Iterator[Found]:
+        for shape in self._SHAPES:
+            for found in shape.finditer(text):
+                digits = digits_of(found[0])
+                if self._ISSUED.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
+                    yield (*found.span(), 1.0)
+
+
+def luhn(digits: str) -> bool:
+    """ISO/IEC 7812-1, annex B: every second digit from the right is doubled."""
+    total = sum(map(int, digits[-1::-2]))
+    total += sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return total % 10 == 0
+
+
+class Iban(Finder):
+    """Bank accounts: a country's length (SWIFT IBAN registry), and ISO 7064 MOD 97-10."""
+
+    ENTITY = "IBAN_CODE"
+    _START = re.compile(rf"[A-Za-z]{{2}}[0-9]{{2}}{word_start(4)}(?=[ -]?[0-9A-Za-z])")
+    _REST = re.compile(r"(?:[ -]?[0-9A-Za-z]){,30}+")
+    _END = re.compile(WORD_END)
+    _LENGTHS = (
+        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 "
+        "DJ27 DK18 DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 "
+        "HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 "
+        "MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 "
+        "RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 "
+        "VA22 VG24 XK20 YE30"
+    )
+
+    def find(self, text: str) -> Iterator[Found]:
+        for start in self._START.finditer(text):
+            country = self._LENGTHS.find(start[0][:2].upper())
+            rest = self._REST.match(text, start.end())
+            if country < 0 or rest is None:
+                continue
+            length = int(self._LENGTHS[country + 2 : country + 4])
+            end = _end_of(text, start.start(), rest.end(), length)
+            if end and self._END.match(text, end):
+                account = re.sub("[ -]", "", text[start.start() : end]).upper()
+                if int("".join(str(int(c, 36)) for c in account[4:] + account[:4])) % 97 == 1:
+                    yield start.start(), end, 1.0
+
+
+def _end_of(text: str, start: int, stop: int, length: int) -> int | None:
+    """Where the `length`-th letter or digit from `start` ends, or None if `stop` is before it."""
+    for at in range(start, stop):
+        length -= text[at] not in " -"
+        if length == 0:
+            return at + 1
+    return None
+
+
+class UsSocialSecurity(Finder):
+    """US social security numbers: in groups, or nine digits right behind their name.
+
+    Source of the ranges that are never given out: the Social Security Administration."""
+
+    ENTITY = "US_SSN"
+    _GROUPS = re.compile(rf"[0-8]{_FIRST}[0-9]{{2}}([ -])[0-9]{{2}}\1[0-9]{{4}}{NUMBER_END}")
+    _BARE = re.compile(rf"[0-8]{_FIRST}[0-9]{{8}}{NUMBER_END}")
+    _NAME = re.compile(r"(?:\bssn|social security)[^0-9\n]{0,20}\Z", re.IGNORECASE | re.ASCII)
+    _NAME_MAX = 40
+
+    def find(self, text: str) -> Iterator[Found]:
+        for found in self._GROUPS.finditer(text):
+            if self._given(digits_of(found[0])):
+                yield (*found.span(), 0.85 if found[1] == "-" else 0.5)
+        for found in self._BARE.finditer(text):
+            before = text[max(0, found.start() - self._NAME_MAX) : found.start()]
+            if self._given(found[0]) and self._NAME.search(before):
+                yield (*found.span(), 0.85)
+
+    @staticmethod
+    def _given(digits: str) -> bool:
+        area, group, serial = digits[:3], digits[3:5], digits[5:]
+        return area not in ("000", "666") and group != "00" and serial != "0000"
+
+
+class ChineseIdCard(Finder):
+    """Resident identity cards of the People's Republic: GB 11643-1999, 18 characters with a region,
+    a date of birth and a check character (ISO 7064 MOD 11-2)."""
+
+    ENTITY = "CN_ID_CARD"
+    _SHAPE = re.compile(
+        rf"[1-8]{_FIRST}[0-9]{{5}}[ -]?((?:18|19|20)[0-9]{{6}})[ -]?[0-9]{{3}}[0-9Xx]{WORD_END}"
+    )
+    _PROVINCE = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]")
+    _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+    _CHECKS = "10X98765432"
+
+    def find(self, text: str) -> Iterator[Found]:
+        for found in self._SHAPE.finditer(text):
+            number = re.sub("[ -]", "", found[0]).upper()
+            total = sum(w * int(digit) for w, digit in zip(self._WEIGHTS, number, strict=False))
+            if (
+                self._PROVINCE.match(number)
+                and _is_date(found[1])
+                and self._CHECKS[total % 11] == number[17]
+            ):
+                yield (*found.span(), 1.0)
+
+
+def _is_date(yyyymmdd: str) -> bool:
+    try:
+        date(int(yyyymmdd[:4]), int(yyyymmdd[4:6]), int(yyyymmdd[6:]))
+    except ValueError:
+        return False
+    return True

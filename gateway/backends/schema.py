@@ -1,0 +1,96 @@
+"""Which version the tables have, and how they come to ours. Alembic does the work, quietly."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from gateway.backends.database_problem import DatabaseProblem
+
+POSTGRES_LOCK_SECONDS = 60
+_POSTGRES_LOCK = 0x67617465  # "gate": any number, but the same in every version
+
+
+class SchemaState(StrEnum):
+    UP_TO_DATE = "up-to-date"
+    BEHIND = "behind"
+    NEWER = "newer"  # written by a newer version of the gateway
+    EMPTY = "empty"
+
+
+_SENTENCES = {
+    SchemaState.BEHIND: "The database has the tables of an older version; run `gateway migrate`.",
+    SchemaState.NEWER: "The database was written by a newer version; upgrade the gateway.",
+    SchemaState.EMPTY: "The database has no tables yet; run `gateway migrate`.",
+}
+
+
+def sentence_of(state: SchemaState) -> str | None:
+    """What is wrong and what to do, or None where nothing is."""
+    return _SENTENCES.get(state)
+
+
+def migrations_folder() -> Path:
+    """In an installed wheel beside the package's modules, in a checkout beside the package."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def check(connection: Connection) -> SchemaState:
+    """The state of the tables."""
+    return _state(connection, ScriptDirectory(str(migrations_folder())))
+
+
+def check_writable(connection: Connection) -> SchemaState:
+    """The state of the tables, and whether they can be written to: a database that can only be
+    read looks healthy until somebody tries. What it tries is undone.
+
+    Raises DatabaseProblem or the driver's error."""
+    if connection.dialect.name == "postgresql":
+        if connection.scalar(text("SHOW transaction_read_only")) == "on":
+            raise DatabaseProblem(
+                "The database is read-only; name the primary in GATEWAY_DATABASE_URL."
+            )
+    else:
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+    state = check(connection)
+    if transaction := connection.get_transaction():
+        transaction.rollback()
+    return state
+
+
+def upgrade(connection: Connection) -> None:
+    """Every missing migration, in the transaction of the connection: all or none.
+
+    One process at a time: SQLite's write lock, or an advisory lock of Postgres that ends with the
+    transaction. Raises DatabaseProblem for the tables of a newer version."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = '{POSTGRES_LOCK_SECONDS}s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    state = _state(connection, ScriptDirectory.from_config(config))
+    if state is SchemaState.NEWER:
+        raise DatabaseProblem(_SENTENCES[state])
+    if state is not SchemaState.UP_TO_DATE:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _state(connection: Connection, scripts: ScriptDirectory) -> SchemaState:
+    current = MigrationContext.configure(connection).get_current_heads()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if not current:
+        return SchemaState.EMPTY
+    if not known.issuperset(current):
+        return SchemaState.NEWER
+    is_head = set(current) == set(scripts.get_heads())
+    return SchemaState.UP_TO_DATE if is_head else SchemaState.BEHIND

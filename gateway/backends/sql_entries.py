@@ -1,0 +1,106 @@
+"""Entries as rows of the table `entries`, and back.
+
+What a caller or an upstream wrote into an entry may be anything; a table cannot hold all of it
+(Postgres no NUL and no index entry above 2.7 kB, no database half a surrogate pair or an integer
+above 64 bits). `storable` makes an entry that every database takes, always the same one for the
+same entry, so that what is asked for later is found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields, replace
+from typing import Any
+
+from sqlalchemy import Row
+
+from gateway.backends.tables import micros, seconds
+from gateway.usage.entry import Entry, Outcome, Source, Tokens
+
+TEXT_BYTES_MAX = 500  # in UTF-8; two of them and a time fit into any index
+FIGURE_MAX = 2**53 - 1  # exact in JSON too; a thousand of them can be summed in 64 bits
+_TEXTS = tuple(f.name for f in fields(Entry) if f.type == "str")
+_FIGURES = tuple(f.name for f in fields(Entry) if f.type == "int")
+_TOKENS = tuple(f.name for f in fields(Tokens))
+_TIME_MAX = 253402300799.0  # the end of the year 9999
+
+
+def storable_text(text: str) -> str:
+    """The text without NUL and lone surrogates (each becomes U+FFFD), and if it is over
+    TEXT_BYTES_MAX, its beginning and a hash of the whole."""
+    if text.isascii() and len(text) <= TEXT_BYTES_MAX and "\0" not in text:
+        return text
+    clean = "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
+    encoded = clean.encode()
+    if len(encoded) <= TEXT_BYTES_MAX:
+        return clean
+    mark = "…" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return encoded[: TEXT_BYTES_MAX - len(mark.encode())].decode(errors="ignore") + mark
+
+
+def storable(entry: Entry) -> Entry:
+    """The entry as every database can hold it; mostly that is the entry itself."""
+    changes: dict[str, Any] = {}
+    for name in _TEXTS:
+        text = getattr(entry, name)
+        if (clean := storable_text(text)) != text:
+            changes[name] = clean
+    for name in _FIGURES:
+        figure = getattr(entry, name)
+        if (bounded := _bounded(figure)) != figure:
+            changes[name] = bounded
+    if entry.first_token_ms is not None:
+        changes["first_token_ms"] = _bounded(entry.first_token_ms)
+    if any(abs(getattr(entry.tokens, name)) > FIGURE_MAX for name in _TOKENS):
+        changes["tokens"] = Tokens(*(_bounded(getattr(entry.tokens, name)) for name in _TOKENS))
+    if not 0 <= entry.time <= _TIME_MAX:
+        changes["time"] = _TIME_MAX if entry.time > _TIME_MAX else 0.0
+    if entry.redactions:
+        changes["redactions"] = {
+            storable_text(name): _bounded(count) for name, count in entry.redactions.items()
+        }
+    return replace(entry, **changes) if changes else entry
+
+
+def _bounded(figure: int) -> int:
+    return max(-FIGURE_MAX, min(FIGURE_MAX, figure))
+
+
+def row_of(entry: Entry) -> dict[str, Any]:
+    """The entry's columns, for an insert."""
+    tokens = entry.tokens
+    return {name: getattr(entry, name) for name in _SAME} | {
+        "time": micros(entry.time),
+        "input_tokens": tokens.input,
+        "cached_input_tokens": tokens.cached_input,
+        "output_tokens": tokens.output,
+        "reasoning_tokens": tokens.reasoning,
+        "outcome": entry.outcome.value,
+        "source": entry.source.value,
+        "redactions": dict(entry.redactions),
+    }
+
+
+_SAME = tuple(
+    f.name
+    for f in fields(Entry)
+    if f.name not in ("time", "tokens", "outcome", "source", "redactions")
+)
+
+
+def entry_of(row: Row[Any]) -> Entry:
+    """The entry of a whole row of the table."""
+    columns = row._mapping
+    return Entry(
+        **{name: columns[name] for name in _SAME},
+        time=seconds(columns["time"]),
+        tokens=Tokens(
+            input=columns["input_tokens"],
+            cached_input=columns["cached_input_tokens"],
+            output=columns["output_tokens"],
+            reasoning=columns["reasoning_tokens"],
+        ),
+        outcome=Outcome(columns["outcome"]),
+        source=Source(columns["source"]),
+        redactions=columns["redactions"],
+    )

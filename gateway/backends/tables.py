@@ -1,0 +1,103 @@
+"""The tables, as values. `migrations/` builds them; a test holds both together.
+
+Times are whole microseconds since 1970 UTC: exact on every database, and in order as numbers.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+MICROSECONDS = 1_000_000
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("models", JSON(none_as_null=True)),  # a list of names; NULL: all
+    Column("endpoints", JSON(none_as_null=True)),  # a list of names; NULL: all
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("metadata", JSON, nullable=False),
+    Index(None, "organization", "project"),
+)
+
+key_secrets = Table(
+    "key_secrets",
+    metadata,
+    Column("prefix", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),  # 32 bytes; the text itself is nowhere
+    Column("key_id", ForeignKey("keys.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # end of the grace period after a rotation
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", String, primary_key=True),  # a second write of the same entry does nothing
+    Column("time", BigInteger, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("end_user", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("served_model", Text, nullable=False),
+    Column("upstream", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("status", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("first_token_ms", BigInteger),
+    Column("redactions", JSON, nullable=False),
+    Column("policy_digest", Text, nullable=False),
+    # What a subject spent since a moment is one range of one of these; `time` serves reports.
+    Index(None, "time"),
+    Index(None, "organization", "time"),
+    Index(None, "organization", "project", "time"),
+    Index(None, "key_id", "time"),
+    Index(None, "end_user", "time"),
+)
+
+
+def micros(seconds: float) -> int:
+    """Unix seconds as the tables hold them."""
+    return round(seconds * MICROSECONDS)
+
+
+def seconds(micros: int) -> float:
+    return micros / MICROSECONDS

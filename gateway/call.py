@@ -1,0 +1,29 @@
+"""What came over the wire, as the edge hands it to an exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.forward import Headers
+from gateway.policy.policy import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of a caller. `now` is when its head was complete, in unix seconds.
+
+    `read_body` raises TooLarge, TooSlow or ClientLeft. `engine` is the model of the old
+    `/v1/engines/{engine}/…` URLs. `caller_left` tells a caller's leaving from our own stopping."""
+
+    id: str
+    now: float
+    endpoint: Endpoint
+    engine: str | None
+    headers: Headers
+    read_body: Callable[[], Awaitable[bytes]]
+    caller_left: Callable[[], bool]
+
+    @property
+    def authorization(self) -> str | None:
+        return next((value for name, value in self.headers if name == "authorization"), None)

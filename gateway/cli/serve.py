@@ -1,0 +1,141 @@
+"""`gateway serve`: check everything that can be checked, then serve until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import logging
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import typer
+import uvloop
+
+from gateway.backends.database import Database
+from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.pepper_file import PepperProblem, load_pepper
+from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError, sentences
+from gateway.cli.project import policy_of
+from gateway.cli.welcome import greeting, make_first_keys
+from gateway.edge.ops import build_ops
+from gateway.edge.routes import build_api
+from gateway.edge.server import CannotListen, listen, url_of
+from gateway.edge.server import serve as serve_apps
+from gateway.logs import LibraryLog, build_log
+from gateway.policy.policy import Policy
+from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
+from gateway.simulator.server import embedded
+
+GEN0_THRESHOLD = 50_000  # collections this much rarer: 10-25 % less CPU a request
+
+
+def serve(**flags: str | None) -> None:
+    """Serve the API and the operations port until SIGTERM.
+
+    Every option is also an environment variable; a flag wins over it."""
+    with sentences():
+        settings = _settings(flags)
+        policy = policy_of(settings)
+        try:
+            uvloop.run(_serve(settings, policy))
+        except CannotListen as problem:
+            raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
+        except (DatabaseProblem, PepperProblem) as problem:
+            raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
+
+
+def _options() -> list[inspect.Parameter]:
+    """A flag for every setting, as typer wants it."""
+    return [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=str | None,
+            default=typer.Option(
+                None,
+                "--" + option.name.replace("_", "-"),
+                help=f"{option.metadata['help']} [{PREFIX}{option.name.upper()}]",
+                show_default="" if option.default is None else str(option.default),
+            ),
+        )
+        for option in settings_fields()
+    ]
+
+
+serve.__signature__ = inspect.Signature(_options())  # type: ignore[attr-defined]
+serve.__annotations__ = {option.name: option.annotation for option in _options()}
+
+
+def _settings(flags: dict[str, str | None]) -> Settings:
+    try:
+        settings = load(flags)
+    except SettingsError as problem:
+        raise CommandError(str(problem), EXIT_USAGE) from None
+    if settings.workers > 1:
+        raise CommandError(
+            f"{PREFIX}WORKERS is {settings.workers}, but the embedded ledger counts in one process "
+            f"only, and several would overspend. Set {PREFIX}WORKERS=1.",
+            EXIT_USAGE,
+        )
+    return settings
+
+
+async def _serve(settings: Settings, policy: Policy) -> None:
+    # Here and not above: Presidio brings spaCy, seconds that no other command should wait for.
+    from gateway.app import assembled, simulated_upstreams
+
+    log = build_log(settings.log_level)
+    logging.getLogger().addHandler(LibraryLog(log))
+    if settings.redis_url:
+        log.warning(
+            "redis_not_used",
+            text="This version counts in this process and not in Redis: run one replica.",
+        )
+    environ = environment()
+    async with AsyncExitStack() as stack:
+        api, ops = (
+            listen(settings.host, settings.port),
+            listen(settings.ops_host, settings.ops_port),
+        )
+        await _prepare_database(settings)
+        pepper = load_pepper(settings)
+        keys = await make_first_keys(settings, policy, pepper)
+        simulated = simulated_upstreams(policy, environ)
+        simulator_url = await stack.enter_async_context(embedded(Path(settings.simulator_log)))
+        parts = await stack.enter_async_context(
+            assembled(settings, policy, pepper, environ, lambda: simulator_url, log)
+        )
+        stop = asyncio.Event()
+
+        def drain() -> None:
+            parts.state.draining = True
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, drain)
+        _tune_collector()
+        greeting(url_of(api), url_of(ops), keys, simulated, settings)
+        log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
+        await serve_apps((build_api(parts), api), (build_ops(parts), ops), settings, stop)
+    log.info("stopped")
+
+
+async def _prepare_database(settings: Settings) -> None:
+    """An SQLite file is migrated; on a shared database, that is a step of its own."""
+    database = Database(settings.database_url, 1)
+    try:
+        if database.is_sqlite:
+            await asyncio.to_thread(database.migrate)
+        elif trouble := await database.trouble():
+            raise DatabaseProblem(trouble)
+    finally:
+        await database.aclose()
+
+
+def _tune_collector() -> None:
+    """What was built at start lives for ever: leave it out of every collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GEN0_THRESHOLD, 20, 20)

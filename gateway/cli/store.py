@@ -1,0 +1,76 @@
+"""What the commands that work on the database share: settings, the open database, sentences."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.markup import escape
+
+from gateway.backends.database import Database
+from gateway.backends.database_problem import DatabaseProblem, DataRefused
+from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError
+from gateway.settings import Settings, SettingsError, load
+from gateway.usage.report import QuestionError
+
+T = TypeVar("T")
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        help="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME [GATEWAY_DATABASE_URL]",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def settings_for(database_url: str | None, **flags: str | None) -> Settings:
+    """Settings from the flags and the environment. Raises CommandError."""
+    try:
+        return load({"database_url": database_url, **flags})
+    except SettingsError as problem:
+        raise CommandError(str(problem), EXIT_USAGE) from None
+
+
+def with_database(
+    settings: Settings, work: Callable[[Database], Awaitable[T]], *, writes: bool = False
+) -> T:
+    """What `work` returns for the database, which has the tables of this version.
+
+    What only reads works also while another process writes.
+
+    Raises CommandError wherever it cannot be used, and where it refuses a value."""
+
+    async def main() -> T:
+        database = Database(settings.database_url, 1)
+        try:
+            if trouble := await database.trouble(writable=writes):
+                raise CommandError(trouble, EXIT_UNAVAILABLE)
+            return await work(database)
+        finally:
+            await database.aclose()
+
+    try:
+        return asyncio.run(main())
+    except DatabaseProblem as problem:
+        raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
+    except DataRefused:
+        raise CommandError("A value that was given is not valid text for the database.") from None
+
+
+def asked(read: Callable[[], T]) -> T:
+    """What `read` makes of an option, or its complaint as a CommandError."""
+    try:
+        return read()
+    except QuestionError as problem:
+        raise CommandError(f"{str(problem)[0].upper()}{str(problem)[1:]}.", EXIT_USAGE) from None
+
+
+def plain(value: object) -> str:
+    """A value as a cell of a table: what a caller wrote is neither markup nor a terminal code."""
+    text = "" if value is None else str(value)
+    return escape("".join(c if c.isprintable() else "\ufffd" for c in text))

@@ -1,0 +1,198 @@
+"""The entry in the making: what is known of one exchange so far, and what it comes to."""
+
+from __future__ import annotations
+
+import re
+from asyncio import CancelledError
+from collections.abc import Callable
+
+from gateway.answer import Answer
+from gateway.ask import Ask
+from gateway.call import Call
+from gateway.errors import ApiError, ClientLeft, UpstreamFailed, UpstreamTooSlow
+from gateway.keys.key import Key
+from gateway.openai.tokens import count
+from gateway.policy.match import Rules
+from gateway.quota.ledger import Reservation
+from gateway.quota.limit import Amounts
+from gateway.usage.entry import Entry, Outcome, Source, Tokens
+
+_MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._:/-]{0,99}")
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for a caller that left; never sent
+
+
+class Draft:
+    """Facts are set as they become known; `entry` can be asked for at any moment."""
+
+    def __init__(self, call: Call, stopwatch: Callable[[], float]) -> None:
+        self.call = call
+        self.model = ""
+        self.key: Key | None = None
+        self.rules: Rules | None = None
+        self.end_user = ""
+        self.stream = False
+        self.ask: Ask | None = None
+        self.reservation: Reservation | None = None
+        self.redactions: dict[str, int] = {}
+        self.sent_at: float | None = None
+        self.upstream_code = "error"
+        self.answer: Answer | None = None
+        self.first_token_ms: int | None = None
+        self.stage_seconds: dict[str, float] = {}
+        self._stopwatch = stopwatch
+        self._began = self._mark = stopwatch()
+
+    def asked(self, model: str) -> None:
+        """Keep the model's name if it looks like one: callers can write anything there."""
+        self.model = model if _MODEL_NAME.fullmatch(model) else ""
+
+    def did(self, stage: str) -> None:
+        """The time since the last mark was spent on `stage`."""
+        now = self._stopwatch()
+        self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + now - self._mark
+        self._mark = now
+
+    def mark(self) -> None:
+        """What follows is timed from here: the wait before was not ours."""
+        self._mark = self._stopwatch()
+
+    def elapsed_ms(self) -> int:
+        return round((self._stopwatch() - self._began) * 1000)
+
+    def sending(self) -> None:
+        """From here on the upstream may work, and charge, for this request."""
+        self.sent_at = self._stopwatch()
+
+    def upstream_seconds(self) -> float:
+        return 0.0 if self.sent_at is None else self._stopwatch() - self.sent_at
+
+    def first_token(self) -> None:
+        if self.first_token_ms is None:
+            self.first_token_ms = self.elapsed_ms()
+
+    def bound_entry(self, bound: Amounts) -> Entry:
+        """What is booked should this process die: the most that the request can have used."""
+        tokens = Tokens(input=bound.input_tokens, output=bound.output_tokens)
+        return self._entry(
+            Outcome.ABANDONED, 0, "", tokens, Source.ESTIMATED, bound.cost_nano, requests=1
+        )
+
+    def entry(self, error: BaseException | None) -> Entry:
+        """What is booked now that the exchange is over, with `error` or well."""
+        tokens, source = self._used(error)
+        price = self.rules.model.price if self.rules else None
+        return self._entry(
+            self._outcome(error),
+            self._status(error),
+            self._code(error),
+            tokens,
+            source,
+            price.cost_nano(tokens) if price else 0,
+            requests=0 if source is Source.NONE else 1,
+        )
+
+    def _entry(
+        self,
+        outcome: Outcome,
+        status: int,
+        code: str,
+        tokens: Tokens,
+        source: Source,
+        cost_nano: int,
+        requests: int,
+    ) -> Entry:
+        key, rules, answer = self.key, self.rules, self.answer
+        return Entry(
+            id=self.call.id,
+            time=self.call.now,
+            organization=key.organization if key else "",
+            project=key.project if key else "",
+            key_id=key.id if key else "",
+            end_user=self.end_user,
+            model=self.model,
+            served_model=answer.served_model if answer else "",
+            upstream=rules.upstream.name if rules else "",
+            endpoint=self.call.endpoint.value,
+            stream=self.stream,
+            status=status,
+            outcome=outcome,
+            code=code,
+            requests=requests,
+            tokens=tokens,
+            source=source,
+            cost_nano=cost_nano,
+            currency=rules.organization.currency if rules else "",
+            duration_ms=self.elapsed_ms(),
+            first_token_ms=self.first_token_ms,
+            redactions=self.redactions,
+            policy_digest=rules.digest if rules else "",
+        )
+
+    def _left(self, error: BaseException | None) -> bool:
+        return isinstance(error, ClientLeft) or (
+            isinstance(error, CancelledError) and self.call.caller_left()
+        )
+
+    def _outcome(self, error: BaseException | None) -> Outcome:
+        answer = self.answer
+        if answer and answer.complete and (error is None or self._left(error)):
+            return Outcome.OK if answer.status < 400 else Outcome.UPSTREAM_ERROR
+        if self._left(error):
+            return Outcome.CLIENT_LEFT
+        if isinstance(error, UpstreamTooSlow):
+            return Outcome.TIMEOUT
+        if (
+            error is None
+            or isinstance(error, UpstreamFailed)
+            or (isinstance(error, ApiError) and (error.code or "").startswith("upstream_"))
+        ):
+            return Outcome.UPSTREAM_ERROR
+        if isinstance(error, ApiError) and self.sent_at is None and error.status != 500:
+            return Outcome.REFUSED
+        return Outcome.FAILED
+
+    def _status(self, error: BaseException | None) -> int:
+        if self.answer and self.answer.started:
+            return self.answer.status
+        if self._left(error):
+            return CLIENT_CLOSED_REQUEST
+        if isinstance(error, ApiError):
+            return error.status
+        return 503 if isinstance(error, CancelledError) else 500
+
+    def _code(self, error: BaseException | None) -> str:
+        if isinstance(error, ApiError):
+            return error.code or ""
+        if isinstance(error, CancelledError):
+            return "" if self._left(error) else "draining"
+        return "" if error is None or isinstance(error, ClientLeft) else "internal_error"
+
+    def _used(self, error: BaseException | None) -> tuple[Tokens, Source]:
+        """Tokens by kind, and how we know: told by the upstream, counted, or a part estimated.
+
+        A request that was refused, or that never got an answer because no connection could be
+        made, used nothing. One that was sent and given up on (caller gone, time-out) used its
+        prompt at least."""
+        ask, answer = self.ask, self.answer
+        if ask is None or self.sent_at is None:
+            return Tokens(), Source.NONE
+        if answer is None or not answer.replied:
+            given_up = self._left(error) or isinstance(error, UpstreamTooSlow | CancelledError)
+            if not given_up:
+                return Tokens(), Source.NONE
+            return Tokens(input=ask.input_tokens), Source.ESTIMATED
+        told = answer.told
+        if answer.status >= 400 and told is None:
+            return Tokens(), Source.NONE
+        seen = "".join(answer.output_text)
+        trusted = told is not None and told.input > 0 and (told.output > 0 or not seen)
+        if trusted and told is not None:
+            tokens = Tokens(told.input, told.cached_input, told.output, told.reasoning)
+            return tokens, Source.PROVIDER if answer.complete else Source.ESTIMATED
+        assert self.rules is not None
+        output = count(seen, self.rules.model.tokenizer.value)
+        tokens = Tokens(
+            input=told.input if told and told.input > 0 else ask.input_tokens,
+            output=max(output, told.output if told else 0),
+        )
+        return tokens, Source.COUNTED if answer.complete else Source.ESTIMATED

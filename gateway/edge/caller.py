@@ -1,0 +1,91 @@
+"""The caller's side of one exchange: its body, its patience, and the news that it left."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import Message, Receive, Send
+
+from gateway.errors import ClientLeft, TooLarge, TooSlow
+
+
+class Caller:
+    """Reads one request body, then watches for the caller to leave.
+
+    From the end of the body on, a caller that leaves cancels the task that read the body. `aclose`
+    must be called when the exchange is over."""
+
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        *,
+        body_bytes_max: int,
+        body_timeout_seconds: float,
+        write_timeout_seconds: float,
+    ) -> None:
+        self.left = False
+        self.started = False  # the answer's head is on its way
+        self._receive = receive
+        self._send = send
+        self._body_bytes_max = body_bytes_max
+        self._body_timeout_seconds = body_timeout_seconds
+        self._write_timeout_seconds = write_timeout_seconds
+        self._watch: asyncio.Task[None] | None = None
+
+    def has_left(self) -> bool:
+        return self.left
+
+    async def body(self) -> bytes:
+        """The whole body. Raises TooLarge, TooSlow or ClientLeft."""
+        try:
+            async with asyncio.timeout(self._body_timeout_seconds):
+                body = await self._read()
+        except TimeoutError:
+            raise TooSlow(
+                f"The request's body was not complete after {self._body_timeout_seconds:g} seconds."
+            ) from None
+        task = asyncio.current_task()
+        assert task is not None
+        self._watch = asyncio.create_task(self._cancel_when_left(task))
+        return body
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; a caller that takes nothing for too long counts as gone."""
+        self.started = True
+        try:
+            async with asyncio.timeout(self._write_timeout_seconds):
+                await self._send(message)
+        except TimeoutError:
+            self.left = True
+            raise ClientLeft from None
+
+    async def aclose(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+
+    async def _read(self) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.left = True
+                raise ClientLeft
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > self._body_bytes_max:
+                raise TooLarge(
+                    f"The request's body is larger than the {self._body_bytes_max} bytes that this "
+                    "gateway takes. Send less at once, or have GATEWAY_BODY_BYTES_MAX raised."
+                )
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+
+    async def _cancel_when_left(self, task: asyncio.Task[object]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        task.cancel()

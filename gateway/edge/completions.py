@@ -1,0 +1,86 @@
+"""The endpoint of every completion: one exchange, written out piece by piece.
+
+An ASGI endpoint of our own: with Starlette's StreamingResponse a generator's `finally` has not run
+when the response returns after the caller left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.call import Call
+from gateway.edge.caller import Caller
+from gateway.edge.replies import encoded, error_event
+from gateway.errors import ApiError, ClientLeft, Unavailable
+from gateway.exchange import exchange
+from gateway.parts import Parts
+from gateway.policy.policy import Endpoint
+
+
+class Completions:
+    """POST a request of one kind; JSON and streams alike."""
+
+    def __init__(self, endpoint: Endpoint, parts: Parts) -> None:
+        self._endpoint = endpoint
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        settings = self._parts.settings
+        caller = Caller(
+            receive,
+            send,
+            body_bytes_max=settings.body_bytes_max,
+            body_timeout_seconds=settings.body_timeout_seconds,
+            write_timeout_seconds=settings.write_timeout_seconds,
+        )
+        try:
+            await self._answer(self._call(scope, caller), caller)
+        except ClientLeft:
+            return
+        except asyncio.CancelledError:
+            if not caller.left:
+                await self._last_words(caller)
+        except ApiError as error:
+            if not caller.started:
+                raise
+            await caller.send({"type": "http.response.body", "body": error_event(error)})
+        finally:
+            await caller.aclose()
+
+    async def _answer(self, call: Call, caller: Caller) -> None:
+        async with exchange(call, self._parts) as answer:
+            await caller.send(
+                {
+                    "type": "http.response.start",
+                    "status": answer.status,
+                    "headers": encoded(answer.headers),
+                }
+            )
+            async for piece in answer.pieces():
+                await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
+            await caller.send({"type": "http.response.body", "body": b""})
+
+    async def _last_words(self, caller: Caller) -> None:
+        """The process stops before the answer was complete: say so."""
+        error = Unavailable(
+            "The gateway is shutting down; the answer is not complete.", code="draining"
+        )
+        if not caller.started:
+            raise error
+        await caller.send({"type": "http.response.body", "body": error_event(error)})
+
+    def _call(self, scope: Scope, caller: Caller) -> Call:
+        return Call(
+            id=scope["state"]["request_id"],
+            now=self._parts.clock(),
+            endpoint=self._endpoint,
+            engine=scope.get("path_params", {}).get("engine"),
+            headers=[
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in scope["headers"]
+            ],
+            read_body=caller.body,
+            caller_left=caller.has_left,
+        )

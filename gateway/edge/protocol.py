@@ -1,0 +1,140 @@
+"""HTTP/1.1 with bounds on a request's head: its size and the time that it may take.
+
+uvicorn bounds neither, so that one caller could hold memory or a connection for ever. Bodies are
+bounded in `caller.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.errors import ApiError, BadRequest, HeadTooLarge, TooSlow
+
+LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
+BUSY_SECONDS = 0.1  # for what arrived while the event loop was busy to be read after all
+_REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
+
+
+def bounded_protocol(
+    header_bytes_max: int, header_timeout_seconds: float
+) -> type[asyncio.Protocol]:
+    """A protocol class for uvicorn's `http` option, with these bounds."""
+
+    class BoundedProtocol(_BoundedProtocol):
+        head_bytes_max = header_bytes_max
+        head_timeout_seconds = header_timeout_seconds
+
+    return BoundedProtocol
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    head_bytes_max: int
+    head_timeout_seconds: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_head = True
+        self._in_message = False
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer(self.head_timeout_seconds, self._head_is_due)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self.head_bytes_max:
+            self._head_too_large()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self._refused:
+            self._refuse(BadRequest("This is not an HTTP/1.1 request that can be understood."))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = self._in_message = True
+        if self._timer is None:
+            self._start_timer(self.head_timeout_seconds, self._head_is_due)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        self._stop_timer()
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.head_bytes_max:
+            self._head_too_large()
+        elif not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        if not self._refused:
+            super().on_message_complete()
+            if self.cycle.response_complete:
+                self._stop_timer()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        unread = self._in_message and self.cycle.response_complete
+        if unread and not self.transport.is_closing():
+            self._start_timer(LINGER_SECONDS, self.transport.close)
+
+    def _start_timer(self, seconds: float, then: Any) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head_is_due(self) -> None:
+        """Let what has arrived while the event loop was busy be read first."""
+        self._start_timer(BUSY_SECONDS, self._head_too_slow)
+
+    def _head_too_slow(self) -> None:
+        self._refuse(
+            TooSlow(
+                f"The request's head was not complete after {self.head_timeout_seconds:g} seconds."
+            )
+        )
+
+    def _head_too_large(self) -> None:
+        self._refuse(
+            HeadTooLarge(
+                f"The request's head is larger than the {self.head_bytes_max} bytes that this "
+                "gateway takes. Send fewer or shorter headers."
+            )
+        )
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer, and close: what follows on this connection cannot be trusted."""
+        self._refused = True
+        if self.transport.is_closing():
+            return
+        body = json.dumps(error.body()).encode()
+        head = (
+            f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\n"
+            "content-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()

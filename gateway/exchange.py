@@ -1,0 +1,173 @@
+"""The sentence: authenticate, match, redact, ask, admit, forward, answer, settle.
+
+Read `exchange` and you know the product. A refusal is an ApiError raised before the yield; what
+happens after it is a last event of the stream. Whatever happens, there is one entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from gateway.answer import Answer
+from gateway.ask import Ask, bound, end_user_id, outgoing, weigh
+from gateway.call import Call
+from gateway.draft import Draft
+from gateway.errors import TooLarge, Unavailable
+from gateway.forward import forward
+from gateway.keys.authenticate import authenticate
+from gateway.openai.request import Bounds, Request, parse_json, read_request
+from gateway.openai.texts import free_texts, lay_back, read_texts
+from gateway.parts import Parts
+from gateway.policy.match import Rules, claims_of, match
+from gateway.policy.policy import Endpoint
+from gateway.privacy.redact import Vault, redact
+from gateway.quota.admit import Refusal, admit, check_open, rate_headers
+from gateway.quota.ledger import Claim, Reservation, Standing
+from gateway.settled import Settled
+
+PATHS = {
+    Endpoint.CHAT: "/chat/completions",
+    Endpoint.COMPLETIONS: "/completions",
+    Endpoint.EMBEDDINGS: "/embeddings",
+}
+ASIDE_BYTES = 32 * 1024  # parsing and counting more than this would hold up other requests
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
+    """One governed request, from its key to its entry. Raises ApiError and ClientLeft."""
+    draft = Draft(call, parts.stopwatch)
+    policy = parts.policies.current
+    async with Settled(draft, parts):
+        _check_room(call, parts)
+        draft.key = key = await authenticate(
+            call.authorization, parts.keyring, parts.pepper, call.now
+        )
+        draft.did("authenticate")
+        raw = await call.read_body()
+        draft.mark()
+        request = await _aside(parts, len(raw), lambda: _read(raw, call, parts))
+        draft.asked(request.model)
+        draft.rules = rules = match(policy, key, call.endpoint, request.model)
+        target = parts.resolve(rules.upstream)
+        draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
+        claims = claims_of(rules, key, draft.end_user)
+        await check_open(parts.ledger, claims, call.now, rules.organization.currency)
+        draft.did("match")
+        request, vault = await _redact(draft, request, len(raw), rules, parts)
+        draft.did("redact")
+        ask = draft.ask = await _aside(parts, len(raw), lambda: weigh(request, rules.model))
+        standings = await _admit(draft, ask, claims, rules, parts)
+        draft.did("admit")
+        body = await _aside(parts, len(raw), lambda: outgoing(ask, rules.model))
+        draft.sending()
+        async with forward(
+            parts.upstream, target, PATHS[call.endpoint], body, call.headers, call.id
+        ) as reply:
+            draft.upstream_code = str(reply.status)
+            draft.answer = answer = Answer(
+                reply,
+                wants_usage=request.wants_usage,
+                content_is_json=request.content_is_json,
+                vault=vault,
+                answer_bytes_max=parts.settings.answer_bytes_max,
+                upstream_key=target.api_key,
+            )
+            await answer.begin()
+            if answer.streams:
+                draft.first_token()
+            answer.headers.extend(rate_headers(standings, call.now))
+            yield answer
+
+
+def _check_room(call: Call, parts: Parts) -> None:
+    """Refuse what could not be done, or not be written down."""
+    if parts.state.draining:
+        raise Unavailable(
+            "The gateway is shutting down. Send the request again.",
+            code="draining",
+            retry_after_seconds=1,
+        )
+    if parts.state.inflight > parts.settings.requests_max:
+        raise Unavailable(
+            "The gateway has as many requests in work as it may have. Try again in a moment.",
+            code="overloaded",
+            retry_after_seconds=1,
+        )
+    if parts.journal.state(call.now).full:
+        raise Unavailable(
+            "Usage cannot be written at the moment, so nothing is admitted. Try again later.",
+            code="journal_full",
+            retry_after_seconds=5,
+        )
+
+
+async def _aside(parts: Parts, size_bytes: int, work: Callable[[], T]) -> T:
+    """Do pure work at once where it is small, and beside the event loop where it is not."""
+    if size_bytes <= ASIDE_BYTES:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(parts.workbench, work)
+
+
+def _read(raw: bytes, call: Call, parts: Parts) -> Request:
+    bounds = Bounds(parts.settings.json_depth_max, parts.settings.choices_max)
+    return read_request(parse_json(raw, bounds.depth_max), call.endpoint, call.engine, bounds)
+
+
+def _end_user(request: Request, rules: Rules, parts: Parts) -> str:
+    return end_user_id(request.user, parts.secret("end_user", rules.organization.name))
+
+
+async def _redact(
+    draft: Draft, request: Request, size_bytes: int, rules: Rules, parts: Parts
+) -> tuple[Request, Vault]:
+    """The request with its private values replaced, and the vault that can put them back."""
+    profile, most = rules.project.redaction, parts.settings.redaction_bytes_max
+    endpoint, body = request.endpoint, request.body
+    places = await _aside(parts, size_bytes, lambda: free_texts(endpoint, body))
+    texts = read_texts(body, places)
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    if size > most and profile.actions:
+        raise TooLarge(
+            f"The texts of this request are too long to be redacted: {size} bytes, and at most "
+            f"{most} are scanned. Send less at once, or have GATEWAY_REDACTION_BYTES_MAX raised."
+        )
+    scope = parts.secret("redaction", rules.organization.name, rules.project.name)
+    redacted = await redact(texts, profile, parts.detector, scope)
+    draft.redactions = dict(redacted.counts)
+    body = await _aside(parts, size_bytes, lambda: lay_back(body, places, redacted.texts))
+    return replace(request, body=body), redacted.vault
+
+
+async def _admit(
+    draft: Draft, ask: Ask, claims: tuple[Claim, ...], rules: Rules, parts: Parts
+) -> tuple[Standing, ...]:
+    """Reserve every claim of the request at its upper bound, or raise Refusal."""
+    call, most = draft.call, bound(ask, rules.model.price)
+    lease_seconds = (
+        rules.upstream.connect_timeout_seconds
+        + rules.upstream.total_timeout_seconds
+        + parts.settings.reservation_margin_seconds
+    )
+    reservation = Reservation(
+        id=call.id,
+        claims=claims,
+        bound=most,
+        record=draft.bound_entry(most),
+        expires_at=parts.clock() + lease_seconds,
+    )
+    project = rules.project.name
+    try:
+        verdict = await admit(parts.ledger, reservation, call.now, rules.organization.currency)
+    except Refusal as refusal:
+        parts.meters.decided(project, refusal.standings, granted=False)
+        raise
+    draft.reservation = reservation
+    parts.meters.decided(project, verdict.standings, granted=True)
+    return verdict.standings

@@ -1,0 +1,194 @@
+"""Every meter, once. A registry per app; labels are names from the policies, never caller-made.
+
+A model that no policy names is `other`. Per-key figures come from the usage database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import generate_latest
+
+from gateway import __version__
+from gateway.quota.ledger import Standing
+from gateway.quota.limit import Level
+from gateway.usage.entry import NANO, Entry
+from gateway.usage.record import JournalState
+
+REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
+FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 40)
+OVERHEAD_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
+Buckets = tuple[float, ...]
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OTHER = "other"
+
+
+class _Maker:
+    """Makes meters of our prefix on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, help: str, *labels: str) -> Counter:
+        return Counter(f"gateway_{name}", help, labels, registry=self._registry)
+
+    def gauge(self, name: str, help: str, *labels: str) -> Gauge:
+        return Gauge(f"gateway_{name}", help, labels, registry=self._registry)
+
+    def histogram(self, name: str, help: str, buckets: Buckets, *labels: str) -> Histogram:
+        return Histogram(f"gateway_{name}", help, labels, registry=self._registry, buckets=buckets)
+
+
+class Meters:
+    """All meters on one registry; see docs/reference/metrics.md for what each one means."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._journal_errors_seen = 0
+        make = _Maker(self.registry)
+        self._make_requests(make)
+        self._make_accounts(make)
+        self._make_parts(make)
+
+    def _make_requests(self, make: _Maker) -> None:
+        self.requests = make.counter(
+            "requests", "Requests answered.", "route", "model", "status", "outcome"
+        )
+        self.request_duration = make.histogram(
+            "request_duration_seconds",
+            "From the request's head to the end of its answer.",
+            REQUEST_BUCKETS,
+            "route",
+            "model",
+        )
+        self.first_token = make.histogram(
+            "time_to_first_token_seconds",
+            "From the request's head to the first event of a streamed answer.",
+            FIRST_TOKEN_BUCKETS,
+            "route",
+            "model",
+        )
+        self.overhead = make.histogram(
+            "overhead_seconds", "Time that the gateway adds, by stage.", OVERHEAD_BUCKETS, "stage"
+        )
+        self.upstream_requests = make.counter(
+            "upstream_requests",
+            "Requests sent upstream, by status code or `error`.",
+            "upstream",
+            "model",
+            "code",
+        )
+        self.upstream_duration = make.histogram(
+            "upstream_duration_seconds",
+            "From sending a request upstream to the end of its reply.",
+            REQUEST_BUCKETS,
+            "upstream",
+            "model",
+        )
+        self.inflight = make.gauge("inflight_requests", "Requests in work.")
+
+    def _make_accounts(self, make: _Maker) -> None:
+        self.tokens = make.counter("tokens", "Tokens used, by type.", "project", "model", "type")
+        self.cost = make.counter(
+            "cost", "Money used, in units of the currency.", "project", "model", "currency"
+        )
+        self.limit_decisions = make.counter(
+            "limit_decisions",
+            "What each limit said: admitted, refused, would_refuse (observe mode), or not_asked, "
+            "where another limit refused.",
+            "limit",
+            "decision",
+        )
+        self.limit_used_ratio = make.gauge(
+            "limit_used_ratio",
+            "Used and reserved over the amount, for limits of organizations and projects.",
+            "project",
+            "limit",
+        )
+        self.reservations_abandoned = make.counter(
+            "reservations_abandoned", "Reservations that nobody resolved, booked at their bound."
+        )
+        self.overdrawn = make.counter(
+            "reservations_overdrawn", "Requests that used more than was reserved; booked as used."
+        )
+        self.redactions = make.counter(
+            "redactions", "Private values found.", "entity", "action", "direction"
+        )
+        self.redaction_duration = make.histogram(
+            "redaction_duration_seconds", "Time to redact one request.", OVERHEAD_BUCKETS
+        )
+
+    def _make_parts(self, make: _Maker) -> None:
+        self.journal_pending = make.gauge("journal_pending", "Usage entries not yet written.")
+        self.journal_lag = make.gauge(
+            "journal_lag_seconds", "Age of the oldest usage entry not yet written."
+        )
+        self.journal_errors = make.counter(
+            "journal_errors", "Failed writes of usage; each is tried again."
+        )
+        self.policy_info = make.gauge("policy_info", "1 for the policy in force.", "digest")
+        self.policy_reloaded = make.gauge(
+            "policy_reload_timestamp_seconds", "When the policy in force was taken over."
+        )
+        self.policy_failures = make.counter(
+            "policy_reload_failures", "Policies that were not taken over because of errors."
+        )
+        self.degraded = make.gauge("degraded", "1 while a part is not whole.", "part")
+        self.build_info = make.gauge("build_info", "The version of the gateway.", "version")
+        self.build_info.labels(__version__).set(1)
+
+    def record(self, entry: Entry, project: str, model: str) -> None:
+        """Count one entry; `project` and `model` are names of the policy, or `other`."""
+        route = entry.endpoint
+        self.requests.labels(route, model, str(entry.status), entry.outcome.value).inc()
+        self.request_duration.labels(route, model).observe(entry.duration_ms / 1000)
+        if entry.first_token_ms is not None:
+            self.first_token.labels(route, model).observe(entry.first_token_ms / 1000)
+        tokens = entry.tokens
+        kinds = {
+            "input": tokens.input,
+            "cached_input": tokens.cached_input,
+            "output": tokens.output,
+            "reasoning": tokens.reasoning,
+        }
+        for kind, count in kinds.items():
+            if count:
+                self.tokens.labels(project, model, kind).inc(count)
+        if entry.cost_nano:
+            self.cost.labels(project, model, entry.currency).inc(entry.cost_nano / NANO)
+        for name, count in entry.redactions.items():
+            entity, action = name.split(":", 1)
+            self.redactions.labels(entity, action, "request").inc(count)
+
+    def decided(self, project: str, standings: Iterable[Standing], granted: bool) -> None:
+        """Count what each limit said of one request, and how full the shared ones are."""
+        for standing in standings:
+            limit = standing.claim.limit
+            enforced = limit.mode == "enforce"
+            decision = "refused" if enforced else "would_refuse"
+            if not standing.refused:
+                decision = "admitted" if granted else "not_asked"
+            self.limit_decisions.labels(limit.name, decision).inc()
+            if limit.level in (Level.ORGANIZATION, Level.PROJECT) and limit.amount:
+                whose = project if limit.level is Level.PROJECT else ""
+                ratio = (standing.used + standing.reserved) / limit.amount
+                self.limit_used_ratio.labels(whose, limit.name).set(ratio)
+
+    def use_policy(self, digest: str, now: float) -> None:
+        self.policy_info.clear()
+        self.policy_info.labels(digest).set(1)
+        self.policy_reloaded.set(now)
+
+    def observe_journal(self, state: JournalState) -> None:
+        self.journal_pending.set(state.pending)
+        self.journal_lag.set(state.lag_seconds)
+        self.journal_errors.inc(max(0, state.errors - self._journal_errors_seen))
+        self._journal_errors_seen = state.errors
+        self.degraded.labels("journal").set(1 if state.full else 0)
+
+    def exposition(self) -> bytes:
+        """The text format of Prometheus, version 0.0.4."""
+        return generate_latest(self.registry)

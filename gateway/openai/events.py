@@ -1,0 +1,115 @@
+"""Server-sent events, parsed from bytes in whatever pieces they arrive, and written. Pure.
+
+Source: the WHATWG HTML standard, "Parsing an event stream" and "Interpreting an event stream". An
+event keeps its lines, so that what is not understood here can be passed on as it came; only line
+ends are made uniform (LF), because a client may know fewer of them than the standard has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_BOM = b"\xef\xbb\xbf"
+_DATA = b"data"
+
+
+class EventTooLong(Exception):
+    """An event is longer than its reader is ready to keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The lines of one event, without their ends and without the blank one that closes it.
+
+    `data` is what its `data` fields say together, or None where it has none (a comment)."""
+
+    lines: tuple[bytes, ...]
+    data: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        values = [value for name, value in map(_field, self.lines) if name == _DATA]
+        data = b"\n".join(values).decode("utf-8", "replace") if values else None
+        object.__setattr__(self, "data", data)
+
+    def encode(self) -> bytes:
+        return b"\n".join(self.lines) + b"\n\n"
+
+    def with_data(self, data: bytes) -> Event:
+        """The same event, its other fields and comments kept, saying `data`."""
+        others = tuple(line for line in self.lines if _field(line)[0] != _DATA)
+        return Event(others + _data_lines(data))
+
+
+def encode(data: bytes) -> bytes:
+    """`data`, which is UTF-8, as one event."""
+    return Event(_data_lines(data)).encode()
+
+
+class EventReader:
+    """Bytes in, events out: the same ones however the bytes are cut.
+
+    `event_bytes_max` bounds the lines of one event, which is all that is ever kept."""
+
+    def __init__(self, event_bytes_max: int) -> None:
+        self._event_bytes_max = event_bytes_max
+        self._tail = bytearray()  # a line whose end has not come
+        self._lines: list[bytes] = []
+        self._lines_bytes = 0
+        self._first_line = True
+        self._after_cr = False  # an LF that comes next belongs to the CR before it
+
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        """Every event that `piece` completes. To be used up before the next piece.
+
+        Raises EventTooLong, after the events before the long one."""
+        if not piece:
+            return
+        if self._after_cr and piece.startswith(b"\n"):
+            piece = piece[1:]
+        self._after_cr = piece.endswith(b"\r")
+        for line in piece.splitlines(keepends=True):
+            ended = line.endswith((b"\n", b"\r"))
+            self._tail += line.rstrip(b"\r\n") if ended else line
+            if self._lines_bytes + len(self._tail) > self._event_bytes_max:
+                raise EventTooLong
+            if ended and (event := self._end_line()):
+                yield event
+
+    def finish(self) -> Event | None:
+        """What the end of the bytes cut off: lines that no blank line closed."""
+        if self._tail:
+            self._end_line()
+        return self._end_event()
+
+    def _end_line(self) -> Event | None:
+        line = bytes(self._tail)
+        self._tail.clear()
+        if self._first_line:
+            self._first_line = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            return self._end_event()
+        self._lines.append(line)
+        self._lines_bytes += len(line)
+        return None
+
+    def _end_event(self) -> Event | None:
+        if not self._lines:
+            return None
+        event = Event(tuple(self._lines))
+        self._lines.clear()
+        self._lines_bytes = 0
+        return event
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """Name and value; a comment has the empty name."""
+    name, _, value = line.partition(b":")
+    return name, value.removeprefix(b" ")
+
+
+def _data_lines(data: bytes) -> tuple[bytes, ...]:
+    """Every line end of `data` is one of the event, and an LF when it is read back."""
+    plain = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return tuple(b"data: " + line for line in plain.split(b"\n"))

@@ -1,0 +1,80 @@
+"""The tokens that a server says it used, out of every shape in which servers say it. Pure.
+
+Sources: the OpenAI API reference, "The chat completion object" (`prompt_tokens`, …), "The response
+object" (`input_tokens`, …) and "Create embeddings" (no output). Servers that follow it loosely give
+null for what they do not count, floats for integers, or count reasoning beside the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TOKENS_MAX = 10**9  # of one request; more is nonsense
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Tokens by kind. `cached_input` is part of `input`, `reasoning` is part of `output`."""
+
+    input: int
+    cached_input: int
+    output: int
+    reasoning: int
+
+
+def tokens_told(usage: object) -> Told | None:
+    """What a `usage` object says, or None where it says nothing, or nothing that can be believed.
+
+    Output that is not mentioned at all is none (embeddings); output that is mentioned without a
+    number is not known. A total that is larger than its parts has the difference in output, and
+    reasoning that is larger than the output was counted beside it: such servers exist, and bill
+    both as output. Details that cannot be right are left out, the sums still count."""
+    if not isinstance(usage, Mapping):
+        return None
+    total = _tokens(usage.get("total_tokens"))
+    told_input = _tokens(_first(usage, "prompt_tokens", "input_tokens"))
+    told_output = _output(usage)
+    if told_input is None and total is not None and told_output is not None:
+        told_input = total - told_output
+    if told_output is None and total is not None and told_input is not None:
+        told_output = total - told_input
+    if told_input is None or told_output is None or told_input + told_output == 0:
+        return None
+    if min(told_input, told_output, total or 0) < 0:
+        return None
+    reasoning = _detail(usage, "completion_tokens_details", "output_tokens_details", "reasoning")
+    cached = _detail(usage, "prompt_tokens_details", "input_tokens_details", "cached")
+    output = max(told_output, (total or 0) - told_input)
+    if reasoning > output:
+        output += reasoning
+    return Told(told_input, min(cached, told_input), output, reasoning)
+
+
+def _output(usage: Mapping[str, object]) -> int | None:
+    if "completion_tokens" in usage or "output_tokens" in usage:
+        return _tokens(_first(usage, "completion_tokens", "output_tokens"))
+    return None if "total_tokens" in usage else 0
+
+
+def _detail(usage: Mapping[str, object], chat: str, responses: str, kind: str) -> int:
+    details = _first(usage, chat, responses)
+    if not isinstance(details, Mapping):
+        return 0
+    return max(_tokens(details.get(f"{kind}_tokens")) or 0, 0)
+
+
+def _first(usage: Mapping[str, object], *names: str) -> object:
+    return next((usage[name] for name in names if usage.get(name) is not None), None)
+
+
+def _tokens(value: object) -> int | None:
+    """A count, None where there is none, and -1 for what cannot be one: text, a bool, a negative
+    or an absurd number. A float that is a whole number is one: some languages have no other."""
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return -1
+    return value if 0 <= value <= TOKENS_MAX else -1

@@ -1,0 +1,68 @@
+"""What an exchange works with: the five ports, the policy, the meters, and what is random or timed.
+
+Built by `app.py`, passed as one value, so that nothing is a module global.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.forward import Target, Upstream
+from gateway.keys.authenticate import Keyring
+from gateway.metrics import Meters
+from gateway.policy.live import Live
+from gateway.policy.policy import UpstreamPolicy
+from gateway.privacy.redact import Detector
+from gateway.quota.ledger import Ledger
+from gateway.settings import Settings
+from gateway.usage.record import Journal
+
+
+class Log(Protocol):
+    """One JSON object a line. Fields never hold a text, a key or an exception's message."""
+
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+@dataclass(slots=True)
+class State:
+    """What changes while the process runs."""
+
+    inflight: int = 0
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`clock` is unix seconds, `stopwatch` monotonic seconds, `resolve` names a policy's upstream
+    as a Target or raises Unavailable (upstream_key_missing)."""
+
+    settings: Settings
+    policies: Live
+    keyring: Keyring
+    ledger: Ledger
+    journal: Journal
+    detector: Detector
+    upstream: Upstream
+    resolve: Callable[[UpstreamPolicy], Target]
+    pepper: bytes
+    meters: Meters
+    log: Log
+    clock: Callable[[], float]
+    stopwatch: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    workbench: Executor  # for pure work that is too long for the event loop
+    checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
+    state: State = field(default_factory=State)
+
+    def secret(self, purpose: str, *names: str) -> bytes:
+        """A secret of its own for each purpose and scope, derived from the pepper."""
+        message = "\0".join((purpose, *names)).encode()
+        return hmac.new(self.pepper, message, hashlib.sha256).digest()

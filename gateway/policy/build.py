@@ -1,0 +1,91 @@
+"""Rows → Policy. Only for a bundle without errors: nothing is checked here."""
+
+from __future__ import annotations
+
+from gateway.policy.bundle import Bundle, Member, limits_of, members, rows_in
+from gateway.policy.fields import Row
+from gateway.policy.limits import ORGANIZATION_LEVELS, PROJECT_LEVELS, build_limit
+from gateway.policy.policy import Model, Organization, Policy, Project, UpstreamPolicy
+from gateway.privacy.redact import Profile
+from gateway.usage.entry import Price
+
+
+def build_policy(bundle: Bundle, digest: str) -> Policy:
+    profiles = {name: _profile(name, row) for name, row in rows_in(bundle.redaction)}
+    return Policy(
+        digest=digest,
+        upstreams={name: _upstream(name, row) for name, row in rows_in(bundle.upstreams)},
+        models={name: _model(name, row) for name, row in rows_in(bundle.models)},
+        organizations={
+            name: _organization(name, row, bundle, profiles)
+            for name, row in rows_in(bundle.organizations)
+        },
+    )
+
+
+def _upstream(name: str, row: Row) -> UpstreamPolicy:
+    return UpstreamPolicy(
+        name=name,
+        base_url=row.get("base_url", ""),
+        base_url_env=row.get("base_url_env"),
+        api_key_env=row.get("api_key_env"),
+        without_key=row["without_key"],
+        simulated=row["simulated"],
+        connect_timeout_seconds=row["connect_timeout"],
+        idle_timeout_seconds=row["idle_timeout"],
+        total_timeout_seconds=row["total_timeout"],
+    )
+
+
+def _model(name: str, row: Row) -> Model:
+    output_max = row.get("max_output", 0)  # none only for embeddings
+    return Model(
+        name=name,
+        upstream=row["upstream"],
+        upstream_model=row.get("upstream_model", name),
+        endpoints=frozenset(item.value for item in row["endpoints"]),
+        price=_price(row["price"]) if row.wrote("price") else None,
+        context=row["context"],
+        output_max=output_max,
+        default_output=row.get("default_output", output_max),
+        tokenizer=row["tokenizer"],
+        image_tokens=row["image_tokens"],
+    )
+
+
+def _price(row: Row) -> Price:
+    output = row.get("output", 0)  # none only for embeddings
+    return Price(
+        input=row["input"],
+        cached_input=row.get("cached_input", row["input"]),
+        output=output,
+        reasoning=row.get("reasoning", output),
+    )
+
+
+def _profile(name: str, row: Row) -> Profile:
+    actions = {entity: item.value for entity, item in row["entities"].items()}
+    return Profile(name, actions, row["score_min"])
+
+
+def _organization(
+    name: str, row: Row, bundle: Bundle, profiles: dict[str, Profile]
+) -> Organization:
+    zone = row["timezone"]
+    return Organization(
+        name=name,
+        zone=zone,
+        currency=row["currency"],
+        limits=tuple(build_limit(limit, ORGANIZATION_LEVELS, zone) for limit in limits_of(row)),
+        projects={m.name: _project(m, zone, profiles) for m in members(bundle, row)},
+    )
+
+
+def _project(member: Member, zone: str, profiles: dict[str, Profile]) -> Project:
+    assert member.redaction is not None
+    return Project(
+        name=member.name,
+        models=member.models,
+        limits=tuple(build_limit(limit, PROJECT_LEVELS, zone) for limit in member.limits),
+        redaction=profiles[member.redaction],
+    )

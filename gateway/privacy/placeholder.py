@@ -1,0 +1,81 @@
+"""What stands in a text instead of a private value: a placeholder, a hash or a mask. Pure.
+
+A placeholder is `TYPE_XXXXXXXX`: the entity, and 40 bits of HMAC-SHA-256 over entity and value
+under the scope's key, in base32. The same value has the same placeholder in every turn, with no
+state kept, so that a quoted one still resolves and the upstream's prompt cache still hits; without
+the key nobody can try values against it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from gateway.privacy.spans import WORD_END, word_start
+
+_TOKEN = "[A-Z2-7]{8}"
+_TOKEN_BYTES = 5
+_HASH_BYTES = 8
+_MASK = "*" * 8
+_LOOK_ALIKE = re.compile(rf"[_ -]([A-Za-z2-7]{{8}}){WORD_END}")
+
+
+def placeholder(scope_key: bytes, entity: str, value: str, salt: int = 0) -> str:
+    """The placeholder of a value; another one for each `salt`, for the case that one is taken."""
+    purpose = "placeholder" if salt == 0 else f"placeholder {salt}"
+    digest = _digest(scope_key, purpose, entity, value)
+    return f"{entity}_{base64.b32encode(digest[:_TOKEN_BYTES]).decode('ascii')}"
+
+
+def hashed(scope_key: bytes, entity: str, value: str) -> str:
+    """A name for the value that nobody can turn back: the entity and 64 bits in lower-case hex."""
+    return f"{entity}_{_digest(scope_key, 'hash', entity, value)[:_HASH_BYTES].hex()}"
+
+
+def masked(value: str, keep_last: int = 0) -> str:
+    """Eight asterisks, however long the value was, and its last characters if they are wanted."""
+    return _MASK + value[len(value) - min(keep_last, len(value)) :]
+
+
+def begin(entities: Iterable[str]) -> str:
+    """A pattern for the first character of what may be a placeholder of these entities."""
+    letters = {letter for entity in entities for letter in (entity[0], entity[0].lower())}
+    return rf"[{''.join(sorted(letters))}]{word_start(1)}"
+
+
+def pattern(entities: Iterable[str], backslashes_max: int) -> re.Pattern[str]:
+    """Whatever may be a placeholder of these entities after a model has written it.
+
+    The case may differ, and `_` may be `\\_` (with so many backslashes), a space or `-`."""
+    gap = rf"(?:\\{{0,{backslashes_max}}}_|[ -])"
+    types = [
+        f"(?<={entity[0]}){re.escape(entity[1:]).replace('_', gap)}" for entity in sorted(entities)
+    ]
+    rest = f"(?i:(?:{'|'.join(types)}){gap}{_TOKEN}){WORD_END}"
+    return re.compile(begin(entities) + rest, re.ASCII)
+
+
+def canonical(written: str) -> str:
+    """What a model wrote, as the placeholder that it may be: one `_` a gap, in capitals.
+
+    Backslashes at the end may be the first half of `\\_`."""
+    return re.sub(r"\\*_|[ -]|\\+\Z", "_", written).upper()
+
+
+def token(of: str) -> str:
+    """The part of a placeholder behind its type."""
+    return of.rpartition("_")[2]
+
+
+def look_alikes(text: str) -> set[str]:
+    """The tokens of everything in a text that may pass for a placeholder of any type."""
+    return {found.upper() for found in _LOOK_ALIKE.findall(text)}
+
+
+def _digest(scope_key: bytes, purpose: str, entity: str, value: str) -> bytes:
+    normal = unicodedata.normalize("NFKC", value)
+    message = "\0".join((purpose, entity, normal)).encode("utf-8", "surrogatepass")
+    return hmac.digest(scope_key, message, "sha256")

@@ -1,0 +1,255 @@
+"""Counters: what one subject has used and reserved of one measure in one window. Pure.
+
+Counter
+├── Budget   a calendar window, or none: used + reserved ≤ amount
+├── Slots    concurrency: only what is open counts
+└── Rate     second, minute, hour: a token bucket for each amount that is asked for
+
+A counter knows no limit: the amount comes with each question, so a changed one holds at once, and
+two limits on the same thing (one of them on trial, say) share a counter that is booked once.
+A claim that asks nothing always fits: it cannot make things worse, even where the limit is
+overdrawn.
+
+The bucket. Debt is what was taken and has not drained; it drains by `amount` a window, and `amount`
+is the most that may be owed at an admission. A reservation is taken when it is made, and drains
+from then on like anything else: ten requests a second stay ten a second, however long one runs.
+Drained first is what is settled, then the oldest reservation. When a reservation is resolved, what
+it has drained counts towards its use: the rest of its use becomes settled debt, the rest of the
+reservation returns at once. No order of draining can admit more than a bucket that had known the
+use beforehand, since drained reservations that turn out unused only ever delay the rest.
+Debt is counted in ticks, a unit being as many ticks as its window has microseconds, so that a
+bucket drains `amount` ticks a microsecond: exact integers, whatever the amount.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.quota.window import Span
+
+MICRO = 1_000_000
+IDLE_SECONDS = 3600.0
+"""A budget that nothing is open on is forgotten after that; the book still knows it."""
+
+
+class Counter(Protocol):
+    """`asked`, `used` and `reserved` are in the measure's unit, times in unix seconds."""
+
+    open: int
+
+    def fits(self, amount: int, asked: int, now: float) -> bool: ...
+
+    def room_at(self, amount: int, asked: int, now: float) -> float | None:
+        """When `asked` will fit, if nothing else is asked for; None: not by waiting, or unknown."""
+        ...
+
+    def stands(self, amount: int, now: float) -> tuple[int, int, float | None]:
+        """(used, reserved, when it is whole again; None: time does not help)."""
+        ...
+
+    def hold(self, id: str, asked: int, now: float) -> None: ...
+
+    def resolve(self, id: str, asked: int, used: int, now: float) -> None:
+        """Replace what `id` holds (`asked`) by what it used."""
+        ...
+
+    def forgettable(self, now: float) -> bool:
+        """A new counter, loaded as the ledger loads it, would stand as this one does."""
+        ...
+
+
+class Budget:
+    """A calendar window's use. A late settlement belongs to the window that it was reserved in."""
+
+    __slots__ = ("_end", "_touched", "open", "reserved", "used")
+
+    def __init__(self, span: Span, used: int, now: float) -> None:
+        self._end = span.end
+        self._touched = now
+        self.used = used
+        self.reserved = 0
+        self.open = 0
+
+    def fits(self, amount: int, asked: int, now: float) -> bool:
+        self._touched = now
+        return asked == 0 or self.used + self.reserved + asked <= amount
+
+    def room_at(self, amount: int, asked: int, now: float) -> float | None:
+        return self._end if asked <= amount else None
+
+    def stands(self, amount: int, now: float) -> tuple[int, int, float | None]:
+        return self.used, self.reserved, self._end
+
+    def hold(self, id: str, asked: int, now: float) -> None:
+        self.reserved += asked
+        self.open += 1
+
+    def resolve(self, id: str, asked: int, used: int, now: float) -> None:
+        self.reserved -= asked
+        self.used += used
+        self.open -= 1
+
+    def forgettable(self, now: float) -> bool:
+        over = self._end is not None and now >= self._end
+        return self.open == 0 and (over or now >= self._touched + IDLE_SECONDS)
+
+
+class Slots(Budget):
+    """Requests at the same time. Nobody knows when one of them ends."""
+
+    __slots__ = ()
+
+    def __init__(self, now: float) -> None:
+        super().__init__(Span(0.0, None), 0, now)
+
+    def resolve(self, id: str, asked: int, used: int, now: float) -> None:
+        super().resolve(id, asked, 0, now)
+
+    def forgettable(self, now: float) -> bool:
+        return self.open == 0
+
+
+class Rate:
+    """The buckets of one subject, measure and window, by amount. All are booked alike; they differ
+    in how fast they drain. A new amount goes on from the bucket whose amount is nearest.
+
+    `used` is what is taken to be owed at first. `absent_is_whole_from` is the time from which a
+    missing counter may be taken for a full bucket, so that a full one may be forgotten."""
+
+    __slots__ = ("_absent_is_whole_from", "_buckets", "_first", "_unit", "open")
+
+    def __init__(self, seconds: int, used: int, absent_is_whole_from: float, now: float) -> None:
+        self._unit = seconds * MICRO
+        self._absent_is_whole_from = absent_is_whole_from
+        self._first = (used * self._unit, _micros(now))
+        self._buckets: dict[int, Bucket] = {}
+        self.open = 0
+
+    def fits(self, amount: int, asked: int, now: float) -> bool:
+        bucket = self._bucket(amount, now)
+        return asked == 0 or bucket.debt + asked * self._unit <= amount * self._unit
+
+    def room_at(self, amount: int, asked: int, now: float) -> float | None:
+        if asked > amount:
+            return None
+        bucket = self._bucket(amount, now)
+        excess = bucket.debt + (asked - amount) * self._unit
+        return (bucket.at + _ceil(excess, amount)) / MICRO if excess > 0 else now
+
+    def stands(self, amount: int, now: float) -> tuple[int, int, float | None]:
+        """Rounded so that what remains is the largest whole number that fits."""
+        bucket = self._bucket(amount, now)
+        total = _ceil(bucket.debt, self._unit)
+        reserved = min(total, _ceil(bucket.held, self._unit))
+        whole_at = (bucket.at + _ceil(bucket.debt, amount)) / MICRO if amount > 0 else None
+        return total - reserved, reserved, whole_at
+
+    def hold(self, id: str, asked: int, now: float) -> None:
+        self.open += 1
+        at = _micros(now)
+        for bucket in self._buckets.values():
+            bucket.drain(at)
+            bucket.hold(id, asked * self._unit)
+
+    def resolve(self, id: str, asked: int, used: int, now: float) -> None:
+        self.open -= 1
+        at = _micros(now)
+        for bucket in self._buckets.values():
+            bucket.drain(at)
+            bucket.resolve(id, asked * self._unit, used * self._unit)
+
+    def forgettable(self, now: float) -> bool:
+        if self.open or now < self._absent_is_whole_from:
+            return False
+        if not self._buckets:  # loaded, and then nobody asked: what was loaded must be over
+            return self._first[1] + self._unit <= _micros(now)
+        for bucket in self._buckets.values():
+            bucket.drain(_micros(now))
+        return not any(bucket.debt for bucket in self._buckets.values())
+
+    def _bucket(self, amount: int, now: float) -> Bucket:
+        at = _micros(now)
+        bucket = self._buckets.get(amount)
+        if bucket is None:
+            if self._buckets:
+                nearest = min(self._buckets, key=lambda other: abs(other - amount))
+                self._buckets[nearest].drain(at)
+                bucket = self._buckets[nearest].with_amount(amount)
+            else:
+                bucket = Bucket(amount, *self._first)
+            self._buckets[amount] = bucket
+        bucket.drain(at)
+        bucket.asked_at = at
+        if len(self._buckets) > 1:
+            self._drop_old_amounts(at)
+        return bucket
+
+    def _drop_old_amounts(self, at: int) -> None:
+        """An amount that nobody asked about for a whole window is not in the policy any more."""
+        for amount, bucket in list(self._buckets.items()):
+            if bucket.asked_at + self._unit < at:
+                del self._buckets[amount]
+
+
+class Bucket:
+    """Debt in ticks at a time in microseconds; see the module for how it drains.
+
+    An amount of 0 never drains and admits nothing, so it remembers only what is open."""
+
+    __slots__ = ("_holds", "_settled", "amount", "asked_at", "at", "held")
+
+    def __init__(self, amount: int, settled: int, at: int) -> None:
+        self.amount = amount
+        self.at = at
+        self.asked_at = at
+        self.held = 0
+        self._settled = settled if amount > 0 else 0
+        self._holds: dict[str, int] = {}  # by age; only those that are not drained
+
+    @property
+    def debt(self) -> int:
+        return self._settled + self.held
+
+    def with_amount(self, amount: int) -> Bucket:
+        other = Bucket(amount, self._settled, self.at)
+        other.held = self.held
+        other._holds = dict(self._holds)
+        return other
+
+    def drain(self, at: int) -> None:
+        """Time never runs backwards here: an earlier `at` changes nothing."""
+        if at <= self.at:
+            return
+        ticks = (at - self.at) * self.amount
+        self.at = at
+        settled = min(ticks, self._settled)
+        self._settled -= settled
+        ticks = min(ticks - settled, self.held)
+        self.held -= ticks
+        while ticks > 0:
+            oldest = next(iter(self._holds))
+            left = self._holds[oldest] - ticks
+            if left > 0:
+                self._holds[oldest] = left
+                return
+            del self._holds[oldest]
+            ticks = -left
+
+    def hold(self, id: str, ticks: int) -> None:
+        if ticks > 0:
+            self._holds[id] = ticks
+            self.held += ticks
+
+    def resolve(self, id: str, asked: int, used: int) -> None:
+        left = self._holds.pop(id, 0)
+        self.held -= left
+        if self.amount > 0:
+            self._settled += max(0, used - (asked - left))
+
+
+def _micros(now: float) -> int:
+    return round(now * MICRO)
+
+
+def _ceil(value: int, by: int) -> int:
+    return -(-value // by)

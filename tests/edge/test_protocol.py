@@ -1,0 +1,161 @@
+"""The head of a request is bounded in size and in time; every refusal is a JSON body."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.edge.server import CannotListen, listen, serve, url_of
+from gateway.settings import Settings
+
+SETTINGS = Settings(
+    port=0, ops_port=0, header_bytes_max=2048, header_timeout_seconds=0.3, shutdown_grace_seconds=5
+)
+
+
+async def app(scope, receive, send):
+    size, more = 0, True
+    if scope["path"] != "/refuse-unread":
+        while more:
+            message = await receive()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+    body = str(size).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", str(len(body)).encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def served(talk: Callable[[int], Awaitable[None]], settings: Settings = SETTINGS) -> None:
+    async def run():
+        api, ops, stop = listen("127.0.0.1", 0), listen("127.0.0.1", 0), asyncio.Event()
+        port = api.getsockname()[1]
+        server = asyncio.create_task(serve((app, api), (app, ops), settings, stop))
+        try:
+            await talk(port)
+        finally:
+            stop.set()
+            await server
+
+    asyncio.run(run())
+
+
+async def answer_to(port: int, *pieces: bytes, wait_closed: bool = True) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+    got = await asyncio.wait_for(reader.read() if wait_closed else reader.read(65536), 10)
+    writer.close()
+    return got
+
+
+def error_of(answer: bytes) -> dict:
+    return json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]
+
+
+def test_a_usual_request_passes():
+    async def talk(port):
+        got = await answer_to(
+            port, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc"
+        )
+        assert got.startswith(b"HTTP/1.1 200")
+        assert got.endswith(b"\r\n\r\n3")
+
+    served(talk)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-bomb: " + b"a" * 5000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"x-many: 1\r\n" * 500 + b"\r\n",
+        b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nx-endless: " + b"a" * 5000,
+    ],
+    ids=["one long header", "many headers", "long url", "never complete"],
+)
+def test_a_header_bomb_is_answered_with_431(head):
+    async def talk(port):
+        got = await answer_to(port, head)
+        assert got.startswith(b"HTTP/1.1 431 ")
+        assert "2048 bytes" in error_of(got)["message"]
+
+    served(talk)
+
+
+def test_a_large_body_in_the_same_packet_as_the_head_is_not_a_large_head():
+    async def talk(port):
+        body = b"a" * 20000
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\nconnection: close\r\n\r\n"
+        assert (await answer_to(port, head + body)).endswith(b"\r\n\r\n20000")
+
+    served(talk)
+
+
+@pytest.mark.parametrize("begin", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+def test_a_head_that_never_ends_is_answered_with_408(begin):
+    async def talk(port):
+        got = await answer_to(port, begin)
+        assert got.startswith(b"HTTP/1.1 408 ")
+        assert "0.3 seconds" in error_of(got)["message"]
+
+    served(talk)
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01", b"HELO there\r\n\r\n", b"{}\n"])
+def test_what_is_not_http_is_answered_with_400_as_json(garbage):
+    async def talk(port):
+        got = await answer_to(port, garbage)
+        assert got.startswith(b"HTTP/1.1 400 ")
+        assert error_of(got)["type"] == "invalid_request_error"
+
+    served(talk)
+
+
+def test_a_connection_serves_several_requests_each_with_a_new_allowance():
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(5):
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx-pad: " + b"a" * 1500 + b"\r\n\r\n")
+            got = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n0"), 5)
+            assert got.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+    served(talk)
+
+
+def test_an_answer_before_the_body_was_read_still_arrives():
+    async def talk(port):
+        got = await answer_to(
+            port,
+            b"POST /refuse-unread HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n",
+            b"a" * 100_000,
+            wait_closed=False,
+        )
+        assert got.startswith(b"HTTP/1.1 200")
+
+    served(talk)
+
+
+def test_a_taken_port_is_a_sentence():
+    taken = listen("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    with pytest.raises(CannotListen, match=f"127.0.0.1:{port}.*Choose another port"):
+        listen("127.0.0.1", port)
+    taken.close()
+
+
+def test_an_ipv6_url_has_its_brackets():
+    try:
+        bound = listen("::1", 0)
+    except CannotListen:
+        pytest.skip("no IPv6 here")
+    assert url_of(bound) == f"http://[::1]:{bound.getsockname()[1]}"
+    bound.close()

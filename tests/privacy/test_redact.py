@@ -1,0 +1,193 @@
+"""What happens to the private values of a request before it leaves."""
+
+import asyncio
+import copy
+import pickle
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.errors import TextBlocked, Unavailable
+from gateway.privacy.placeholder import placeholder
+from gateway.privacy.redact import Action, DetectionFailed, Profile, Redacted, redact
+from gateway.privacy.spans import Span
+
+KEY = b"k" * 32
+SHAPES = {
+    "EMAIL_ADDRESS": r"[a-z]+@[a-z]+\.[a-z]+",
+    "CREDIT_CARD": r"[0-9０-９]{16}",
+    "PHONE_NUMBER": r"[0-9]{7,16}",
+    "PRIVATE_KEY": r"-+BEGIN-+",
+}
+
+
+class Words:
+    """A detector that knows a few words, and remembers what it was asked."""
+
+    def __init__(self, score: float = 1.0) -> None:
+        self.score = score
+        self.asked: list[tuple[list[str], frozenset[str]]] = []
+
+    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+        self.asked.append((list(texts), entities))
+        return [
+            [
+                Span(*found.span(), entity, self.score)
+                for entity in sorted(entities)
+                for found in re.finditer(SHAPES[entity], text)
+            ]
+            for text in texts
+        ]
+
+
+class Broken:
+    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+        raise DetectionFailed("a recognizer broke")
+
+
+class Forgetful:
+    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+        return []
+
+
+def profile(score_min: float = 0.4, **actions: str) -> Profile:
+    return Profile("test", {name: Action(action) for name, action in actions.items()}, score_min)
+
+
+def redacted(*texts: str, using: Profile, key: bytes = KEY) -> Redacted:
+    return asyncio.run(redact(texts, using, Words(), key))
+
+
+PLACEHOLDERS = profile(EMAIL_ADDRESS="placeholder", CREDIT_CARD="placeholder")
+
+
+def test_a_value_leaves_as_a_placeholder_that_the_vault_knows() -> None:
+    result = redacted("write to ann@example.com.", using=PLACEHOLDERS)
+    name = placeholder(KEY, "EMAIL_ADDRESS", "ann@example.com")
+    assert result.texts == (f"write to {name}.",)
+    assert result.vault[name] == "ann@example.com"
+    assert result.counts == {"EMAIL_ADDRESS:placeholder": 1}
+
+
+def test_the_same_value_has_the_same_placeholder_in_every_text_and_turn() -> None:
+    first = redacted("ann@x.de", "and bob@x.de", using=PLACEHOLDERS)
+    later = redacted("bob@x.de", "ann@x.de", "ann@x.de!", using=PLACEHOLDERS)
+    ann, bob = first.texts[0], first.texts[1].removeprefix("and ")
+    assert ann != bob
+    assert later.texts == (bob, ann, f"{ann}!")
+    assert len(later.vault) == 2
+
+
+def test_another_scope_has_other_placeholders() -> None:
+    assert (
+        redacted("ann@x.de", using=PLACEHOLDERS).texts
+        != redacted("ann@x.de", using=PLACEHOLDERS, key=b"o" * 32).texts
+    )
+
+
+def test_each_entity_has_its_own_action() -> None:
+    using = profile(EMAIL_ADDRESS="hash", CREDIT_CARD="mask", PHONE_NUMBER="allow")
+    result = redacted("ann@x.de 4111111111111111 5551234", using=using)
+    hashed, mask, phone = result.texts[0].split()
+    assert re.fullmatch("EMAIL_ADDRESS_[0-9a-f]{16}", hashed)
+    assert (mask, phone) == ("********", "5551234")
+    assert len(result.vault) == 0
+    assert result.counts["EMAIL_ADDRESS:hash"] == result.counts["CREDIT_CARD:mask"] == 1
+
+
+def test_what_is_allowed_is_counted_and_cannot_hide_what_is_not() -> None:
+    using = profile(PHONE_NUMBER="allow", CREDIT_CARD="mask")
+    result = redacted("4111111111111111 5551234", using=using)
+    assert result.texts == ("******** 5551234",)
+    assert result.counts == {"PHONE_NUMBER:allow": 2, "CREDIT_CARD:mask": 1}
+
+
+def test_a_blocked_entity_refuses_the_request_and_names_no_value() -> None:
+    using = profile(EMAIL_ADDRESS="placeholder", CREDIT_CARD="block", PRIVATE_KEY="block")
+    with pytest.raises(TextBlocked) as refusal:
+        redacted("ann@x.de", "--BEGIN--", "4111111111111111", using=using)
+    assert (refusal.value.code, refusal.value.param) == ("pii_blocked", "messages")
+    assert "CREDIT_CARD, PRIVATE_KEY" in refusal.value.message
+    assert "4111" not in refusal.value.message
+
+
+def test_a_blocked_entity_is_blocked_also_where_its_word_joins_another() -> None:
+    using = profile(EMAIL_ADDRESS="placeholder", PRIVATE_KEY="block")
+    with pytest.raises(TextBlocked):
+        redacted("--BEGIN--ann@example.com", using=using)
+
+
+def test_a_score_below_the_minimum_is_not_acted_on() -> None:
+    using = profile(score_min=0.6, EMAIL_ADDRESS="block")
+    unsure = asyncio.run(redact(["ann@x.de"], using, Words(score=0.5), KEY))
+    assert (unsure.texts, unsure.counts) == (("ann@x.de",), {})
+    with pytest.raises(TextBlocked):
+        asyncio.run(redact(["ann@x.de"], using, Words(score=0.6), KEY))
+
+
+@pytest.mark.parametrize("detector", [Broken(), Forgetful()])
+def test_a_detector_that_fails_or_forgets_a_text_refuses_the_request(
+    detector: Broken | Forgetful,
+) -> None:
+    with pytest.raises(Unavailable) as refusal:
+        asyncio.run(redact(["ann@x.de"], PLACEHOLDERS, detector, KEY))
+    assert refusal.value.code == "redaction_failed"
+    assert refusal.value.__context__ is None, "the detector's frames hold text"
+
+
+def test_a_profile_without_entities_does_not_look_at_the_text() -> None:
+    result = asyncio.run(redact(["ann@x.de"], profile(), Broken(), KEY))
+    assert (result.texts, len(result.vault), result.counts) == (("ann@x.de",), 0, {})
+
+
+def test_no_texts_are_not_looked_at_either() -> None:
+    assert asyncio.run(redact([], PLACEHOLDERS, Broken(), KEY)).texts == ()
+
+
+def test_only_the_entities_of_the_profile_are_looked_for() -> None:
+    detector = Words()
+    asyncio.run(redact(["a", "b"], PLACEHOLDERS, detector, KEY))
+    assert detector.asked == [(["a", "b"], frozenset({"EMAIL_ADDRESS", "CREDIT_CARD"}))]
+
+
+def test_what_a_detector_finds_unasked_is_left_alone() -> None:
+    class Eager:
+        async def detect(self, texts: Sequence[str], _: frozenset[str]) -> list[list[Span]]:
+            return [[Span(0, 4, "PERSON", 1.0)] for _ in texts]
+
+    assert asyncio.run(redact(["Anna"], PLACEHOLDERS, Eager(), KEY)).texts == ("Anna",)
+
+
+def test_a_placeholder_that_somebody_wrote_stays_and_the_value_gets_another() -> None:
+    taken = placeholder(KEY, "EMAIL_ADDRESS", "ann@x.de")
+    typed = taken.replace("_", r"\_").lower()
+    result = redacted(f"what is {typed}?", "ann@x.de", using=PLACEHOLDERS)
+    assert result.texts[0] == f"what is {typed}?"
+    assert result.texts[1] == placeholder(KEY, "EMAIL_ADDRESS", "ann@x.de", salt=1)
+    assert taken not in result.vault
+
+
+def test_the_same_number_in_full_width_comes_back_in_full_width() -> None:
+    narrow, wide = "4111111111111111", "４１１１１１１１１１１１１１１１"
+    result = redacted(f"{narrow} {wide} {narrow}", using=PLACEHOLDERS)
+    one, other, again = result.texts[0].split()
+    assert one == again != other
+    assert (result.vault[one], result.vault[other]) == (narrow, wide)
+
+
+def test_a_placeholder_stands_apart_from_what_surrounds_its_value() -> None:
+    result = redacted("--BEGIN--abc", using=profile(PRIVATE_KEY="placeholder"))
+    assert result.texts == (placeholder(KEY, "PRIVATE_KEY", "--BEGIN--abc"),)
+
+
+def test_the_vault_shows_counts_only_and_cannot_be_carried_away() -> None:
+    vault = redacted("ann@x.de bob@x.de 4111111111111111", using=PLACEHOLDERS).vault
+    assert repr(vault) == str(vault) == f"{vault}" == "Vault(CREDIT_CARD=1, EMAIL_ADDRESS=2)"
+    for carry in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            carry(vault)
+
+
+def test_the_result_shows_no_text() -> None:
+    assert "hello" not in repr(redacted("hello ann@x.de", using=PLACEHOLDERS))

@@ -1,0 +1,101 @@
+"""Overlaps are resolved by one rule, and what is replaced is always whole words."""
+
+import re
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.privacy.spans import WORD_END, Span, resolve, whole_words, word_start
+
+ENTITIES = ("CARD", "EMAIL", "PHONE")
+TEXT = "alice@example.com"
+spans = st.lists(
+    st.builds(
+        lambda start, length, entity, score: Span(start, start + length, entity, score),
+        st.integers(0, 40),
+        st.integers(0, 12),
+        st.sampled_from(ENTITIES),
+        st.sampled_from((0.4, 0.5, 1.0)),
+    )
+)
+
+
+def test_the_longest_of_overlapping_spans_stays() -> None:
+    short, long = Span(0, 5, "A", 1.0), Span(3, 12, "B", 0.1)
+    assert resolve([short, long]) == [long]
+
+
+def test_of_equally_long_spans_the_higher_score_stays_then_the_first_name() -> None:
+    assert resolve([Span(0, 5, "A", 0.5), Span(0, 5, "B", 0.6)]) == [Span(0, 5, "B", 0.6)]
+    assert resolve([Span(0, 5, "B", 0.5), Span(0, 5, "A", 0.5)]) == [Span(0, 5, "A", 0.5)]
+    assert resolve([Span(2, 7, "A", 0.5), Span(0, 5, "A", 0.5)]) == [Span(0, 5, "A", 0.5)]
+
+
+def test_a_span_that_only_overlapped_a_loser_stays() -> None:
+    first, middle, last = Span(0, 4, "A", 1), Span(3, 13, "B", 1), Span(12, 15, "C", 1)
+    assert resolve([first, middle, last]) == [middle]
+    chain = [Span(0, 9, "A", 1), Span(8, 16, "B", 1), Span(15, 22, "C", 1)]
+    assert resolve(chain) == [chain[0], chain[2]]
+
+
+def test_neighbours_do_not_overlap_and_an_empty_span_is_none() -> None:
+    assert resolve([Span(3, 5, "B", 1), Span(0, 3, "A", 1), Span(2, 2, "C", 1)]) == [
+        Span(0, 3, "A", 1),
+        Span(3, 5, "B", 1),
+    ]
+
+
+@given(spans)
+def test_resolved_spans_are_sorted_disjoint_and_taken_from_those_given(found: list[Span]) -> None:
+    resolved = resolve(found)
+    assert set(resolved) <= set(found)
+    for one, next_one in pairwise(resolved):
+        assert one.end <= next_one.start
+    assert resolve(reversed(found)) == resolved == resolve(resolved)
+
+
+@given(spans)
+def test_a_span_gives_way_only_to_a_better_one_that_stays(found: list[Span]) -> None:
+    resolved = resolve(found)
+    for lost in set(found) - set(resolved):
+        rivals = [one for one in resolved if one.start < lost.end and lost.start < one.end]
+        assert lost.start == lost.end or any(
+            one.end - one.start >= lost.end - lost.start for one in rivals
+        )
+
+
+def test_a_span_grows_to_the_ends_of_its_word() -> None:
+    assert whole_words("see abc123def.", [Span(7, 10, "A", 1)]) == [Span(4, 13, "A", 1)]
+
+
+def test_a_span_does_not_grow_into_chinese_or_over_a_json_escape() -> None:
+    assert whole_words("号123是", [Span(1, 4, "A", 1)]) == [Span(1, 4, "A", 1)]
+    assert whole_words(r"a\n123", [Span(3, 6, "A", 1)]) == [Span(3, 6, "A", 1)]
+    assert whole_words(r"\u53f7123", [Span(6, 9, "A", 1)]) == [Span(6, 9, "A", 1)]
+
+
+def test_spans_that_come_to_touch_become_one_named_after_the_longer() -> None:
+    assert whole_words("123456789", [Span(0, 3, "A", 1), Span(4, 9, "B", 1)]) == [
+        Span(0, 9, "B", 1)
+    ]
+
+
+@given(st.text("aA1_ -\\nu卡5", max_size=40), spans)
+def test_whole_words_cover_the_spans_and_stand_apart(text: str, found: list[Span]) -> None:
+    inside = resolve(span for span in found if span.end <= len(text))
+    whole = whole_words(text, inside)
+    for span in inside:
+        assert any(one.start <= span.start and span.end <= one.end for one in whole)
+    for one in whole:
+        assert re.compile(word_start()).match(text, one.start)
+        assert not any(other.end == one.start for other in whole)
+        assert re.compile(WORD_END).match(text, one.end)
+
+
+def test_a_pattern_may_begin_with_its_own_first_character() -> None:
+    shifted = re.compile(rf"[0-9]{word_start(1)}[0-9]++{WORD_END}")
+    plain = re.compile(rf"{word_start()}[0-9]++{WORD_END}")
+    for text in ("12", "a12", "号12", r"\n12", r"\u53f712", "\n12", "12a", "_12_", r"\\x12"):
+        found = [match.span() for match in shifted.finditer(text)]
+        assert found == [match.span() for match in plain.finditer(text) if match[0][1:]]

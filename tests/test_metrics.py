@@ -1,0 +1,105 @@
+"""Meters count what entries say, under labels that callers cannot make."""
+
+from dataclasses import replace
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.metrics import Meters
+from gateway.quota.ledger import Claim, Standing
+from gateway.quota.limit import Level, Limit, Measure, Mode, Window
+from gateway.usage.entry import Entry, Source, Tokens
+from gateway.usage.record import JournalState
+
+ENTRY = Entry(
+    id="req_1",
+    time=0.0,
+    endpoint="chat",
+    status=200,
+    tokens=Tokens(input=10, cached_input=4, output=7, reasoning=2),
+    source=Source.PROVIDER,
+    cost_nano=1_500_000_000,
+    currency="USD",
+    duration_ms=120,
+    first_token_ms=60,
+    redactions={"EMAIL_ADDRESS:placeholder": 2},
+)
+
+
+def samples(meters: Meters) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = meters.exposition().decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(meters: Meters, name: str, **labels: str) -> float:
+    return samples(meters)[(name, tuple(sorted(labels.items())))]
+
+
+def limit(**changes) -> Limit:
+    base = Limit("rate", Measure.REQUESTS, 10, Window.MINUTE, Level.PROJECT)
+    return replace(base, **changes)
+
+
+def test_an_entry_is_counted_by_kind_of_token_and_in_whole_money():
+    meters = Meters()
+    meters.record(ENTRY, "demo", "echo")
+    meters.record(ENTRY, "demo", "echo")
+    where = {"project": "demo", "model": "echo"}
+    assert value(meters, "gateway_tokens_total", **where, type="input") == 20
+    assert value(meters, "gateway_tokens_total", **where, type="cached_input") == 8
+    assert value(meters, "gateway_tokens_total", **where, type="output") == 14
+    assert value(meters, "gateway_cost_total", **where, currency="USD") == 3.0
+    redactions = {"entity": "EMAIL_ADDRESS", "action": "placeholder", "direction": "request"}
+    assert value(meters, "gateway_redactions_total", **redactions) == 4
+    requests = {"route": "chat", "model": "echo", "status": "200", "outcome": "ok"}
+    assert value(meters, "gateway_requests_total", **requests) == 2
+
+
+def test_limits_say_what_they_decided():
+    meters = Meters()
+    ok = Standing(Claim(limit(), ()), 4, 1, 1, refused=False, resets_at=None)
+    no = Standing(Claim(limit(name="budget"), ()), 10, 0, 1, refused=True, resets_at=None)
+    watch = Standing(
+        Claim(limit(name="watched", mode=Mode.OBSERVE), ()), 12, 0, 1, refused=True, resets_at=None
+    )
+    meters.decided("demo", [ok, watch], granted=True)
+    meters.decided("demo", [ok, no], granted=False)
+    decisions = "gateway_limit_decisions_total"
+    assert value(meters, decisions, limit="rate", decision="admitted") == 1
+    assert value(meters, decisions, limit="rate", decision="not_asked") == 1
+    assert value(meters, decisions, limit="budget", decision="refused") == 1
+    assert value(meters, decisions, limit="watched", decision="would_refuse") == 1
+    assert value(meters, "gateway_limit_used_ratio", project="demo", limit="rate") == 0.5
+
+
+def test_only_shared_limits_have_a_ratio_as_keys_and_users_are_without_bound():
+    meters = Meters()
+    for level in (Level.KEY, Level.END_USER):
+        standing = Standing(Claim(limit(level=level), ()), 1, 0, 1, refused=False, resets_at=None)
+        meters.decided("demo", [standing], granted=True)
+    assert not [name for name, _ in samples(meters) if name == "gateway_limit_used_ratio"]
+
+
+def test_one_policy_is_in_force_at_a_time():
+    meters = Meters()
+    meters.use_policy("aaaa", 1.0)
+    meters.use_policy("bbbb", 2.0)
+    infos = {labels for name, labels in samples(meters) if name == "gateway_policy_info"}
+    assert infos == {(("digest", "bbbb"),)}
+
+
+def test_the_journals_errors_are_a_counter_however_often_they_are_looked_at():
+    meters = Meters()
+    for errors in (0, 3, 3, 5):
+        meters.observe_journal(JournalState(pending=1, lag_seconds=2.0, errors=errors, full=False))
+    assert value(meters, "gateway_journal_errors_total") == 5
+    assert value(meters, "gateway_journal_lag_seconds") == 2.0
+
+
+def test_no_created_series_are_exposed():
+    meters = Meters()
+    meters.record(ENTRY, "demo", "echo")
+    assert b"_created" not in meters.exposition()
