@@ -37,10 +37,12 @@ _DIGITS_MAX: Final = 6
 class Ask:
     """A request with its upper bounds, in tokens.
 
-    `cap` limits the output of one answer; `output_tokens` is the sum over all that are made."""
+    `input_is_exact`: all of the input was counted, and nothing had to be estimated. `cap` limits
+    the output of one answer; `output_tokens` is the sum over all that are made."""
 
     request: Request
     input_tokens: int
+    input_is_exact: bool
     output_tokens: int
     cap: int
 
@@ -56,6 +58,7 @@ def weigh(request: Request, model: Model) -> Ask:
     return Ask(
         request=request,
         input_tokens=sum(count.most for count in counts),
+        input_is_exact=all(count.least == count.most for count in counts),
         output_tokens=cap * request.prompts * request.choices + _predicted(request, model),
         cap=cap,
     )

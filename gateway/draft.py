@@ -46,6 +46,10 @@ class Draft:
         """Keep the model's name if it looks like one: callers can write anything there."""
         self.model = model if _MODEL_NAME.fullmatch(model) else ""
 
+    def matched(self, rules: Rules) -> None:
+        """From here on the model is one of the policy's own."""
+        self.rules, self.model = rules, rules.model.name
+
     def did(self, stage: str) -> None:
         """The time since the last mark was spent on `stage`."""
         now = self._stopwatch()
@@ -191,8 +195,10 @@ class Draft:
             return tokens, Source.PROVIDER if answer.complete else Source.ESTIMATED
         assert self.rules is not None
         output = count(seen, self.rules.model.tokenizer.value)
+        input_told = told.input if told else 0
         tokens = Tokens(
-            input=told.input if told and told.input > 0 else ask.input_tokens,
+            input=input_told or ask.input_tokens,
             output=max(output, told.output if told else 0),
         )
-        return tokens, Source.COUNTED if answer.complete else Source.ESTIMATED
+        counted = answer.complete and bool(input_told or ask.input_is_exact)
+        return tokens, Source.COUNTED if counted else Source.ESTIMATED

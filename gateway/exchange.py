@@ -25,9 +25,11 @@ from gateway.parts import Parts
 from gateway.policy.match import Rules, claims_of, match
 from gateway.policy.policy import Endpoint
 from gateway.privacy.redact import Vault, redact
-from gateway.quota.admit import Refusal, admit, check_open, rate_headers
+from gateway.quota.admit import admit, check_open, rate_headers
 from gateway.quota.ledger import Claim, Reservation, Standing
+from gateway.quota.limit import Amounts
 from gateway.settled import Settled
+from gateway.usage.entry import Tokens
 
 PATHS = {
     Endpoint.CHAT: "/chat/completions",
@@ -54,11 +56,11 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.mark()
         request = await _aside(parts, len(raw), lambda: _read(raw, call, parts))
         draft.asked(request.model)
-        draft.rules = rules = match(policy, key, call.endpoint, request.model)
+        draft.matched(rules := match(policy, key, call.endpoint, request.model))
         target = parts.resolve(rules.upstream)
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
         claims = claims_of(rules, key, draft.end_user)
-        await check_open(parts.ledger, claims, call.now, rules.organization.currency)
+        await check_open(parts.ledger, claims, call.now, rules.organization.currency, _least(rules))
         draft.did("match")
         request, vault = await _redact(draft, request, len(raw), rules, parts)
         draft.did("redact")
@@ -120,6 +122,13 @@ def _read(raw: bytes, call: Call, parts: Parts) -> Request:
     return read_request(parse_json(raw, bounds.depth_max), call.endpoint, call.engine, bounds)
 
 
+def _least(rules: Rules) -> Amounts:
+    """What any request comes to at least: one that has no room for this is refused at once."""
+    price = rules.model.price
+    cost_nano = price.cost_nano(Tokens(input=1)) if price else 0
+    return Amounts(requests=1, input_tokens=1, cost_nano=cost_nano, concurrency=1)
+
+
 def _end_user(request: Request, rules: Rules, parts: Parts) -> str:
     return end_user_id(request.user, parts.secret("end_user", rules.organization.name))
 
@@ -162,12 +171,7 @@ async def _admit(
         record=draft.bound_entry(most),
         expires_at=parts.clock() + lease_seconds,
     )
-    project = rules.project.name
-    try:
-        verdict = await admit(parts.ledger, reservation, call.now, rules.organization.currency)
-    except Refusal as refusal:
-        parts.meters.decided(project, refusal.standings, granted=False)
-        raise
+    verdict = await admit(parts.ledger, reservation, call.now, rules.organization.currency)
     draft.reservation = reservation
-    parts.meters.decided(project, verdict.standings, granted=True)
+    parts.meters.decided(rules.project.name, verdict.standings, granted=True)
     return verdict.standings

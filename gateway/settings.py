@@ -191,8 +191,7 @@ def settings_fields() -> tuple[Field[Any], ...]:
 def load(flags: Mapping[str, str | None], environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from flags, then the environment, then the defaults.
 
-    An empty variable counts as not set. Raises SettingsError with every wrong value and with every
-    unknown `GATEWAY_` variable, as they are likely misspelt."""
+    An empty variable counts as not set. Raises SettingsError that names every wrong value."""
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     wrong: list[str] = []

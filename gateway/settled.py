@@ -11,6 +11,8 @@ from gateway.draft import Draft
 from gateway.logs import request_fields
 from gateway.metrics import OTHER
 from gateway.parts import Parts
+from gateway.quota.admit import Refusal
+from gateway.quota.ledger import AlreadyResolved
 from gateway.quota.limit import Amounts
 from gateway.quota.settle import release, settle
 from gateway.usage.entry import Entry
@@ -37,8 +39,12 @@ class Settled:
         self._parts.meters.inflight.dec()
         self._draft.mark()
         entry = self._draft.entry(error)
+        if isinstance(error, Refusal):
+            self._parts.meters.decided(entry.project, error.standings, granted=False)
         try:
             await self._post(entry)
+        except AlreadyResolved:  # it outlived its lease: the sweep has booked it at its bound
+            self._parts.log.warning("settled_too_late", request_id=entry.id)
         finally:
             self._draft.did("settle")
             self._count(entry)

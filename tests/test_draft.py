@@ -26,7 +26,7 @@ from gateway.usage.entry import Outcome, Price, Source, Tokens
 PRICE = Price(input=1_000_000, cached_input=500_000, output=2_000_000, reasoning=2_000_000)
 
 
-def draft_of(*, left=False, sent=True, answer=None, price=PRICE) -> Draft:
+def draft_of(*, left=False, sent=True, answer=None, price=PRICE, exact=True) -> Draft:
     call = Call("req_1", 100.0, Endpoint.CHAT, None, [], None, lambda: left)
     ticks = itertools.count()
     draft = Draft(call, lambda: next(ticks) / 1000)
@@ -38,7 +38,7 @@ def draft_of(*, left=False, sent=True, answer=None, price=PRICE) -> Draft:
         organization=SimpleNamespace(currency="USD"),
         digest="abc",
     )
-    draft.ask = SimpleNamespace(input_tokens=50)
+    draft.ask = SimpleNamespace(input_tokens=50, input_is_exact=exact)
     if sent:
         draft.sending()
     draft.answer = answer
@@ -122,6 +122,12 @@ def test_every_end_has_its_outcome_and_the_status_that_was_sent(draft, error, ou
             Source.PROVIDER,
         ),
         (draft_of(answer=answer_of(text="abcde")), None, Tokens(50, 0, 5, 0), Source.COUNTED),
+        (
+            draft_of(answer=answer_of(text="abcde"), exact=False),
+            None,
+            Tokens(50, 0, 5, 0),
+            Source.ESTIMATED,
+        ),
         (
             draft_of(answer=answer_of(told=Told(0, 0, 0, 0), text="abcde")),
             None,

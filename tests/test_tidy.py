@@ -243,7 +243,7 @@ def test_functions_files_and_lines_are_of_a_size_to_read() -> None:
         wrong += [
             source.at(number, f"line: {len(line)} characters, room for {LINE_LENGTH_MAX}")
             for number, line in enumerate(lines, 1)
-            if len(line) > LINE_LENGTH_MAX
+            if len(line) > LINE_LENGTH_MAX and not line.endswith("# noqa: E501")  # a quotation
         ]
         for node in functions(source):
             size = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -77,8 +77,7 @@ class HttpUpstream:
 
 
 def trusted() -> ssl.SSLContext:
-    """Mozilla's certificates, and the system's (OpenSSL's `SSL_CERT_FILE` and `SSL_CERT_DIR` hold).
-    """
+    """Mozilla's certificates, and the system's (`SSL_CERT_FILE` and `SSL_CERT_DIR` hold)."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

@@ -37,9 +37,7 @@ class DetectionFailed(Exception):
 class Detector(Protocol):
     """Runs off the event loop. Raises DetectionFailed."""
 
-    async def detect(
-        self, texts: Sequence[str], entities: frozenset[str]
-    ) -> list[list[Span]]:
+    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
         """One list of spans a text: any order, overlaps possible."""
         ...
 
@@ -92,9 +90,9 @@ async def redact(
     """Do to every private value in `texts` what the profile says.
 
     `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret, one
-    a project. What the profile allows is counted and left; all else cannot overlap afterwards
-    (`spans.resolve`). Raises TextBlocked (pii_blocked) if something is found that the profile
-    blocks, and Unavailable (redaction_failed) if the detector fails: nothing leaves unseen."""
+    a project. What the profile allows is counted and left, and hides nothing that it overlaps.
+    Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
+    (redaction_failed) if the detector fails: nothing leaves unseen."""
     if not profile.actions or not texts:
         return Redacted(tuple(texts), Vault(), {})
     counts: Counter[str] = Counter()
@@ -103,11 +101,10 @@ async def redact(
     for text, found in zip(texts, await _detect(texts, profile, detector), strict=True):
         allowed = [span for span in found if profile.actions[span.entity] is Action.ALLOW]
         others = [span for span in found if profile.actions[span.entity] is not Action.ALLOW]
+        blocked |= {s.entity for s in others if profile.actions[s.entity] is Action.BLOCK}
         resolved = resolve(others)
         for span in resolve(allowed) + resolved:
             counts[f"{span.entity}:{profile.actions[span.entity]}"] += 1
-            if profile.actions[span.entity] is Action.BLOCK:
-                blocked.add(span.entity)
         to_replace.append(whole_words(text, resolved))
     _refuse(blocked)
     mint = _Mint(scope_key, profile)
@@ -117,9 +114,7 @@ async def redact(
     return Redacted(redacted, Vault(mint.values), dict(counts))
 
 
-async def _detect(
-    texts: Sequence[str], profile: Profile, detector: Detector
-) -> list[list[Span]]:
+async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
     """What the profile cares for. The failure is not chained: its frames hold text."""
     try:
         found = await detector.detect(texts, frozenset(profile.actions))

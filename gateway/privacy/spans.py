@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -41,30 +40,22 @@ def _rank(span: Span) -> tuple[int, float, str, int]:
 
 
 def resolve(spans: Iterable[Span]) -> list[Span]:
-    """Disjoint spans, in the order of the text.
+    """Disjoint spans, in the order of the text: those that overlap become one that covers them all.
 
-    Of spans that overlap, the longest stays; of equally long ones that with the higher score; then
-    the entity that comes first by name; then the one that starts first. An empty span is none."""
+    It is named after the longest of them; of equally long ones after that with the higher score,
+    then after the entity that comes first by name. So nothing that was found stays visible, also
+    where two recognizers disagree on where a value ends. An empty span is none."""
     resolved: list[Span] = []
-    crowd: list[Span] = []  # spans that hang together by overlaps
-    reach = 0
-    for span in sorted((s for s in spans if s.start < s.end), key=lambda span: span.start):
-        if span.start >= reach:
-            resolved.extend(_winners(crowd))
-            crowd = []
-        crowd.append(span)
-        reach = max(reach, span.end)
-    return resolved + _winners(crowd)
-
-
-def _winners(crowd: list[Span]) -> list[Span]:
-    taken: list[Span] = []
-    for span in sorted(crowd, key=_rank):
-        at = bisect_left(taken, span.start, key=lambda other: other.start)
-        clear_before = at == 0 or taken[at - 1].end <= span.start
-        if clear_before and (at == len(taken) or span.end <= taken[at].start):
-            taken.insert(at, span)
-    return taken
+    namesake = Span(0, 0, "", 0.0)
+    for span in sorted((s for s in spans if s.start < s.end), key=lambda s: (s.start, _rank(s))):
+        if resolved and span.start < resolved[-1].end:
+            last = resolved.pop()
+            namesake = min(namesake, span, key=_rank)
+            resolved.append(replace(namesake, start=last.start, end=max(last.end, span.end)))
+        else:
+            namesake = span
+            resolved.append(span)
+    return resolved
 
 
 def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:

@@ -117,9 +117,7 @@ class World:
     ) -> None:
         await self.ledger.settle(id, used, self.post(id, used, "settled", who), now)
 
-    async def release(
-        self, id: str, now: float = NOW, who: Mapping[str, str] = WHO
-    ) -> None:
+    async def release(self, id: str, now: float = NOW, who: Mapping[str, str] = WHO) -> None:
         await self.ledger.release(id, self.post(id, Amounts(), "released", who), now)
 
     async def stands(self, limit: Limit, now: float = NOW) -> Standing:

@@ -36,9 +36,7 @@ def presidio() -> PresidioDetector:
 BACKENDS = [presidio]
 
 
-def using(
-    make: Callable[[], PresidioDetector], work: Callable[[Any], Coroutine[Any, Any, T]]
-) -> T:
+def using(make: Callable[[], PresidioDetector], work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     async def run() -> T:
         detector = make()
         try:

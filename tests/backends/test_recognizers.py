@@ -178,6 +178,7 @@ NOTHING = {
         "01/02/2024",
         "3.14159265358979",
         "0.123456789",
+        "1e-05 14875649",
         "192.168.1.20",
         "612 345 678",
         "x+12345678",
@@ -214,11 +215,20 @@ def test_a_sentence_goes_on_behind_an_address() -> None:
     ]  # fmt: skip
 
 
+def test_the_numbers_before_a_number_do_not_hide_it() -> None:
+    for before in ("2671", "4000", "5100 1234", "12"):
+        assert "4111 1111 1111 1111" in found("CREDIT_CARD", f"{before} 4111 1111 1111 1111")
+    both = BY_ENTITY["PHONE_NUMBER"].analyze("01 42 68 53 00 06 12 34 56 78", [])
+    assert {at for one in both for at in range(one.start, one.end)} == set(range(29))
+
+
 def test_the_numbers_behind_a_number_are_not_part_of_it() -> None:
     assert found("CREDIT_CARD", "4111 1111 1111 1111 123, 4012888888881881,5105105105105100") == [
         "4111 1111 1111 1111", "4012888888881881", "5105105105105100",
     ]  # fmt: skip
     assert found("PHONE_NUMBER", "+44 20 7946 0958 2024") == ["+44 20 7946 0958"]
+    assert found("PHONE_NUMBER", "020 7946 0958 2024") == ["020 7946 0958"]
+    assert found("PHONE_NUMBER", "tel 555 2671 41111111111111111") == ["555 2671"]
     assert found("IBAN_CODE", "DE89 3704 0044 0532 0130 00 is mine") == [
         "DE89 3704 0044 0532 0130 00"
     ]
@@ -275,9 +285,7 @@ def test_the_lengths_of_bank_accounts_are_those_that_presidio_knows() -> None:
 @pytest.mark.parametrize("value", ["4111111111111111", "6222021234567890128", "30569309025904"])
 def test_a_wrong_check_digit_is_no_card(value: str) -> None:
     assert numbers.luhn(value)
-    assert not any(
-        numbers.luhn(value[:-1] + digit) for digit in "0123456789" if digit != value[-1]
-    )
+    assert not any(numbers.luhn(value[:-1] + digit) for digit in "0123456789" if digit != value[-1])
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:

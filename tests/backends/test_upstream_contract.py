@@ -205,7 +205,12 @@ def test_sends_the_headers_and_the_body_it_was_given_and_nothing_else(make: Any)
     assert first == "post /v1/chat/completions http/1.1"
     assert body == b'{"a":1}'
     assert {line.partition(":")[0] for line in lines} == {
-        "host", "content-length", "content-type", "accept", "accept-encoding", "user-agent",
+        "host",
+        "content-length",
+        "content-type",
+        "accept",
+        "accept-encoding",
+        "user-agent",
         "authorization",
     }
     assert "authorization: bearer sk-1" in lines

@@ -149,9 +149,7 @@ def test_what_cannot_be_believed_is_not_told(usage: Any) -> None:
 
 
 VALUES = st.none() | st.integers(-5, 40) | st.floats() | st.text(max_size=2) | st.booleans()
-DETAILS = VALUES | st.dictionaries(
-    st.sampled_from(["cached_tokens", "reasoning_tokens"]), VALUES
-)
+DETAILS = VALUES | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens"]), VALUES)
 USAGES = st.fixed_dictionaries(
     {},
     optional={

@@ -118,6 +118,12 @@ def test_a_blocked_entity_is_blocked_also_where_its_word_joins_another() -> None
         redacted("--BEGIN--ann@example.com", using=using)
 
 
+def test_a_blocked_entity_is_blocked_also_where_it_lies_inside_another() -> None:
+    using = profile(CREDIT_CARD="placeholder", PHONE_NUMBER="block")
+    with pytest.raises(TextBlocked):
+        redacted("4111111111111111", using=using)
+
+
 def test_a_score_below_the_minimum_is_not_acted_on() -> None:
     using = profile(score_min=0.6, EMAIL_ADDRESS="block")
     unsure = asyncio.run(redact(["ann@x.de"], using, Words(score=0.5), KEY))

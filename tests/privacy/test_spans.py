@@ -21,22 +21,21 @@ spans = st.lists(
 )
 
 
-def test_the_longest_of_overlapping_spans_stays() -> None:
+def test_overlapping_spans_become_one_named_after_the_longest() -> None:
     short, long = Span(0, 5, "A", 1.0), Span(3, 12, "B", 0.1)
-    assert resolve([short, long]) == [long]
+    assert resolve([short, long]) == [Span(0, 12, "B", 0.1)]
+    assert resolve([long, Span(4, 6, "C", 1.0)]) == [long]
 
 
-def test_of_equally_long_spans_the_higher_score_stays_then_the_first_name() -> None:
+def test_of_equally_long_spans_the_higher_score_names_it_then_the_first_name() -> None:
     assert resolve([Span(0, 5, "A", 0.5), Span(0, 5, "B", 0.6)]) == [Span(0, 5, "B", 0.6)]
     assert resolve([Span(0, 5, "B", 0.5), Span(0, 5, "A", 0.5)]) == [Span(0, 5, "A", 0.5)]
-    assert resolve([Span(2, 7, "A", 0.5), Span(0, 5, "A", 0.5)]) == [Span(0, 5, "A", 0.5)]
+    assert resolve([Span(2, 7, "B", 0.5), Span(0, 5, "A", 0.5)]) == [Span(0, 7, "A", 0.5)]
 
 
-def test_a_span_that_only_overlapped_a_loser_stays() -> None:
-    first, middle, last = Span(0, 4, "A", 1), Span(3, 13, "B", 1), Span(12, 15, "C", 1)
-    assert resolve([first, middle, last]) == [middle]
-    chain = [Span(0, 9, "A", 1), Span(8, 16, "B", 1), Span(15, 22, "C", 1)]
-    assert resolve(chain) == [chain[0], chain[2]]
+def test_a_chain_of_overlaps_is_one_span() -> None:
+    chain = [Span(0, 4, "A", 1), Span(3, 13, "B", 1), Span(12, 15, "C", 1), Span(15, 16, "D", 1)]
+    assert resolve(chain) == [Span(0, 15, "B", 1), Span(15, 16, "D", 1)]
 
 
 def test_neighbours_do_not_overlap_and_an_empty_span_is_none() -> None:
@@ -47,22 +46,25 @@ def test_neighbours_do_not_overlap_and_an_empty_span_is_none() -> None:
 
 
 @given(spans)
-def test_resolved_spans_are_sorted_disjoint_and_taken_from_those_given(found: list[Span]) -> None:
+def test_resolved_spans_are_disjoint_sorted_and_cover_exactly_what_was_found(
+    found: list[Span],
+) -> None:
     resolved = resolve(found)
-    assert set(resolved) <= set(found)
     for one, next_one in pairwise(resolved):
         assert one.end <= next_one.start
+    covered = {at for span in found for at in range(span.start, span.end)}
+    assert {at for span in resolved for at in range(span.start, span.end)} == covered
     assert resolve(reversed(found)) == resolved == resolve(resolved)
 
 
 @given(spans)
-def test_a_span_gives_way_only_to_a_better_one_that_stays(found: list[Span]) -> None:
-    resolved = resolve(found)
-    for lost in set(found) - set(resolved):
-        rivals = [one for one in resolved if one.start < lost.end and lost.start < one.end]
-        assert lost.start == lost.end or any(
-            one.end - one.start >= lost.end - lost.start for one in rivals
-        )
+def test_a_resolved_span_is_named_after_the_best_of_those_in_it(found: list[Span]) -> None:
+    for one in resolve(found):
+        inside = [s for s in found if one.start <= s.start < s.end <= one.end]
+        longest = max(s.end - s.start for s in inside)
+        best = max(s.score for s in inside if s.end - s.start == longest)
+        named = {s.entity for s in inside if s.end - s.start == longest and s.score == best}
+        assert (one.entity, one.score) == (min(named), best)
 
 
 def test_a_span_grows_to_the_ends_of_its_word() -> None:

@@ -48,9 +48,7 @@ def stands(
     subject = (("organization", "acme"), ("project", "demo"), ("key_id", "key_1"))
     room_at = None if wait is None or not refused else NOW + wait
     resets_at = None if resets is None else NOW + resets
-    return Standing(
-        Claim(limit, subject), used, reserved, asked, refused, resets_at, room_at
-    )
+    return Standing(Claim(limit, subject), used, reserved, asked, refused, resets_at, room_at)
 
 
 def refusal(*standings: Standing) -> Refusal:

@@ -133,7 +133,16 @@ def test_a_sum_always_names_its_currency_and_names_it_last():
     "＝1", "=HYPERLINK(\"http://x\")",
 ])  # fmt: skip
 def test_a_text_that_a_spreadsheet_would_run_is_disarmed(text):
-    cell = next(csv.reader(io.StringIO(csv_line([text], ), newline="")))[0]
+    cell = next(
+        csv.reader(
+            io.StringIO(
+                csv_line(
+                    [text],
+                ),
+                newline="",
+            )
+        )
+    )[0]
     assert cell == "'" + text
 
 

@@ -8,6 +8,7 @@ than a fixed number of times (possessive or bounded repeats), and decide little:
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
@@ -20,13 +21,21 @@ from gateway.privacy.spans import WORD_END, word_start
 STARTED = word_start(1)
 """Holds behind a word's first character: patterns begin `[set]` + STARTED."""
 
-NOT_A_FRACTION = r"(?<![0-9]\..)"
-"""Holds behind a number's first digit if it is not the fraction of a decimal number."""
+NOT_A_FRACTION = r"(?<![0-9]\..)(?<![0-9][Ee][+-].)"
+"""Holds behind a number's first digit if it is no fraction or exponent of a decimal number."""
 
 NUMBER_END = rf"{WORD_END}(?!\.[0-9])"
 
 Found = tuple[int, int, float]
 """Start, end, score."""
+
+
+def overlapping(shape: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Every match, also one that begins inside another: a check may refuse the first of them."""
+    found = shape.search(text)
+    while found:
+        yield found
+        found = shape.search(text, found.start() + 1)
 
 
 class Finder(LocalRecognizer):
@@ -53,9 +62,7 @@ class Finder(LocalRecognizer):
             RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
         }
         return [
-            RecognizerResult(
-                self.ENTITY, start, end, score, recognition_metadata=dict(metadata)
-            )
+            RecognizerResult(self.ENTITY, start, end, score, recognition_metadata=dict(metadata))
             for start, end, score in self.find(text)
         ]
 

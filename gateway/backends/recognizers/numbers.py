@@ -13,6 +13,7 @@ from gateway.backends.recognizers.finder import (
     Finder,
     Found,
     digits_of,
+    overlapping,
 )
 from gateway.privacy.spans import WORD_END, word_start
 
@@ -45,7 +46,7 @@ class CreditCard(Finder):
 
     def find(self, text: str) -> Iterator[Found]:
         for shape in self._SHAPES:
-            for found in shape.finditer(text):
+            for found in overlapping(shape, text):
                 digits = digits_of(found[0])
                 if self._ISSUED.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
                     yield (*found.span(), 1.0)
@@ -109,7 +110,7 @@ class UsSocialSecurity(Finder):
     _NAME_MAX = 40
 
     def find(self, text: str) -> Iterator[Found]:
-        for found in self._GROUPS.finditer(text):
+        for found in overlapping(self._GROUPS, text):
             if self._given(digits_of(found[0])):
                 yield (*found.span(), 0.85 if found[1] == "-" else 0.5)
         for found in self._BARE.finditer(text):
@@ -136,7 +137,7 @@ class ChineseIdCard(Finder):
     _CHECKS = "10X98765432"
 
     def find(self, text: str) -> Iterator[Found]:
-        for found in self._SHAPE.finditer(text):
+        for found in overlapping(self._SHAPE, text):
             number = re.sub("[ -]", "", found[0]).upper()
             total = sum(w * int(digit) for w, digit in zip(self._WEIGHTS, number, strict=False))
             if (

@@ -17,11 +17,13 @@ from gateway.backends.recognizers.finder import (
     Finder,
     Found,
     digits_of,
+    overlapping,
 )
 
 _FIRST = rf"{STARTED}{NOT_A_FRACTION}"
 _END = re.compile(NUMBER_END)
-_DIGITS_MIN = 7
+_GROUP = re.compile("[0-9]++")
+_DIGITS_MIN, _NATIONAL_DIGITS_MIN = 7, 8
 _GAP = r"[ ()./-]{0,2}"
 _CUE = re.compile(
     r"(?:(?<![A-Za-z])(?:tel|telef|telefono?|telephone|teléfono|tél|téléphone|phone|mobile?|móvil"
@@ -47,9 +49,9 @@ class Phone(Finder):
         rf"(?:1{_FIRST}[ .-])?+(?:\([2-9][0-9]{{2}}\) ?|[2-9]{_FIRST}[0-9]{{2}}([ .-]))"
         rf"[0-9]{{3}}[ .-][0-9]{{4}}{NUMBER_END}"
     )
-    _TRUNK = re.compile(rf"0{_FIRST}[1-9](?:{_GAP}[0-9]){{7,10}}+{NUMBER_END}")
+    _TRUNK = re.compile(rf"0{_FIRST}[1-9](?:{_GAP}[0-9]){{7,10}}+")
     _DATE = re.compile(r"[0-9]{2}([./-])[0-9]{2}\1(?:19|20)[0-9]{2}(?![0-9])")
-    _BARE = re.compile(rf"[0-9]{_FIRST}(?:{_GAP}[0-9]){{6,13}}+{NUMBER_END}")
+    _BARE = re.compile(rf"[0-9]{_FIRST}(?:{_GAP}[0-9]){{6,13}}+")
     _TRUNK_REGIONS = ("GB", "DE", "FR", "NL", "BE", "AT", "CH", "IE", "SE", "CN", "JP")
     _MOBILE_REGIONS = ("GB", "DE", "FR")
 
@@ -61,24 +63,40 @@ class Phone(Finder):
         self._american = _plan(("US",), ("fixed_line", "mobile"))
 
     def find(self, text: str) -> Iterator[Found]:
-        for found in self._INTERNATIONAL.finditer(text):
+        for found in overlapping(self._INTERNATIONAL, text):
             yield from _international(found)
-        for found in self._AMERICAN.finditer(text):
+        for found in overlapping(self._AMERICAN, text):
             valid = self._american.fullmatch(digits_of(found[0])[-10:])
             if found[1] != " " or valid:
                 yield (*found.span(), 0.7 if valid else 0.5)
-        for found in self._TRUNK.finditer(text):
-            digits = digits_of(found[0])
-            if len(digits) == len(found[0]):
-                valid = self._mobile.fullmatch(digits[1:])
-            else:
-                valid = self._trunk.fullmatch(digits[1:]) or self._italian.fullmatch(digits)
-            if valid and not self._DATE.match(found[0]):
-                yield (*found.span(), 0.5)
+        for found in overlapping(self._TRUNK, text):
+            national = next(filter(self._is_national, _shorter_and_shorter(found)), "")
+            if national:
+                yield found.start(), found.start() + len(national), 0.5
         for found in self._BARE.finditer(text):
             before = text[max(0, found.start() - _CUE_MAX) : found.start()]
             if _CUE.search(before) and not self._DATE.match(found[0]):
-                yield (*found.span(), 0.5)
+                written = next(_shorter_and_shorter(found), "")
+                if len(digits_of(written)) >= _DIGITS_MIN:
+                    yield found.start(), found.start() + len(written), 0.5
+
+    def _is_national(self, written: str) -> bool:
+        digits = digits_of(written)
+        if len(digits) < _NATIONAL_DIGITS_MIN or self._DATE.match(written):
+            return False
+        if digits == written:
+            return self._mobile.fullmatch(digits[1:]) is not None
+        return bool(self._trunk.fullmatch(digits[1:]) or self._italian.fullmatch(digits))
+
+
+def _shorter_and_shorter(found: re.Match[str]) -> Iterator[str]:
+    """What was found, then without its last group of digits, and so on. A group that the match cut
+    in two is none of it."""
+    ends = [group.end() for group in _GROUP.finditer(found[0])]
+    if not _END.match(found.string, found.end()):
+        ends.pop()
+    for end in reversed(ends):
+        yield found[0][:end]
 
 
 def _plan(regions: tuple[str, ...], kinds: tuple[str, ...]) -> re.Pattern[str]:
@@ -95,24 +113,17 @@ def _plan(regions: tuple[str, ...], kinds: tuple[str, ...]) -> re.Pattern[str]:
 def _international(found: re.Match[str]) -> Iterator[Found]:
     """The longest part, from the first digit on, that a country gives out; failing that, all of it
     if its length is possible and it is written in groups."""
-    written = found[0]
-    if not _END.match(found.string, found.end()):
-        written = _without_last_group(written)
-    whole = written
-    for _ in range(4):
+    candidates = list(_shorter_and_shorter(found))
+    for written in candidates:
         number = _parsed(written)
         if number and phonenumbers.is_valid_number(number):
             yield found.start(), found.start() + len(written), 0.9
             return
-        written = _without_last_group(written)
-    number = _parsed(whole)
-    grouped = len(digits_of(whole)) < len(whole) - 1
-    if grouped and number and phonenumbers.is_possible_number(number):
-        yield found.start(), found.start() + len(whole), 0.5
-
-
-def _without_last_group(written: str) -> str:
-    return re.sub(r"(?:\A|[ ()./-]+)\+?[0-9]+\Z", "", written)
+    for whole in candidates[:1]:
+        number = _parsed(whole)
+        grouped = len(digits_of(whole)) < len(whole) - 1
+        if grouped and number and phonenumbers.is_possible_number(number):
+            yield found.start(), found.start() + len(whole), 0.5
 
 
 def _parsed(written: str) -> phonenumbers.PhoneNumber | None:
