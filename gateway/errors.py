@@ -24,6 +24,8 @@ listed in CODES; a code is stable, a message is for people and may change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 CODES: dict[str, str] = {
@@ -101,7 +103,10 @@ class ContextTooLong(BadRequest):
 
 
 class TextBlocked(BadRequest):
-    """Raised with code `pii_blocked`; the message names entities, never values."""
+    """Raised with code `pii_blocked`; the message names entities, never values. `counts` is what
+    was found, by `ENTITY:action`."""
+
+    counts: Mapping[str, int] = MappingProxyType({})
 
 
 class Unauthenticated(ApiError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from gateway.draft import Draft
+from gateway.errors import TextBlocked
 from gateway.logs import request_fields
 from gateway.metrics import OTHER
 from gateway.parts import Parts
@@ -38,6 +39,8 @@ class Settled:
         self._parts.state.inflight -= 1
         self._parts.meters.inflight.dec()
         self._draft.mark()
+        if isinstance(error, TextBlocked):
+            self._draft.redactions = dict(error.counts)
         entry = self._draft.entry(error)
         if isinstance(error, Refusal):
             self._parts.meters.decided(entry.project, error.standings, granted=False)

@@ -106,7 +106,8 @@ async def redact(
         for span in resolve(allowed) + resolved:
             counts[f"{span.entity}:{profile.actions[span.entity]}"] += 1
         to_replace.append(whole_words(text, resolved))
-    _refuse(blocked)
+    if blocked:
+        raise _refusal(blocked, counts)
     mint = _Mint(scope_key, profile)
     if any(to_replace):
         mint.taken.update(*map(look_alikes, texts))
@@ -135,14 +136,15 @@ async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) ->
     ]
 
 
-def _refuse(blocked: Set[str]) -> None:
-    if blocked:
-        raise TextBlocked(
-            f"The text holds {', '.join(sorted(blocked))}, which the policy does not let out. "
-            "Take it out and send the request again.",
-            code="pii_blocked",
-            param="messages",
-        )
+def _refusal(blocked: Set[str], counts: Mapping[str, int]) -> TextBlocked:
+    refusal = TextBlocked(
+        f"The text holds {', '.join(sorted(blocked))}, which the policy does not let out. "
+        "Take it out and send the request again.",
+        code="pii_blocked",
+        param="messages",
+    )
+    refusal.counts = counts
+    return refusal
 
 
 class _Mint:

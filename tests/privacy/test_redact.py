@@ -110,6 +110,11 @@ def test_a_blocked_entity_refuses_the_request_and_names_no_value() -> None:
     assert (refusal.value.code, refusal.value.param) == ("pii_blocked", "messages")
     assert "CREDIT_CARD, PRIVATE_KEY" in refusal.value.message
     assert "4111" not in refusal.value.message
+    assert refusal.value.counts == {
+        "EMAIL_ADDRESS:placeholder": 1,
+        "CREDIT_CARD:block": 1,
+        "PRIVATE_KEY:block": 1,
+    }
 
 
 def test_a_blocked_entity_is_blocked_also_where_its_word_joins_another() -> None:
