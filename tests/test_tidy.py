@@ -33,8 +33,6 @@ THIRD_PARTY_ROOMS = {
     "starlette": ("edge/", "app.py", "simulator/", "cli/"),
     "uvicorn": ("edge/", "app.py", "simulator/", "cli/"),
     "uvloop": ("app.py", "cli/"),
-    "httpx": ("backends/",),
-    "httpx_aiohttp": ("backends/",),
     "aiohttp": ("backends/",),
     "sqlalchemy": ("backends/",),
     "alembic": ("backends/",),

@@ -323,7 +323,8 @@ def most_retries(tree: Any) -> int:
             ways = most_retries(below)
             most *= (high - low + 1) * (ways if low == high else ways**2)
         elif operator is op.POSSESSIVE_REPEAT:
-            most = max(most, most_retries(argument[2]))
+            assert len(argument[2]) == 1, "a possessive group: wrong before Python 3.11.5"
+            assert argument[2][0][0] in (op.IN, op.LITERAL, op.NOT_LITERAL, op.ANY)
         elif operator is op.SUBPATTERN:
             most *= most_retries(argument[-1])
         elif operator in (op.ASSERT, op.ASSERT_NOT):

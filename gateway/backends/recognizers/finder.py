@@ -3,7 +3,8 @@
 Presidio's own `PatternRecognizer` is not used: its `\\b` is Unicode's, so that values which touch
 Chinese text are missed, and a pattern that takes too long is skipped as if nothing was found.
 Patterns here begin with a set of characters (what `re` scans for fast), never try a character more
-than a fixed number of times (possessive or bounded repeats), and decide little: checks do.
+than a fixed number of times (possessive or bounded repeats), and decide little: checks do. A group
+is never possessive: Python before 3.11.5 gets such repeats wrong (python/cpython#106052).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Email(Finder):
 
     ENTITY = "EMAIL_ADDRESS"
     _LABEL = r"[0-9A-Za-z\u00C0-\u024F-]++"
-    _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL})++)")
+    _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL}){{1,126}})")
     _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]")
     _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
     _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})")

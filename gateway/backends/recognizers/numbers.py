@@ -64,7 +64,7 @@ class Iban(Finder):
 
     ENTITY = "IBAN_CODE"
     _START = re.compile(rf"[A-Za-z]{{2}}[0-9]{{2}}{word_start(4)}(?=[ -]?[0-9A-Za-z])")
-    _REST = re.compile(r"(?:[ -]?[0-9A-Za-z]){,30}+")
+    _REST = re.compile(r"(?:[ -]?[0-9A-Za-z]){,30}")
     _END = re.compile(WORD_END)
     _LENGTHS = (
         "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 "

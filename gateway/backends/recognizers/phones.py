@@ -43,15 +43,15 @@ class Phone(Finder):
 
     ENTITY = "PHONE_NUMBER"
     _INTERNATIONAL = re.compile(
-        rf"(?:\+{STARTED}(?<!\+.)\(?|0{_FIRST}0)[1-9](?:{_GAP}[0-9]){{6,14}}+"
+        rf"(?:\+{STARTED}(?<!\+.)\(?|0{_FIRST}0)[1-9](?:{_GAP}[0-9]){{6,14}}"
     )
     _AMERICAN = re.compile(
-        rf"(?:1{_FIRST}[ .-])?+(?:\([2-9][0-9]{{2}}\) ?|[2-9]{_FIRST}[0-9]{{2}}([ .-]))"
+        rf"(?:1{_FIRST}[ .-])?(?:\([2-9][0-9]{{2}}\) ?|[2-9]{_FIRST}[0-9]{{2}}([ .-]))"
         rf"[0-9]{{3}}[ .-][0-9]{{4}}{NUMBER_END}"
     )
-    _TRUNK = re.compile(rf"0{_FIRST}[1-9](?:{_GAP}[0-9]){{7,10}}+")
+    _TRUNK = re.compile(rf"0{_FIRST}[1-9](?:{_GAP}[0-9]){{7,10}}")
     _DATE = re.compile(r"[0-9]{2}([./-])[0-9]{2}\1(?:19|20)[0-9]{2}(?![0-9])")
-    _BARE = re.compile(rf"[0-9]{_FIRST}(?:{_GAP}[0-9]){{6,13}}+")
+    _BARE = re.compile(rf"[0-9]{_FIRST}(?:{_GAP}[0-9]){{6,13}}")
     _TRUNK_REGIONS = ("GB", "DE", "FR", "NL", "BE", "AT", "CH", "IE", "SE", "CN", "JP")
     _MOBILE_REGIONS = ("GB", "DE", "FR")
 

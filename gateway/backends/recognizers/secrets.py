@@ -106,20 +106,32 @@ class PrivateKey(Finder):
     Line ends may be escaped, as they are in JSON and environment files."""
 
     ENTITY = "PRIVATE_KEY"
-    _LABEL = r"[0-9A-Z\ ]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----"
-    _SHAPE = re.compile(
-        rf"""
-        -----BEGIN\ {_LABEL}
-        (?: [^-]*+(?:-(?!----)[^-]*+)*+-----END\ {_LABEL}
-          | (?: (?:\s|\\[nr\\])*+[A-Za-z-]{{1,20}}+:\ [^\r\n\\]{{0,100}}+ ){{0,4}}+
-            (?: (?:\s|\\[nrt\\]|[,"'+])*+[0-9A-Za-z+/=]{{16,}}+ )++
-            (?: (?:[\r\n]|\\[nr\\])++[0-9A-Za-z+/=]{{1,15}}+{WORD_END} )?
-        )
-        """,
-        re.VERBOSE,
-    )
+    _LABEL = r"[0-9A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    _BEGIN = re.compile(f"-----BEGIN {_LABEL}")
+    _END = re.compile(f"-----END {_LABEL}")
+    _HEADER = re.compile(r"(?:\s|\\[nr\\]){0,20}[A-Za-z-]{1,20}+: [^\r\n\\]{0,100}+")
+    _HEADERS_MAX = 4
+    _RUN = re.compile(r"""(?:\s|\\[nrt\\]|[,"']){0,200}[0-9A-Za-z+/=]{16,}+""")
+    _LAST_RUN = re.compile(rf"(?:[\r\n]|\\[nr\\]){{1,4}}[0-9A-Za-z+/=]{{1,15}}{WORD_END}")
 
     def find(self, text: str) -> Iterator[Found]:
         if "PRIVATE KEY" in text:
-            for found in self._SHAPE.finditer(text):
-                yield (*found.span(), 1.0)
+            for begin in self._BEGIN.finditer(text):
+                end = self._end_of(text, begin.end())
+                if end is not None:
+                    yield begin.start(), end, 1.0
+
+    def _end_of(self, text: str, at: int) -> int | None:
+        """Behind the END line, if that is the next line of dashes; else as far as the key goes."""
+        dashes = text.find("-----", at)
+        if dashes >= 0 and (end := self._END.match(text, dashes)):
+            return end.end()
+        for _ in range(self._HEADERS_MAX):
+            if header := self._HEADER.match(text, at):
+                at = header.end()
+        body = None
+        while run := self._RUN.match(text, at):
+            body = at = run.end()
+        if body is not None and (last := self._LAST_RUN.match(text, body)):
+            body = last.end()
+        return body
