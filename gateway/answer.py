@@ -215,12 +215,13 @@ class Answer:
         self.told = tokens_told(chunk.get("usage")) or self.told
         model = chunk.get("model")
         if isinstance(model, str) and model.isprintable():
-            self.served_model = model[:_MODEL_LENGTH_MAX] or self.served_model
+            named = self._without_key(model)[:_MODEL_LENGTH_MAX]
+            self.served_model = named or self.served_model
         if chunk.get("error") is not None:
             self._failed = True
         said = choices(chunk)
         ended = {index for index, finished in said.items() if finished}
-        self._open |= said.keys()
+        self._open.update(said)
         self._finished |= ended
         return ended
 

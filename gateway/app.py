@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from gateway.backends.database import Database
@@ -18,13 +19,15 @@ from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import PresidioDetector
 from gateway.backends.sql_journal import SqlJournal
 from gateway.backends.sql_keyring import SqlKeyring
-from gateway.errors import Unavailable
+from gateway.errors import Unavailable, Unwritten
 from gateway.forward import Target
+from gateway.logs import place_of, request_fields
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
-from gateway.parts import Parts
+from gateway.parts import Log, Parts
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
+from gateway.privacy.redact import DetectionFailed
 from gateway.settings import Settings
 
 SIMULATOR_KEY = "sk-simulated"
@@ -94,7 +97,7 @@ async def assembled(
             clock=time.time,
         )
         await journal.start()
-        stack.push_async_callback(journal.aclose)
+        stack.push_async_callback(_written_out, journal, log)
         detector = PresidioDetector(settings.redaction_threads, settings.redaction_timeout_seconds)
         stack.push_async_callback(detector.aclose)
         upstream = HttpUpstream(settings.upstream_connections_max)
@@ -121,23 +124,47 @@ async def assembled(
         )
         parts.meters.use_policy(policy.digest, parts.clock())
         parts.checks.update(_checks(parts, database))
-        for work in (_follow_policies(parts, environ), _sweep(parts)):
+        for part, work in {
+            "policy": _follow_policies(parts, environ),
+            "sweep": _sweep(parts),
+        }.items():
             task = asyncio.create_task(work)
+            task.add_done_callback(partial(_notice_end, part, parts))
             stack.push_async_callback(_stopped, task)
         yield parts
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])
+
+
+def _notice_end(part: str, parts: Parts, task: asyncio.Task[None]) -> None:
+    """Work in the background that ends by itself, or breaks, is told and shown."""
+    if task.cancelled():
+        return
+    if (error := task.exception()) is not None:
+        parts.meters.degraded.labels(part).set(1)
+        parts.log.error("background_work_ended", part=part, **place_of(error))
+
+
+async def _written_out(journal: SqlJournal, log: Log) -> None:
+    """The end of the journal. What the database did not take is logged in full: nothing is lost."""
+    unwritten = await journal.aclose()
+    for entry in unwritten:
+        log.error("entry_not_written", time=entry.time, **request_fields(entry, 0.0))
+    if unwritten:
+        raise Unwritten(
+            f"{len(unwritten)} entries of usage could not be written to the database; the log has "
+            "each of them, as entry_not_written."
+        )
 
 
 def _checks(parts: Parts, database: Database) -> dict[str, Callable[[], Awaitable[str | None]]]:
     """What readiness means: each check returns None, or a sentence that says what is wrong."""
 
     async def schema() -> str | None:
-        return await database.trouble()
+        return await database.trouble(writable=False)
 
     async def journal() -> str | None:
         return "usage cannot be written" if parts.journal.state(parts.clock()).full else None
@@ -145,10 +172,14 @@ def _checks(parts: Parts, database: Database) -> dict[str, Callable[[], Awaitabl
     async def lifecycle() -> str | None:
         return "shutting down" if parts.state.draining else None
 
-    async def policy() -> str | None:
-        return None if parts.policies.current.organizations else "no organization"
+    async def detector() -> str | None:
+        try:
+            await parts.detector.detect(["a@example.com"], frozenset({"EMAIL_ADDRESS"}))
+        except DetectionFailed as problem:
+            return str(problem)
+        return None
 
-    return {"schema": schema, "journal": journal, "lifecycle": lifecycle, "policy": policy}
+    return {"schema": schema, "journal": journal, "lifecycle": lifecycle, "detector": detector}
 
 
 async def _follow_policies(parts: Parts, environ: Mapping[str, str]) -> None:
@@ -179,7 +210,13 @@ async def _sweep(parts: Parts) -> None:
     """Book reservations that nobody came back for."""
     while True:
         await asyncio.sleep(parts.settings.sweep_seconds)
-        abandoned = await parts.ledger.sweep(parts.clock())
+        try:
+            abandoned = await parts.ledger.sweep(parts.clock())
+        except Unavailable as problem:
+            parts.meters.degraded.labels("sweep").set(1)
+            parts.log.error("sweep_failed", code=problem.code)
+            continue
+        parts.meters.degraded.labels("sweep").set(0)
         if abandoned:
             parts.meters.reservations_abandoned.inc(abandoned)
             parts.log.warning("reservations_abandoned", count=abandoned)

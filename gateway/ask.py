@@ -31,6 +31,18 @@ _PROMPT_FIELD: Final = {
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _HEX_ID: Final = re.compile(r"(?=.*[a-f])[0-9a-f-]{24,64}")
 _DIGITS_MAX: Final = 6
+_ID_LENGTH_MAX: Final = 40
+_SECRET_BEGINNINGS: Final = (
+    "sk-",
+    "sk_",
+    "rk_",
+    "pk_",
+    "ghp_",
+    "github_pat_",
+    "akia",
+    "aiza",
+    "xox",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +110,11 @@ def end_user_id(user: str, secret: bytes) -> str:
     An opaque id is kept: at most 64 of `A-Z a-z 0-9 _ . : -`, so no e-mail address, name with a
     space, or text that is not ASCII. What looks like a phone, card, account or national number (7
     digits or more, and more digits than letters; UUIDs and other lower-case hex ids are let by) or
-    is an IP address is not opaque. Everything else becomes `user_` and 16 hex digits of its
-    HMAC-SHA256: one user stays one user, and who is meant cannot be read or guessed without the
-    secret. No user is ""."""
-    if not user or (_OPAQUE.fullmatch(user) and not _is_number(user) and not _is_address(user)):
+    is an IP address, or like an API key, is not opaque. Everything else becomes `user_` and 16 hex
+    digits of its HMAC-SHA256: one user stays one user, and who is meant cannot be read or guessed
+    without the secret. No user is ""."""
+    kinds = (_is_number, _is_address, _is_secret)
+    if not user or (_OPAQUE.fullmatch(user) and not any(is_kind(user) for is_kind in kinds)):
         return user
     digest = hmac.digest(secret, user.encode("utf-8", "surrogatepass"), "sha256")
     return f"user_{digest.hex()[:16]}"
@@ -111,6 +124,12 @@ def _is_number(user: str) -> bool:
     digits = sum(character.isdigit() for character in user)
     letters = sum(character.isalpha() for character in user)
     return digits > _DIGITS_MAX and digits > letters and not _HEX_ID.fullmatch(user)
+
+
+def _is_secret(user: str) -> bool:
+    """An API key looks opaque, too: it begins with its maker's letters, or is long."""
+    is_long = len(user) > _ID_LENGTH_MAX and not _HEX_ID.fullmatch(user)
+    return is_long or user.lower().startswith(_SECRET_BEGINNINGS)
 
 
 def _is_address(user: str) -> bool:

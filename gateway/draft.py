@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from asyncio import CancelledError
 from collections.abc import Callable
 
@@ -17,7 +16,6 @@ from gateway.quota.ledger import Reservation
 from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
 
-_MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._:/-]{0,99}")
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a caller that left; never sent
 
 
@@ -42,12 +40,8 @@ class Draft:
         self._stopwatch = stopwatch
         self._began = self._mark = stopwatch()
 
-    def asked(self, model: str) -> None:
-        """Keep the model's name if it looks like one: callers can write anything there."""
-        self.model = model if _MODEL_NAME.fullmatch(model) else ""
-
     def matched(self, rules: Rules) -> None:
-        """From here on the model is one of the policy's own."""
+        """The model is one of the policy's own: what a caller writes there is not kept before."""
         self.rules, self.model = rules, rules.model.name
 
     def did(self, stage: str) -> None:
@@ -181,7 +175,7 @@ class Draft:
         if ask is None or self.sent_at is None:
             return Tokens(), Source.NONE
         if answer is None or not answer.replied:
-            given_up = self._left(error) or isinstance(error, UpstreamTooSlow | CancelledError)
+            given_up = self._left(error) or isinstance(error, CancelledError) or _waited(error)
             if not given_up:
                 return Tokens(), Source.NONE
             return Tokens(input=ask.input_tokens), Source.ESTIMATED
@@ -202,3 +196,8 @@ class Draft:
         )
         counted = answer.complete and bool(input_told or ask.input_is_exact)
         return tokens, Source.COUNTED if counted else Source.ESTIMATED
+
+
+def _waited(error: BaseException | None) -> bool:
+    """Whether the upstream had the request, and then took too long."""
+    return isinstance(error, UpstreamTooSlow) and error.code == "upstream_timeout"

@@ -17,6 +17,7 @@ ApiError                  anything that becomes `{"error": {message, type, param
 ├── Unavailable       503 a store, the detector or the upstream's account is not usable
 └── UpstreamTooSlow   504 the upstream did not answer in time
 ClientLeft                the caller is gone: there is nobody to tell
+Unwritten                 the process ends, and some entries are in its log only
 
 Source of the shape: the OpenAI API reference, "Error codes", as its SDKs act on it. Every `code` is
 listed in CODES; a code is stable, a message is for people and may change.
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 CODES: dict[str, str] = {
     "invalid_api_key": "The key is unknown, revoked or expired.",
@@ -110,8 +111,11 @@ class TextBlocked(BadRequest):
 
 
 class Unauthenticated(ApiError):
+    """`key` is the key of a caller that proved to have it, though it is good no more."""
+
     status = 401
     type = "invalid_request_error"
+    key: Any = None
 
 
 class NotAllowed(ApiError):
@@ -165,6 +169,10 @@ class Unavailable(ApiError):
 
 class UpstreamTooSlow(ApiError):
     status = 504
+
+
+class Unwritten(Exception):
+    """The journal could not write everything before the end; the log has what it could not."""
 
 
 class ClientLeft(Exception):

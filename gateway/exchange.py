@@ -10,17 +10,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from gateway.answer import Answer
 from gateway.ask import Ask, bound, end_user_id, outgoing, weigh
 from gateway.call import Call
 from gateway.draft import Draft
-from gateway.errors import TooLarge, Unavailable
+from gateway.errors import BadRequest, TooLarge, Unavailable
 from gateway.forward import forward
 from gateway.keys.authenticate import authenticate
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.openai.texts import free_texts, lay_back, read_texts
+from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
 from gateway.policy.match import Rules, claims_of, match
 from gateway.policy.policy import Endpoint
@@ -55,7 +57,6 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         raw = await call.read_body()
         draft.mark()
         request = await _aside(parts, len(raw), lambda: _read(raw, call, parts))
-        draft.asked(request.model)
         draft.matched(rules := match(policy, key, call.endpoint, request.model))
         target = parts.resolve(rules.upstream)
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
@@ -90,12 +91,6 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
 
 def _check_room(call: Call, parts: Parts) -> None:
     """Refuse what could not be done, or not be written down."""
-    if parts.state.draining:
-        raise Unavailable(
-            "The gateway is shutting down. Send the request again.",
-            code="draining",
-            retry_after_seconds=1,
-        )
     if parts.state.inflight > parts.settings.requests_max:
         raise Unavailable(
             "The gateway has as many requests in work as it may have. Try again in a moment.",
@@ -118,6 +113,11 @@ async def _aside(parts: Parts, size_bytes: int, work: Callable[[], T]) -> T:
 
 
 def _read(raw: bytes, call: Call, parts: Parts) -> Request:
+    if raw.count(b",") > parts.settings.json_values_max:
+        raise BadRequest(
+            f"The request's JSON has more than {parts.settings.json_values_max} commas. Send less "
+            "at once, or have GATEWAY_JSON_VALUES_MAX raised."
+        )
     bounds = Bounds(parts.settings.json_depth_max, parts.settings.choices_max)
     return read_request(parse_json(raw, bounds.depth_max), call.endpoint, call.engine, bounds)
 
@@ -140,15 +140,16 @@ async def _redact(
     profile, most = rules.project.redaction, parts.settings.redaction_bytes_max
     endpoint, body = request.endpoint, request.body
     places = await _aside(parts, size_bytes, lambda: free_texts(endpoint, body))
-    texts = read_texts(body, places)
-    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    texts = await _aside(parts, size_bytes, lambda: read_texts(body, places))
+    size = await _aside(parts, size_bytes, lambda: sum(map(utf8_length, texts)))
     if size > most and profile.actions:
         raise TooLarge(
             f"The texts of this request are too long to be redacted: {size} bytes, and at most "
             f"{most} are scanned. Send less at once, or have GATEWAY_REDACTION_BYTES_MAX raised."
         )
     scope = parts.secret("redaction", rules.organization.name, rules.project.name)
-    redacted = await redact(texts, profile, parts.detector, scope)
+    aside = partial(_aside, parts, size_bytes)
+    redacted = await redact(texts, profile, parts.detector, scope, aside)
     draft.redactions = dict(redacted.counts)
     body = await _aside(parts, size_bytes, lambda: lay_back(body, places, redacted.texts))
     return replace(request, body=body), redacted.vault
@@ -162,6 +163,7 @@ async def _admit(
     lease_seconds = (
         rules.upstream.connect_timeout_seconds
         + rules.upstream.total_timeout_seconds
+        + parts.settings.write_timeout_seconds
         + parts.settings.reservation_margin_seconds
     )
     reservation = Reservation(
@@ -173,5 +175,5 @@ async def _admit(
     )
     verdict = await admit(parts.ledger, reservation, call.now, rules.organization.currency)
     draft.reservation = reservation
-    parts.meters.decided(rules.project.name, verdict.standings, granted=True)
+    parts.meters.decided(verdict.standings, granted=True)
     return verdict.standings

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import gateway
 from gateway.errors import ApiError, Unavailable, UpstreamFailed
 
+RETRY_AFTER_SECONDS_MAX = 86_400.0  # what an upstream may tell a caller to wait
+
 Headers = Sequence[tuple[str, str]]
 """Names in lower case, in order, repeats kept."""
 
@@ -25,7 +27,7 @@ OURS: Headers = (
 )
 CALLERS = frozenset({"openai-beta", "traceparent", "tracestate"})
 """The only headers of a caller that an upstream sees."""
-UPSTREAMS = frozenset({"content-type", "openai-model", "openai-processing-ms", "openai-version"})
+UPSTREAMS = frozenset({"content-type", "openai-model", "openai-version"})
 """The only headers of an upstream that a caller sees: the others speak of its connection, its
 cookies, or the gateway's account."""
 
@@ -61,7 +63,8 @@ class Upstream(Protocol):
     """Leaving the context closes the exchange, and cancels the upstream if it is not at its end.
 
     Raises `errors.UpstreamFailed` (upstream_unreachable; upstream_invalid_answer where the bytes
-    are not HTTP) and `errors.UpstreamTooSlow` (upstream_timeout), from entering as from
+    are not HTTP) and `errors.UpstreamTooSlow`: upstream_unreachable where there was no connection
+    in time, so that nothing was sent, and upstream_timeout later. From entering as from
     iterating."""
 
     def send(
@@ -130,7 +133,7 @@ def judge(status: int, headers: Headers, body: bytes) -> ApiError | None:
             code="upstream_rate_limited",
             retry_after_seconds=_retry_after_seconds(headers),
         )
-    if status >= 400 and error_object(body) is not None:
+    if 400 <= status < 600 and error_object(body) is not None:
         return None
     return UpstreamFailed(
         f"The upstream answered {status} without an error that could be passed on.",
@@ -169,6 +172,6 @@ def _retry_after_seconds(headers: Headers) -> float | None:
             seconds = float(told[name]) * unit_seconds
         except (KeyError, ValueError):
             continue
-        if 0 <= seconds < float("inf"):
-            return seconds
+        if seconds >= 0:
+            return min(seconds, RETRY_AFTER_SECONDS_MAX)
     return None

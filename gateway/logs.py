@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -14,10 +15,25 @@ from gateway.usage.entry import Entry
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
+class _Forgiving:
+    """A stream whose end that breaks never decides what happens to a request."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def build_log(level: str, stream: TextIO | None = None) -> Any:
     """A logger with `info`, `warning` and `error`, of which only `level` and above are written."""
     return structlog.wrap_logger(
-        structlog.PrintLogger(stream or sys.stderr),
+        structlog.PrintLogger(cast(TextIO, _Forgiving(stream or sys.stderr))),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -64,16 +80,18 @@ def place_of(error: BaseException) -> dict[str, Any]:
 
 
 class LibraryLog(logging.Handler):
-    """What libraries log, as our JSON lines: the level, the logger and its own constant text.
-
-    Arguments and exceptions are left out, as they may hold what a caller sent."""
+    """That a library has something to say, and where: its words may hold what a caller sent. Our
+    own rooms' words do not, and are passed on."""
 
     def __init__(self, log: Any) -> None:
         super().__init__(level=logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields: dict[str, Any] = {"logger": record.name, "text": str(record.msg).strip()}
+        where = f"{record.pathname}:{record.lineno} {record.funcName}"
+        fields: dict[str, Any] = {"logger": record.name, "said_at": where}
+        if record.name.startswith("gateway."):
+            fields["text"] = record.getMessage()
         if record.exc_info and record.exc_info[1]:
             fields |= place_of(record.exc_info[1])
         write = self._log.error if record.levelno >= logging.ERROR else self._log.warning

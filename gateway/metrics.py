@@ -91,22 +91,36 @@ class Meters:
         self.inflight = make.gauge("inflight_requests", "Requests in work.")
 
     def _make_accounts(self, make: _Maker) -> None:
-        self.tokens = make.counter("tokens", "Tokens used, by type.", "project", "model", "type")
+        self.tokens = make.counter(
+            "tokens", "Tokens used, by type.", "organization", "project", "model", "type"
+        )
         self.cost = make.counter(
-            "cost", "Money used, in units of the currency.", "project", "model", "currency"
+            "cost",
+            "Money used, in units of the currency.",
+            "organization",
+            "project",
+            "model",
+            "currency",
         )
         self.limit_decisions = make.counter(
             "limit_decisions",
             "What each limit said: admitted, refused, would_refuse (observe mode), or not_asked, "
             "where another limit refused.",
+            "organization",
             "limit",
             "decision",
         )
         self.limit_used_ratio = make.gauge(
             "limit_used_ratio",
-            "Used and reserved over the amount, for limits of organizations and projects.",
+            "Used and reserved over the amount, as a request last ended, for limits of "
+            "organizations and projects.",
+            "organization",
             "project",
             "limit",
+        )
+        self.entries_dropped = make.counter(
+            "entries_dropped",
+            "Refusals that were only logged, because the journal was full; they cost nothing.",
         )
         self.reservations_abandoned = make.counter(
             "reservations_abandoned", "Reservations that nobody resolved, booked at their bound."
@@ -140,9 +154,11 @@ class Meters:
         self.build_info = make.gauge("build_info", "The version of the gateway.", "version")
         self.build_info.labels(__version__).set(1)
 
-    def record(self, entry: Entry, project: str, model: str) -> None:
-        """Count one entry; `project` and `model` are names of the policy, or `other`."""
-        route = entry.endpoint
+    def record(self, entry: Entry) -> None:
+        """Count one entry. A model is named only where a policy names it, else it is `other`."""
+        model = entry.model if entry.upstream else OTHER
+        whose = (entry.organization or OTHER, entry.project or OTHER)
+        route = entry.endpoint or OTHER
         self.requests.labels(route, model, str(entry.status), entry.outcome.value).inc()
         self.request_duration.labels(route, model).observe(entry.duration_ms / 1000)
         if entry.first_token_ms is not None:
@@ -156,29 +172,36 @@ class Meters:
         }
         for kind, count in kinds.items():
             if count:
-                self.tokens.labels(project, model, kind).inc(count)
+                self.tokens.labels(*whose, model, kind).inc(count)
         if entry.cost_nano:
-            self.cost.labels(project, model, entry.currency).inc(entry.cost_nano / NANO)
+            self.cost.labels(*whose, model, entry.currency).inc(entry.cost_nano / NANO)
         for name, count in entry.redactions.items():
             entity, action = name.split(":", 1)
             self.redactions.labels(entity, action, "request").inc(count)
 
-    def decided(self, project: str, standings: Iterable[Standing], granted: bool) -> None:
-        """Count what each limit said of one request, and how full the shared ones are."""
+    def decided(self, standings: Iterable[Standing], granted: bool) -> None:
+        """Count what each limit said of one request."""
         for standing in standings:
             limit = standing.claim.limit
             enforced = limit.mode == "enforce"
             decision = "refused" if enforced else "would_refuse"
             if not standing.refused:
                 decision = "admitted" if granted else "not_asked"
-            self.limit_decisions.labels(limit.name, decision).inc()
+            organization = dict(standing.claim.subject).get("organization", "")
+            self.limit_decisions.labels(organization, limit.name, decision).inc()
+
+    def stand(self, standings: Iterable[Standing]) -> None:
+        """Show how full limits are, where they are shared by a whole organization or project."""
+        for standing in standings:
+            limit, subject = standing.claim.limit, dict(standing.claim.subject)
             if limit.level in (Level.ORGANIZATION, Level.PROJECT) and limit.amount:
-                whose = project if limit.level is Level.PROJECT else ""
                 ratio = (standing.used + standing.reserved) / limit.amount
-                self.limit_used_ratio.labels(whose, limit.name).set(ratio)
+                whose = (subject.get("organization", ""), subject.get("project", ""))
+                self.limit_used_ratio.labels(*whose, limit.name).set(ratio)
 
     def use_policy(self, digest: str, now: float) -> None:
         self.policy_info.clear()
+        self.limit_used_ratio.clear()
         self.policy_info.labels(digest).set(1)
         self.policy_reloaded.set(now)
 

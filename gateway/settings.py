@@ -93,14 +93,16 @@ class Settings:
     redis_url: str | None = _setting(
         None,
         _url("redis", "rediss"),
-        "Redis of the shared ledger, for more than one process.",
+        "Redis of a shared ledger. Ignored with a warning in this version: run one process.",
         secret=True,
     )
     policies: str = _setting("policies", _text("a folder"), "Folder of the policy files.")
     policy_reload: str = _setting(
         "on", _choice("on", "off"), "Watch the policy folder and take changes over."
     )
-    workers: int = _setting(1, _integer(1, 1024), "Processes; more than 1 needs a shared ledger.")
+    workers: int = _setting(
+        1, _integer(1, 1024), "Processes. Only 1 works in this version; more is refused."
+    )
     pepper: str | None = _setting(
         None,
         _text("at least 32 random characters"),
@@ -136,6 +138,11 @@ class Settings:
     json_depth_max: int = _setting(
         64, _integer(8, 500), "Deepest nesting of a request's JSON; more is answered with 400."
     )
+    json_values_max: int = _setting(
+        1_000_000,
+        _integer(1000, 10**8),
+        "Most commas in a request's JSON, which bound its values; more is answered with 400.",
+    )
     choices_max: int = _setting(
         128, _integer(1, 10**4), "Largest `n` or `best_of`; more is answered with 400."
     )
@@ -145,7 +152,9 @@ class Settings:
         "Largest answer, or event of a stream, taken from an upstream.",
     )
     write_timeout_seconds: float = _setting(
-        60.0, _seconds(0.1, 3600), "A caller that takes nothing of its answer for so long is gone."
+        60.0,
+        _seconds(0.1, 3600),
+        "A caller must take each piece of the answer within this; else it is gone.",
     )
     requests_max: int = _setting(
         1000, _integer(1, 10**6), "Requests in work at once; more are answered with 503."
@@ -158,7 +167,7 @@ class Settings:
         20.0, _seconds(0.01, 600), "Detection must be done by then; else the request is refused."
     )
     redaction_bytes_max: int = _setting(
-        8 * 2**20,
+        2 * 2**20,
         _integer(1024, 2**31),
         "Most text of one request that is scanned; more is refused.",
     )
@@ -168,13 +177,22 @@ class Settings:
     )
     journal_batch_max: int = _setting(1000, _integer(1, 10**5), "Entries in one transaction.")
     journal_pending_max: int = _setting(
-        100_000, _integer(1, 10**8), "Unwritten entries; then requests are refused, not lost."
+        100_000,
+        _integer(1, 10**8),
+        "Unwritten entries that may wait; beyond, requests are refused with 503.",
     )
     reservation_margin_seconds: float = _setting(
-        60.0, _seconds(0, 3600), "A reservation outlives the upstream's total time by this."
+        60.0,
+        _seconds(0, 3600),
+        "A reservation outlives the upstream's times and the write timeout by this.",
     )
     sweep_seconds: float = _setting(
         5.0, _seconds(0.05, 3600), "How often reservations that nobody came back for are booked."
+    )
+    drain_seconds: float = _setting(
+        0.0,
+        _seconds(0, 600),
+        "After SIGTERM, keep serving so long while probes already say that this is not ready.",
     )
     shutdown_grace_seconds: float = _setting(
         30.0, _seconds(0, 3600), "After SIGTERM, requests in work have this long to finish."

@@ -8,9 +8,8 @@ from __future__ import annotations
 from types import TracebackType
 
 from gateway.draft import Draft
-from gateway.errors import TextBlocked
+from gateway.errors import TextBlocked, Unauthenticated
 from gateway.logs import request_fields
-from gateway.metrics import OTHER
 from gateway.parts import Parts
 from gateway.quota.admit import Refusal
 from gateway.quota.ledger import AlreadyResolved
@@ -41,24 +40,30 @@ class Settled:
         self._draft.mark()
         if isinstance(error, TextBlocked):
             self._draft.redactions = dict(error.counts)
+        if isinstance(error, Unauthenticated):
+            self._draft.key = error.key
         entry = self._draft.entry(error)
         if isinstance(error, Refusal):
-            self._parts.meters.decided(entry.project, error.standings, granted=False)
+            self._parts.meters.decided(error.standings, granted=False)
+        booked = True
         try:
             await self._post(entry)
         except AlreadyResolved:  # it outlived its lease: the sweep has booked it at its bound
+            booked = False
             self._parts.log.warning("settled_too_late", request_id=entry.id)
         finally:
             self._draft.did("settle")
-            self._count(entry)
+            if booked:
+                self._count(entry)
 
     async def _post(self, entry: Entry) -> None:
         """Move reserved to used and append the entry; without a reservation, only append it."""
         parts, reservation = self._parts, self._draft.reservation
         now = parts.clock()
         if reservation is None:
-            parts.journal.append(entry)
-        elif entry.requests == 0:
+            _append_costless(entry, parts)
+            return
+        if entry.requests == 0:
             await release(parts.ledger, reservation, entry, now)
         else:
             used = Amounts(
@@ -70,22 +75,37 @@ class Settled:
             if _overdrawn(used, reservation.bound):
                 parts.meters.overdrawn.inc()
             await settle(parts.ledger, reservation, used, entry, now)
+        parts.meters.stand(await parts.ledger.standings(reservation.claims, now))
 
     def _count(self, entry: Entry) -> None:
         draft, meters = self._draft, self._parts.meters
-        rules = draft.rules
-        model = rules.model.name if rules else OTHER
-        meters.record(entry, rules.project.name if rules else OTHER, model)
+        meters.record(entry)
         for stage, seconds in draft.stage_seconds.items():
             meters.overhead.labels(stage).observe(seconds)
         if entry.redactions or "redact" in draft.stage_seconds:
             meters.redaction_duration.observe(draft.stage_seconds.get("redact", 0.0))
-        if draft.sent_at is not None and rules:
-            upstream = rules.upstream.name
-            meters.upstream_requests.labels(upstream, model, draft.upstream_code).inc()
-            meters.upstream_duration.labels(upstream, model).observe(draft.upstream_seconds())
+        if draft.sent_at is not None:
+            served = (entry.upstream, entry.model)
+            meters.upstream_requests.labels(*served, draft.upstream_code).inc()
+            meters.upstream_duration.labels(*served).observe(draft.upstream_seconds())
         overhead_ms = sum(draft.stage_seconds.values()) * 1000
         self._parts.log.info("request", **request_fields(entry, overhead_ms))
+
+
+def record_costless(entry: Entry, parts: Parts) -> None:
+    """Post, count and log a request that was no exchange: models, unknown URLs, refused heads."""
+    _append_costless(entry, parts)
+    parts.meters.record(entry)
+    parts.log.info("request", **request_fields(entry, entry.duration_ms))
+
+
+def _append_costless(entry: Entry, parts: Parts) -> None:
+    """What cost nothing is not worth memory without bound: with a full journal it is only logged
+    and counted."""
+    if parts.journal.state(entry.time).full:
+        parts.meters.entries_dropped.inc()
+    else:
+        parts.journal.append(entry)
 
 
 def _overdrawn(used: Amounts, bound: Amounts) -> bool:

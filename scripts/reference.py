@@ -60,7 +60,22 @@ Served as `/metrics` on the operations port (`GATEWAY_OPS_PORT`), in the text fo
 Labels hold names out of the policies only, never a key, a user or anything else that a caller made
 up: a model that no policy names is `other`. Figures for each key are in the usage database
 (`gateway usage --by key`).
+
+This version has no circuit breaker, and so no meter of its state.
 """
+
+METRIC_NOTES = {
+    "gateway_overhead_seconds": "`stage` is `authenticate`, `match`, `redact`, `admit` or "
+    "`settle`.",
+    "gateway_redactions_total": "`direction` is `request` in this version: answers are "
+    "restored, not searched.",
+    "gateway_degraded": """`part` is
+
+* `policy`: the policy files have errors, and the last good policy is in force;
+* `journal`: usage cannot be written and the buffer is full, so requests are refused;
+* `sweep`: reservations that nobody came back for cannot be booked now.""",
+}
+"""What the values of a label mean, where the help text of a meter has no room for it."""
 
 COMMANDS_INTRO = """# Commands
 
@@ -161,7 +176,10 @@ def texts(tree: ast.AST) -> list[str]:
 def metrics_page() -> str:
     parts = [MADE.format(source="gateway/metrics.py"), METRICS_INTRO]
     for name, kind, labels, help, buckets in meters():
-        parts.append(f"\n## `{name}`\n\n{help}\n\n* Type: {kind}\n")
+        parts.append(f"\n## `{name}`\n\n{help}\n\n")
+        if name in METRIC_NOTES:
+            parts.append(f"{METRIC_NOTES[name]}\n\n")
+        parts.append(f"* Type: {kind}\n")
         parts.append(f"* Labels: {', '.join(f'`{label}`' for label in labels) or 'none'}\n")
         if buckets:
             parts.append(f"* Buckets: {' '.join(f'{bound:g}' for bound in buckets)}\n")

@@ -70,6 +70,24 @@ def test_every_meter_has_its_heading_help_and_labels() -> None:
         assert all(f"`{label}`" in found[name] for label in told[name])
 
 
+def test_the_values_of_a_meter_s_labels_are_told_where_the_code_fixes_them() -> None:
+    """Each constant of the code is in the meter's section, and nothing else is."""
+    found = sections("metrics.md")
+    assert reference.METRIC_NOTES.keys() <= found.keys()
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "gateway").glob("*.py"))
+    stages = set(re.findall(r"\.did\(\"(\w+)\"\)", source))
+    assert labels_of(found["gateway_overhead_seconds"], "stage") == stages
+    parts = set(re.findall(r"degraded\.labels\(\"(\w+)\"\)", source))
+    assert labels_of(found["gateway_degraded"], "part") == parts
+    assert labels_of(found["gateway_redactions_total"], "direction") == {"request"}
+
+
+def labels_of(section: str, label: str) -> set[str]:
+    """The words in code style between `<label>` is … and the facts."""
+    _, _, told = section.partition(f"`{label}` is")
+    return set(re.findall(r"`(\w+)`", told.partition("* Type:")[0]))
+
+
 def test_no_page_tells_of_a_meter_or_setting_that_is_gone() -> None:
     meters = {family.name for family in Meters().registry.collect()}
     series = {name + end for name in meters for end in ("", "_total", "_bucket", "_sum", "_count")}

@@ -156,11 +156,10 @@ def test_a_detector_that_fails_refuses() -> None:
     assert world.upstream.received == []
 
 
-def test_a_full_journal_a_full_house_and_a_drain_refuse() -> None:
+def test_a_full_journal_and_a_full_house_refuse() -> None:
     world = World(requests_max=1)
     for code, change in {
         "journal_full": lambda on: setattr(world.journal, "full", on),
-        "draining": lambda on: setattr(world.parts.state, "draining", on),
         "overloaded": lambda on: setattr(world.parts.state, "inflight", int(on)),
     }.items():
         change(True)
@@ -168,11 +167,16 @@ def test_a_full_journal_a_full_house_and_a_drain_refuse() -> None:
             run(world, world.call(chat()))
         assert refusal.value.code == code
         change(False)
-    assert [entry.code for entry in world.journal.entries] == [
-        "journal_full",
-        "draining",
-        "overloaded",
-    ]
+    assert [entry.code for entry in world.journal.entries] == ["overloaded"]
+    assert world.parts.meters.entries_dropped._value.get() == 1
+
+
+def test_who_has_not_heard_of_a_drain_is_still_served() -> None:
+    world = World()
+    world.parts.state.draining = True
+    world.upstream.pieces = [plain_answer("ok", USAGE)]
+    run(world, world.call(chat()))
+    assert world.journal.entries[0].status == 200
 
 
 def test_the_sixth_request_of_five_a_minute_is_refused_before_its_text_is_looked_at() -> None:
@@ -185,7 +189,7 @@ def test_the_sixth_request_of_five_a_minute_is_refused_before_its_text_is_looked
         run(world, world.call(chat()))
     assert "rate" in refusal.value.message
     assert world.journal.entries[-1].status == 429
-    assert world.parts.meters.limit_decisions.labels("rate", "refused")._value.get() == 1
+    assert world.parts.meters.limit_decisions.labels("acme", "rate", "refused")._value.get() == 1
 
 
 FAILURES = {
@@ -247,6 +251,10 @@ def test_whenever_a_caller_leaves_there_is_one_entry_and_nothing_reserved(stream
         assert len(world.journal.entries) == 1, cancel_at
         (entry,) = world.journal.entries
         outcomes.add(entry.outcome)
+        counted = world.parts.meters.requests.labels(
+            "chat", entry.model or "other", str(entry.status), entry.outcome.value
+        )
+        assert counted._value.get() == 1, cancel_at
         assert asyncio.run(world.reserved()) == 0, cancel_at
         assert world.parts.state.inflight == 0
         assert world.upstream.open == 0

@@ -47,12 +47,30 @@ def test_a_failure_is_told_by_its_place_and_not_by_its_message() -> None:
     assert "4111" not in json.dumps(told)
 
 
-def test_a_librarys_line_has_its_words_and_not_its_arguments() -> None:
+def test_a_librarys_line_has_its_place_and_not_its_words() -> None:
     stream = io.StringIO()
     logger = logging.Logger("library")
     logger.addHandler(LibraryLog(build_log("info", stream)))
-    logger.warning("cannot send %s", "4111 1111 1111 1111")
+    logger.warning(f"cannot send {4111} %s", "ann@example.com", exc_info=ValueError("secret"))
     logger.info("sent")
     (line,) = lines(stream)
-    assert (line["logger"], line["text"]) == ("library", "cannot send %s")
-    assert "4111" not in stream.getvalue()
+    assert (line["logger"], line["exception"]) == ("library", "ValueError")
+    assert "test_logs.py" in line["said_at"]
+    for text in ("4111", "ann@example.com", "secret"):
+        assert text not in stream.getvalue()
+
+
+def test_our_own_words_are_passed_on() -> None:
+    stream = io.StringIO()
+    logger = logging.Logger("gateway.journal")
+    logger.addHandler(LibraryLog(build_log("info", stream)))
+    logger.warning("Usage cannot be written now: %s", "locked")
+    assert lines(stream)[0]["text"] == "Usage cannot be written now: locked"
+
+
+def test_a_stream_that_breaks_decides_nothing() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    build_log("info", Broken()).info("request")

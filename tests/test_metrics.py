@@ -1,6 +1,7 @@
 """Meters count what entries say, under labels that callers cannot make."""
 
 from dataclasses import replace
+from functools import partial
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,6 +14,10 @@ from gateway.usage.record import JournalState
 ENTRY = Entry(
     id="req_1",
     time=0.0,
+    organization="acme",
+    project="demo",
+    model="echo",
+    upstream="simulator",
     endpoint="chat",
     status=200,
     tokens=Tokens(input=10, cached_input=4, output=7, reasoning=2),
@@ -23,6 +28,8 @@ ENTRY = Entry(
     first_token_ms=60,
     redactions={"EMAIL_ADDRESS:placeholder": 2},
 )
+
+WHO = (("organization", "acme"), ("project", "demo"))
 
 
 def samples(meters: Meters) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -45,9 +52,9 @@ def limit(**changes) -> Limit:
 
 def test_an_entry_is_counted_by_kind_of_token_and_in_whole_money():
     meters = Meters()
-    meters.record(ENTRY, "demo", "echo")
-    meters.record(ENTRY, "demo", "echo")
-    where = {"project": "demo", "model": "echo"}
+    meters.record(ENTRY)
+    meters.record(ENTRY)
+    where = {"organization": "acme", "project": "demo", "model": "echo"}
     assert value(meters, "gateway_tokens_total", **where, type="input") == 20
     assert value(meters, "gateway_tokens_total", **where, type="cached_input") == 8
     assert value(meters, "gateway_tokens_total", **where, type="output") == 14
@@ -60,26 +67,37 @@ def test_an_entry_is_counted_by_kind_of_token_and_in_whole_money():
 
 def test_limits_say_what_they_decided():
     meters = Meters()
-    ok = Standing(Claim(limit(), ()), 4, 1, 1, refused=False, resets_at=None)
-    no = Standing(Claim(limit(name="budget"), ()), 10, 0, 1, refused=True, resets_at=None)
+    ok = Standing(Claim(limit(), WHO), 4, 1, 1, refused=False, resets_at=None)
+    no = Standing(Claim(limit(name="budget"), WHO), 10, 0, 1, refused=True, resets_at=None)
     watch = Standing(
-        Claim(limit(name="watched", mode=Mode.OBSERVE), ()), 12, 0, 1, refused=True, resets_at=None
+        Claim(limit(name="watched", mode=Mode.OBSERVE), WHO), 12, 0, 1, refused=True, resets_at=None
     )
-    meters.decided("demo", [ok, watch], granted=True)
-    meters.decided("demo", [ok, no], granted=False)
-    decisions = "gateway_limit_decisions_total"
-    assert value(meters, decisions, limit="rate", decision="admitted") == 1
-    assert value(meters, decisions, limit="rate", decision="not_asked") == 1
-    assert value(meters, decisions, limit="budget", decision="refused") == 1
-    assert value(meters, decisions, limit="watched", decision="would_refuse") == 1
-    assert value(meters, "gateway_limit_used_ratio", project="demo", limit="rate") == 0.5
+    meters.decided([ok, watch], granted=True)
+    meters.decided([ok, no], granted=False)
+    decisions = partial(value, meters, "gateway_limit_decisions_total", organization="acme")
+    assert decisions(limit="rate", decision="admitted") == 1
+    assert decisions(limit="rate", decision="not_asked") == 1
+    assert decisions(limit="budget", decision="refused") == 1
+    assert decisions(limit="watched", decision="would_refuse") == 1
+
+
+def test_how_full_a_limit_is_is_shown_for_each_organization_apart():
+    meters = Meters()
+    meters.stand([Standing(Claim(limit(), WHO), 4, 1, 0, refused=False, resets_at=None)])
+    other = (("organization", "other"), ("project", "demo"))
+    meters.stand([Standing(Claim(limit(), other), 1, 0, 0, refused=False, resets_at=None)])
+    name, labels = "gateway_limit_used_ratio", {"project": "demo", "limit": "rate"}
+    assert value(meters, name, organization="acme", **labels) == 0.5
+    assert value(meters, name, organization="other", **labels) == 0.1
+    meters.use_policy("abc", 1.0)
+    assert not [each for each, _ in samples(meters) if each == name]
 
 
 def test_only_shared_limits_have_a_ratio_as_keys_and_users_are_without_bound():
     meters = Meters()
     for level in (Level.KEY, Level.END_USER):
-        standing = Standing(Claim(limit(level=level), ()), 1, 0, 1, refused=False, resets_at=None)
-        meters.decided("demo", [standing], granted=True)
+        standing = Standing(Claim(limit(level=level), WHO), 1, 0, 1, refused=False, resets_at=None)
+        meters.stand([standing])
     assert not [name for name, _ in samples(meters) if name == "gateway_limit_used_ratio"]
 
 
@@ -101,5 +119,5 @@ def test_the_journals_errors_are_a_counter_however_often_they_are_looked_at():
 
 def test_no_created_series_are_exposed():
     meters = Meters()
-    meters.record(ENTRY, "demo", "echo")
+    meters.record(ENTRY)
     assert b"_created" not in meters.exposition()

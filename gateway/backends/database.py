@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from gateway.backends import schema
 from gateway.backends.database_problem import DatabaseProblem as DatabaseProblem
 from gateway.backends.database_problem import DataRefused, explain, is_refusal
-from gateway.backends.schema import SchemaState
+from gateway.backends.schema import Revisions, SchemaState
 
 T = TypeVar("T")
 SQLITE_BUSY_SECONDS = 5.0
@@ -59,12 +60,14 @@ class Database:
         return await self._run(change, _WRITE)
 
     async def check(self, *, writable: bool = False) -> SchemaState:
-        """Whether the tables are those of this version; if `writable`, and can be written to."""
+        """Whether the tables are those of this version; if `writable`, and can be written to.
+
+        What only reads waits for no writer, and is cheap enough for a probe."""
         if self.is_sqlite and not _file_of(self.url).exists():
             return SchemaState.EMPTY
         if writable:
-            return await self.write(schema.check_writable)
-        return await self.read(schema.check)
+            return await self.write(lambda c: schema.check_writable(c, self._revisions))
+        return await self.read(lambda c: schema.check(c, self._revisions))
 
     async def trouble(self, *, writable: bool = True) -> str | None:
         """A sentence about what keeps the database from being used (if not `writable`: from being
@@ -95,6 +98,10 @@ class Database:
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
         self._engine.dispose()
+
+    @cached_property
+    def _revisions(self) -> Revisions:
+        return schema.read_revisions()
 
     async def _run(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
         if self._closed:

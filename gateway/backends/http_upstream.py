@@ -42,12 +42,13 @@ class HttpUpstream:
         self, target: Target, path: str, headers: Headers, body: bytes
     ) -> AsyncIterator[Reply]:
         deadline = asyncio.get_running_loop().time() + target.total_timeout_seconds
-        with _translated(target):
+        sent = asyncio.Event()
+        with _translated(target, sent):
             async with asyncio.timeout_at(deadline):
                 response = await self._open().post(
                     target.base_url.rstrip("/") + path,
                     headers=[*headers, ("content-length", str(len(body)))],
-                    data=body if len(body) <= SLICE_BYTES else _slices(body),
+                    data=_slices(body, sent),
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(connect=target.connect_timeout_seconds),
                 )
@@ -83,7 +84,9 @@ def trusted() -> ssl.SSLContext:
     return context
 
 
-async def _slices(body: bytes) -> AsyncIterator[bytes]:
+async def _slices(body: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
+    """Asked for the first time when the request has a connection: from then on it is `sent`."""
+    sent.set()
     for start in range(0, len(body), SLICE_BYTES):
         yield body[start : start + SLICE_BYTES]
 
@@ -104,16 +107,22 @@ async def _pieces(
 
 
 @contextmanager
-def _translated(target: Target) -> Iterator[None]:
+def _translated(target: Target, sent: asyncio.Event | None = None) -> Iterator[None]:
+    """Without `sent`, the request was sent."""
     try:
         yield
     except _ERRORS as error:
-        raise _told(target, error) from error
+        raise _told(target, error, sent is None or sent.is_set()) from error
 
 
-def _told(target: Target, error: Exception) -> ApiError:
+def _told(target: Target, error: Exception, sent: bool) -> ApiError:
     """The library's error as ours; its text stays here, as it can name hosts and quote bytes."""
     name = target.name
+    if isinstance(error, TimeoutError) and not sent:
+        return UpstreamTooSlow(
+            f"No connection to the upstream {name} could be made, or was free, in time.",
+            code="upstream_unreachable",
+        )
     if isinstance(error, TimeoutError):
         return UpstreamTooSlow(
             f"The upstream {name} did not answer, or did not go on, in time.",

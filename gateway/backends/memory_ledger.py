@@ -47,7 +47,7 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
+class _Question:
     """One claim's question to its counter, answered before anything is booked."""
 
     claim: Claim
@@ -57,7 +57,7 @@ class _Ask:
     room_at: float | None
 
     @classmethod
-    def of(cls, claim: Claim, counter: Counter, asked: int, now: float) -> _Ask:
+    def of(cls, claim: Claim, counter: Counter, asked: int, now: float) -> _Question:
         amount = claim.limit.amount
         fits = counter.fits(amount, asked, now)
         return cls(
@@ -100,7 +100,7 @@ class MemoryLedger:
         if reservation.id in self._open:
             raise ValueError(f"reservation {reservation.id} is open already")
         asks = [
-            _Ask.of(claim, counter, reservation.bound.of(claim.limit.measure), now)
+            _Question.of(claim, counter, reservation.bound.of(claim.limit.measure), now)
             for claim, counter in zip(reservation.claims, counters, strict=True)
         ]
         granted = all(ask.fits or ask.claim.limit.mode is Mode.OBSERVE for ask in asks)
@@ -131,13 +131,13 @@ class MemoryLedger:
     ) -> tuple[Standing, ...]:
         counters = await self._counters_of(claims, now)
         standings = tuple(
-            _Ask.of(claim, counter, asked.of(claim.limit.measure), now).standing(now)
+            _Question.of(claim, counter, asked.of(claim.limit.measure), now).standing(now)
             for claim, counter in zip(claims, counters, strict=True)
         )
         self._forget(now)
         return standings
 
-    def _hold(self, reservation: Reservation, asks: Sequence[_Ask], now: float) -> None:
+    def _hold(self, reservation: Reservation, asks: Sequence[_Question], now: float) -> None:
         """Book each counter once, however many of the claims are about it."""
         booked = {ask.counter: ask.claim.limit.measure for ask in asks}
         for counter, measure in booked.items():

@@ -29,7 +29,9 @@ _DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
 _PLAIN: Final = {**_FULL_WIDTH, **_SPACES, **_DASHES}
 """Characters that are read as an ASCII one. One for one, so that spans hold in the text itself."""
 
-_NOT_PLAIN: Final = re.compile(f"[{''.join(set(_PLAIN) - set('，！？；：（）'))}]")
+_NOT_PLAIN: Final = re.compile(f"[{''.join(set(_PLAIN) - set('，！？；'))}]")
+"""Without the punctuation of Chinese sentences that no value has: most need no translation."""
+
 _NO_ARTIFACTS: Any = None  # of a language model; Presidio's type does not say that it is optional
 _SAMPLE: Final = "a@example.com 4111111111111111"
 
@@ -51,12 +53,18 @@ def recognizers() -> list[EntityRecognizer]:
     ]
 
 
+SMALL_CHARACTERS: Final = 32_768
+"""A call whose texts are together no longer has a thread of its own kind, and passes long ones."""
+
+
 class PresidioDetector:
     """Looks for `entities.ENTITIES`, and for whatever else the given recognizers support.
 
-    `threads`: how many requests are looked at at once; more wait. `timeout_seconds` is for one call
-    of `detect`, waiting included; what is given up is not gone on with but to the end of the
-    recognizer at work. Call `warm` before the first request, and `aclose` at the end."""
+    `threads`: how many requests with long texts are looked at at once; more wait. Those with small
+    texts (SMALL_CHARACTERS) have one thread beside and wait for each other only.
+    `timeout_seconds` is for one call of `detect`, waiting included; what is given up is not gone on
+    with but to the end of the recognizer at work. Call `warm` before the first request, and `aclose` at
+    the end."""
 
     def __init__(
         self,
@@ -68,6 +76,7 @@ class PresidioDetector:
         self._using = using
         self._recognizers: Sequence[EntityRecognizer] = using or ()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="detector")
+        self._small_pool = ThreadPoolExecutor(1, thread_name_prefix="detector-small")
 
     async def warm(self) -> None:
         """Build the recognizers and run each once. Raises DetectionFailed if one does not work."""
@@ -84,8 +93,10 @@ class PresidioDetector:
         if missing:
             raise DetectionFailed(f"no recognizer for {', '.join(sorted(missing))}")
         given_up = Event()
+        small = sum(map(len, texts)) <= SMALL_CHARACTERS
+        pool = self._small_pool if small else self._pool
         work = asyncio.get_running_loop().run_in_executor(
-            self._pool, _detect, list(texts), sorted(entities), chosen, given_up
+            pool, _detect, list(texts), sorted(entities), chosen, given_up
         )
         try:
             await asyncio.wait({work}, timeout=self._timeout_seconds)
@@ -101,7 +112,8 @@ class PresidioDetector:
 
     async def aclose(self) -> None:
         """Stop taking work; what is at work ends by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._small_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _detect(
@@ -110,6 +122,8 @@ def _detect(
     """Spans a text. Runs in a thread, until somebody gives up on it."""
     spans = []
     for text in texts:
+        if given_up.is_set():
+            return []
         plain = text if text.isascii() else _NOT_PLAIN.sub(lambda one: _PLAIN[one[0]], text)
         found: list[RecognizerResult] = []
         for recognizer in chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -43,12 +44,30 @@ def migrations_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def check(connection: Connection) -> SchemaState:
-    """The state of the tables."""
-    return _state(connection, ScriptDirectory(str(migrations_folder())))
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The versions of the tables that this version of the gateway knows, and its own."""
+
+    known: frozenset[str]
+    heads: frozenset[str]
 
 
-def check_writable(connection: Connection) -> SchemaState:
+def read_revisions() -> Revisions:
+    """Those of the migration scripts. Reads and runs each of them: do it once."""
+    return _revisions_of(ScriptDirectory(str(migrations_folder())))
+
+
+def check(connection: Connection, revisions: Revisions) -> SchemaState:
+    """The state of the tables. Only reads."""
+    current = MigrationContext.configure(connection).get_current_heads()
+    if not current:
+        return SchemaState.EMPTY
+    if not revisions.known.issuperset(current):
+        return SchemaState.NEWER
+    return SchemaState.UP_TO_DATE if revisions.heads == set(current) else SchemaState.BEHIND
+
+
+def check_writable(connection: Connection, revisions: Revisions) -> SchemaState:
     """The state of the tables, and whether they can be written to: a database that can only be
     read looks healthy until somebody tries. What it tries is undone.
 
@@ -61,7 +80,7 @@ def check_writable(connection: Connection) -> SchemaState:
     else:
         version = connection.exec_driver_sql("PRAGMA user_version").scalar()
         connection.exec_driver_sql(f"PRAGMA user_version = {version}")
-    state = check(connection)
+    state = check(connection, revisions)
     if transaction := connection.get_transaction():
         transaction.rollback()
     return state
@@ -77,7 +96,7 @@ def upgrade(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-    state = _state(connection, ScriptDirectory.from_config(config))
+    state = check(connection, _revisions_of(ScriptDirectory.from_config(config)))
     if state is SchemaState.NEWER:
         raise DatabaseProblem(_SENTENCES[state])
     if state is not SchemaState.UP_TO_DATE:
@@ -85,12 +104,6 @@ def upgrade(connection: Connection) -> None:
         command.upgrade(config, "head")
 
 
-def _state(connection: Connection, scripts: ScriptDirectory) -> SchemaState:
-    current = MigrationContext.configure(connection).get_current_heads()
-    known = {script.revision for script in scripts.walk_revisions()}
-    if not current:
-        return SchemaState.EMPTY
-    if not known.issuperset(current):
-        return SchemaState.NEWER
-    is_head = set(current) == set(scripts.get_heads())
-    return SchemaState.UP_TO_DATE if is_head else SchemaState.BEHIND
+def _revisions_of(scripts: ScriptDirectory) -> Revisions:
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return Revisions(known, frozenset(scripts.get_heads()))

@@ -13,7 +13,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import Connection, func, select
@@ -21,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem, DataRefused
-from gateway.backends.sql_entries import entry_of, row_of, storable, storable_text
+from gateway.backends.sql_entries import row_of, storable, storable_text
 from gateway.backends.tables import entries, micros
 from gateway.errors import Unavailable
 from gateway.quota.ledger import Record, Subject
@@ -74,20 +73,24 @@ class SqlJournal:
         """Begin to write."""
         self._writer = asyncio.create_task(self._write_forever(), name="journal writer")
 
-    async def aclose(self, grace_seconds: float = 10.0) -> int:
-        """Write what is pending, for at most so long; how many entries could not be written."""
+    async def aclose(self, grace_seconds: float = 10.0) -> tuple[Entry, ...]:
+        """Write what is pending, for at most so long, and as long again for a batch in work.
+
+        Returns every entry that is not known to be in the table, set aside ones first. Nobody else
+        has them any more; whoever writes them later may do so by their id. A writer that died is
+        logged and keeps none of them back."""
         writer, self._writer = self._writer, None
-        if writer is None:
-            return len(self._pending)
-        if not writer.done():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.flush(), grace_seconds)
-            with suppress(TimeoutError):  # a batch in work: whether it is committed must be known
-                await asyncio.wait_for(self._at_rest(), grace_seconds)
-        writer.cancel()
-        with suppress(asyncio.CancelledError):
-            await writer
-        return len(self._pending)
+        if writer is not None:
+            if not writer.done():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.flush(), grace_seconds)
+                with suppress(TimeoutError):  # a batch in work: is it committed?
+                    await asyncio.wait_for(self._at_rest(), grace_seconds)
+            writer.cancel()
+            await asyncio.wait([writer])
+            if not writer.cancelled() and (fault := writer.exception()) is not None:
+                logging.getLogger(LOGGER).error("The writer of usage failed.", exc_info=fault)
+        return (*self._set_aside.values(), *self._pending.values())
 
     async def _at_rest(self) -> None:
         async with self._steady:
@@ -121,19 +124,6 @@ class SqlJournal:
             errors=self._errors,
             full=len(self._pending) >= self._pending_max or self._writer_died(),
         )
-
-    async def newest(self, count: int) -> Sequence[Entry]:
-        """The newest entries, those not yet written included, the newest first."""
-        found = dict(islice(reversed(self._pending.items()), count))
-        statement = select(entries).order_by(entries.c.time.desc(), entries.c.id.desc())
-
-        def query(connection: Connection) -> list[Entry]:
-            return [entry_of(row) for row in connection.execute(statement.limit(count))]
-
-        for entry in await self._read(query):
-            found.setdefault(entry.id, entry)
-        ordered = sorted(found.values(), key=lambda entry: (entry.time, entry.id), reverse=True)
-        return ordered[:count]
 
     async def spent(self, subject: Subject, since: float) -> Amounts:
         """Σ of every entry of the subject with time ≥ since that was appended before this returns.

@@ -11,8 +11,9 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-PIPE_COLUMNS = 1000
+PIPE_COLUMNS = 1_000_000  # no value is as wide: nothing is cut or folded
 EXIT_WRONG = 1  # the input is wrong, or something named does not exist
 EXIT_USAGE = 2  # the command line or a setting is wrong
 EXIT_UNAVAILABLE = 3  # a database, port or file cannot be used
@@ -41,11 +42,20 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def plain(value: object) -> str:
+    """A value as text that a terminal only shows: no control code, whoever wrote it."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """A table as wide as the terminal, long values folded; as wide as it needs to be in a pipe."""
+    """A table as wide as the terminal, long values folded; as wide as it needs to be in a pipe.
+
+    Cells and headers are shown as they are: neither markup nor terminal codes are acted on."""
     table = Table(box=None, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=not sys.stdout.isatty())
+        header = Text(plain(column))
+        table.add_column(header, overflow="fold", no_wrap=not sys.stdout.isatty())
     for row in rows:
-        table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
+        table.add_row(*(Text(plain(row.get(column))) for column in columns))
     Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.panel import Panel
+from rich.text import Text
 
 from gateway.backends.database import Database
 from gateway.backends.pepper_file import PepperProblem, load_pepper
@@ -18,12 +19,13 @@ from gateway.cli.console import (
     EXIT_UNAVAILABLE,
     EXIT_USAGE,
     CommandError,
+    plain,
     print_json,
     print_table,
     sentences,
 )
 from gateway.cli.project import check_models, home_of, policy_of
-from gateway.cli.store import AsJson, DatabaseUrl, asked, plain, settings_for, with_database
+from gateway.cli.store import AsJson, DatabaseUrl, asked, settings_for, with_database
 from gateway.keys.key import Key
 from gateway.policy.policy import Endpoint
 from gateway.settings import Settings
@@ -113,7 +115,7 @@ def list_keys(
     else:
         columns = ("id", "organization", "project", "name", "role", "status", "created_at",
                    "last_used", "expires_at")  # fmt: skip
-        print_table(columns, [{name: plain(row[name]) for name in columns} for row in rows])
+        print_table(columns, rows)
 
 
 @app.command()
@@ -140,7 +142,7 @@ def revoke(id: KeyId, database_url: DatabaseUrl = None, as_json: AsJson = False)
     if as_json:
         print_json(_row(record, time.time()))
     else:
-        typer.echo(f"The key {id} ({record.key.name}) is revoked.")
+        typer.echo(f"The key {id} ({plain(record.key.name)}) is revoked.")
 
 
 @app.command()
@@ -242,7 +244,7 @@ def _show_issued(issued: IssuedKey, as_json: bool, title: str) -> None:
         return
     facts = "\n".join(f"{name:13} {plain(row[name])}" for name in
                       ("id", "organization", "project", "name", "expires_at"))  # fmt: skip
-    Console().print(Panel.fit(facts, title=title))
+    Console().print(Panel.fit(Text(facts), title=title))
     typer.echo(f"\n{issued.text}\n\nThis is shown once: keep it where you keep secrets.")
 
 
@@ -251,9 +253,7 @@ def _show_record(record: KeyRecord, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        print_table(
-            ("", " "), [{"": name, " ": plain(_words(value))} for name, value in row.items()]
-        )
+        print_table(("", " "), [{"": name, " ": _words(value)} for name, value in row.items()])
 
 
 def _words(value: Any) -> Any:

@@ -7,8 +7,10 @@ import gc
 import inspect
 import logging
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import typer
 import uvloop
@@ -18,12 +20,15 @@ from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.pepper_file import PepperProblem, load_pepper
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError, sentences
 from gateway.cli.project import policy_of
-from gateway.cli.welcome import greeting, make_first_keys
+from gateway.cli.welcome import greeting, is_loopback, make_first_keys
+from gateway.edge.boundary import refused_heads
 from gateway.edge.ops import build_ops
 from gateway.edge.routes import build_api
 from gateway.edge.server import CannotListen, listen, url_of
 from gateway.edge.server import serve as serve_apps
+from gateway.errors import Unwritten
 from gateway.logs import LibraryLog, build_log
+from gateway.parts import Parts
 from gateway.policy.policy import Policy
 from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
 from gateway.simulator.server import embedded
@@ -40,9 +45,7 @@ def serve(**flags: str | None) -> None:
         policy = policy_of(settings)
         try:
             uvloop.run(_serve(settings, policy))
-        except CannotListen as problem:
-            raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
-        except (DatabaseProblem, PepperProblem) as problem:
+        except (CannotListen, DatabaseProblem, PepperProblem, Unwritten) as problem:
             raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
 
 
@@ -86,6 +89,7 @@ async def _serve(settings: Settings, policy: Policy) -> None:
     # Here and not above: Presidio brings spaCy, seconds that no other command should wait for.
     from gateway.app import assembled, simulated_upstreams
 
+    stop = _stop_event()
     log = build_log(settings.log_level)
     logging.getLogger().addHandler(LibraryLog(log))
     if settings.redis_url:
@@ -95,31 +99,73 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         )
     environ = environment()
     async with AsyncExitStack() as stack:
-        api, ops = (
-            listen(settings.host, settings.port),
-            listen(settings.ops_host, settings.ops_port),
-        )
+        api = stack.enter_context(listen(settings.host, settings.port))
+        ops = stack.enter_context(listen(settings.ops_host, settings.ops_port))
+        _check_no_loop(url_of(api), policy, environ)
         await _prepare_database(settings)
         pepper = load_pepper(settings)
-        keys = await make_first_keys(settings, policy, pepper)
-        simulated = simulated_upstreams(policy, environ)
-        simulator_url = await stack.enter_async_context(embedded(Path(settings.simulator_log)))
+        simulator_url = await stack.enter_async_context(_simulator(settings))
         parts = await stack.enter_async_context(
             assembled(settings, policy, pepper, environ, lambda: simulator_url, log)
         )
-        stop = asyncio.Event()
-
-        def drain() -> None:
-            parts.state.draining = True
-            stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, drain)
+        if not stop.is_set():
+            keys = await make_first_keys(settings, policy, pepper)
+            greeting(url_of(api), url_of(ops), keys, simulated_upstreams(policy, environ), settings)
+            log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
         _tune_collector()
-        greeting(url_of(api), url_of(ops), keys, simulated, settings)
-        log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
-        await serve_apps((build_api(parts), api), (build_ops(parts), ops), settings, stop)
+        apps = (build_api(parts), api), (build_ops(parts), ops)
+        await serve_apps(*apps, settings, _drained(stop, parts), refused_heads(parts))
     log.info("stopped")
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT, from now on."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _drained(stop: asyncio.Event, parts: Parts) -> None:
+    """Returns when no more is to be accepted: for the time of the drain, probes say that this
+    process is not ready, and it still serves whoever has not heard of it."""
+    await stop.wait()
+    parts.state.draining = True
+    await asyncio.sleep(parts.settings.drain_seconds)
+
+
+@asynccontextmanager
+async def _simulator(settings: Settings) -> AsyncIterator[str]:
+    log = Path(settings.simulator_log)
+    _check_writable(log)
+    async with embedded(log) as url:
+        yield url
+
+
+def _check_writable(log: Path) -> None:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.open("a").close()
+    except OSError as error:
+        raise CommandError(
+            f"the log of the built-in upstream cannot be written: {log}: {error.strerror}. "
+            f"Set {PREFIX}SIMULATOR_LOG to a file.",
+            EXIT_UNAVAILABLE,
+        ) from None
+
+
+def _check_no_loop(api_url: str, policy: Policy, environ: Mapping[str, str]) -> None:
+    """A gateway that is its own upstream would call itself until its limits end it."""
+    own = urlsplit(api_url)
+    for upstream in policy.upstreams.values():
+        url = urlsplit(environ.get(upstream.base_url_env or "") or upstream.base_url)
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+        if port == own.port and (is_loopback(url.hostname or "") or url.hostname == own.hostname):
+            raise CommandError(
+                f"the upstream {upstream.name} is this gateway itself: {url.geturl()}. Set "
+                f"{upstream.base_url_env or 'base_url in its policy'} to the provider's URL, or "
+                "unset it.",
+            )
 
 
 async def _prepare_database(settings: Settings) -> None:

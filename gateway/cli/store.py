@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
-from rich.markup import escape
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem, DataRefused
@@ -68,9 +67,3 @@ def asked(read: Callable[[], T]) -> T:
         return read()
     except QuestionError as problem:
         raise CommandError(f"{str(problem)[0].upper()}{str(problem)[1:]}.", EXIT_USAGE) from None
-
-
-def plain(value: object) -> str:
-    """A value as a cell of a table: what a caller wrote is neither markup nor a terminal code."""
-    text = "" if value is None else str(value)
-    return escape("".join(c if c.isprintable() else "\ufffd" for c in text))

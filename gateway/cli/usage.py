@@ -14,7 +14,7 @@ import typer
 from gateway.backends.database import Database
 from gateway.backends.sql_report import SqlReport
 from gateway.cli.console import EXIT_USAGE, CommandError, print_json, print_table, sentences
-from gateway.cli.store import AsJson, DatabaseUrl, asked, plain, settings_for, with_database
+from gateway.cli.store import AsJson, DatabaseUrl, asked, settings_for, with_database
 from gateway.usage.report import (
     BUCKETS,
     ENTRY_COLUMNS,
@@ -127,6 +127,6 @@ async def _print_newest(database: Database, query: Query) -> None:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
-    print_table(columns, [{name: plain(row[name]) for name in columns} for row in rows])
+    print_table(columns, rows)
     if not rows:
         typer.echo("Nothing was used in this time.", err=True)

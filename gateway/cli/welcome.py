@@ -28,7 +28,7 @@ class FirstKeys:
 
 async def make_first_keys(settings: Settings, policy: Policy, pepper: bytes) -> FirstKeys | None:
     """Keys for a database that has none, on loopback only; None where that is not so."""
-    if settings.bootstrap == "never" or not _is_loopback(settings.host):
+    if settings.bootstrap == "never" or not is_loopback(settings.host):
         return None
     database = Database(settings.database_url, 1)
     try:
@@ -63,7 +63,7 @@ async def make_first_keys(settings: Settings, policy: Policy, pepper: bytes) -> 
         await database.aclose()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -86,7 +86,7 @@ def greeting(
     if keys is None:
         return
     say("\nNo keys yet, so these were made. They are shown this once:")
-    say(f"  admin key  {keys.admin}")
+    say(f"  admin key  {keys.admin}   (for the admin API to come; not for completions)")
     if keys.demo is None:
         return
     say(f"  demo key   {keys.demo}")

@@ -1,55 +1,109 @@
-"""The outermost room: every answer has its request id, every failure is a JSON body.
+"""The outermost room: every answer has its request id, every failure is a JSON body, and every
+request its entry, also where it never became an exchange.
 
 The one place that catches everything: what is not an ApiError here is our own fault.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.edge.replies import send_error
-from gateway.errors import ApiError, Failed
+from gateway.edge.replies import encoded, send_error
+from gateway.errors import ApiError, Failed, Unauthenticated
 from gateway.logs import place_of
 from gateway.parts import Parts
+from gateway.settled import record_costless
+from gateway.usage.entry import Entry, Outcome
 
 
 class Boundary:
-    """Wraps the API. Sets `scope["state"]["request_id"]`."""
+    """Wraps the API. Sets `request_id` in the scope's state; an endpoint sets `exchanged` where the
+    exchange posts the entry, else what it knows of `endpoint` and `key`."""
 
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app = app
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
         parts = self._parts
-        began = parts.stopwatch()
-        request_id = "req_" + parts.random_bytes(16).hex()
-        scope.setdefault("state", {})["request_id"] = request_id
-        started = False
+        began, now = parts.stopwatch(), parts.clock()
+        request_id = new_request_id(parts)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 0
 
         async def tagged(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 duration_ms = round((parts.stopwatch() - began) * 1000)
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                    (b"openai-processing-ms", str(duration_ms).encode()),
-                ]
+                tags = encoded(tags_of(request_id, duration_ms))
+                message["headers"] = [*message.get("headers", ()), *tags]
             await send(message)
 
+        code = ""
         try:
             await self._app(scope, receive, tagged)
         except ApiError as error:
-            if not started:
-                await send_error(tagged, error, parts.clock())
+            code = error.code or ""
+            if isinstance(error, Unauthenticated) and error.key:
+                state["key"] = error.key
+            await send_error(tagged, error, now)
         except Exception as error:
             parts.log.error("failed", request_id=request_id, **place_of(error))
-            if started:
+            if status:
                 raise
+            code = "internal_error"
             failure = Failed(
-                f"The gateway failed. Its log tells more under {request_id}.",
-                code="internal_error",
+                f"The gateway failed. Its log tells more under {request_id}.", code=code
             )
-            await send_error(tagged, failure, parts.clock())
+            await send_error(tagged, failure, now)
+        finally:
+            if not state.get("exchanged"):
+                duration_ms = round((parts.stopwatch() - began) * 1000)
+                record_costless(_entry(request_id, now, state, status, code, duration_ms), parts)
+
+
+def new_request_id(parts: Parts) -> str:
+    return "req_" + parts.random_bytes(16).hex()
+
+
+def tags_of(request_id: str, duration_ms: int) -> list[tuple[str, str]]:
+    return [("x-request-id", request_id), ("openai-processing-ms", str(duration_ms))]
+
+
+def refused_heads(parts: Parts) -> Callable[[ApiError], list[tuple[str, str]]]:
+    """For a request that never became one, as its head was refused: an entry, and the tags of its
+    answer."""
+
+    def refused(error: ApiError) -> list[tuple[str, str]]:
+        request_id = new_request_id(parts)
+        entry = _entry(request_id, parts.clock(), {}, error.status, error.code or "", 0)
+        record_costless(entry, parts)
+        return tags_of(request_id, 0)
+
+    return refused
+
+
+def _entry(
+    request_id: str, now: float, state: Mapping[str, Any], status: int, code: str, duration_ms: int
+) -> Entry:
+    """`state` may hold `key`, of whoever proved to have one, and `endpoint`."""
+    key = state.get("key")
+    return Entry(
+        id=request_id,
+        time=now,
+        organization=key.organization if key else "",
+        project=key.project if key else "",
+        key_id=key.id if key else "",
+        endpoint=state.get("endpoint", ""),
+        status=status,
+        outcome=Outcome.OK if 200 <= status < 400 else Outcome.REFUSED,
+        code=code,
+        duration_ms=duration_ms,
+    )

@@ -26,6 +26,7 @@ class Caller:
     ) -> None:
         self.left = False
         self.started = False  # the answer's head is on its way
+        self.streams = False  # and what follows are events
         self._receive = receive
         self._send = send
         self._body_bytes_max = body_bytes_max

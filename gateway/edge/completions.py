@@ -7,6 +7,7 @@ when the response returns after the caller left.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
@@ -28,6 +29,7 @@ class Completions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         settings = self._parts.settings
+        scope["state"]["exchanged"] = True
         caller = Caller(
             receive,
             send,
@@ -41,16 +43,15 @@ class Completions:
             return
         except asyncio.CancelledError:
             if not caller.left:
-                await self._last_words(caller)
+                await self._tell(caller, _stopping())
         except ApiError as error:
-            if not caller.started:
-                raise
-            await caller.send({"type": "http.response.body", "body": error_event(error)})
+            await self._tell(caller, error)
         finally:
             await caller.aclose()
 
     async def _answer(self, call: Call, caller: Caller) -> None:
         async with exchange(call, self._parts) as answer:
+            caller.streams = answer.streams
             await caller.send(
                 {
                     "type": "http.response.start",
@@ -62,14 +63,14 @@ class Completions:
                 await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
             await caller.send({"type": "http.response.body", "body": b""})
 
-    async def _last_words(self, caller: Caller) -> None:
-        """The process stops before the answer was complete: say so."""
-        error = Unavailable(
-            "The gateway is shutting down; the answer is not complete.", code="draining"
-        )
+    async def _tell(self, caller: Caller, error: ApiError) -> None:
+        """As an answer, or as the last event of a stream that has begun. An answer of a known
+        length that has begun can only be cut."""
         if not caller.started:
             raise error
-        await caller.send({"type": "http.response.body", "body": error_event(error)})
+        if caller.streams:
+            with suppress(ClientLeft, asyncio.CancelledError):
+                await caller.send({"type": "http.response.body", "body": error_event(error)})
 
     def _call(self, scope: Scope, caller: Caller) -> Call:
         return Call(
@@ -84,3 +85,7 @@ class Completions:
             read_body=caller.body,
             caller_left=caller.has_left,
         )
+
+
+def _stopping() -> ApiError:
+    return Unavailable("The gateway is shutting down; the answer is not complete.", code="draining")

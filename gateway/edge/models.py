@@ -22,7 +22,9 @@ class Models:
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        key = await self._key(scope)
+        state = scope["state"]
+        state["endpoint"] = Endpoint.MODELS.value
+        state["key"] = key = await self._key(scope)
         models = {model.name: model for model in visible_models(self._parts.policies.current, key)}
         name = scope.get("path_params", {}).get("model")
         if name is None:

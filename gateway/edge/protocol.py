@@ -8,32 +8,51 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.errors import ApiError, BadRequest, HeadTooLarge, TooSlow
 
+Refused = Callable[[ApiError], Sequence[tuple[str, str]]]
 LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
 BUSY_SECONDS = 0.1  # for what arrived while the event loop was busy to be read after all
+_UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 _REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
+def no_tags(error: ApiError) -> Sequence[tuple[str, str]]:
+    return ()
+
+
 def bounded_protocol(
-    header_bytes_max: int, header_timeout_seconds: float
+    header_bytes_max: int, header_timeout_seconds: float, refused: Refused = no_tags
 ) -> type[asyncio.Protocol]:
-    """A protocol class for uvicorn's `http` option, with these bounds."""
+    """A protocol class for uvicorn's `http` option, with these bounds. `refused` hears of every
+    head that is refused, and says what headers its answer gets."""
 
     class BoundedProtocol(_BoundedProtocol):
         head_bytes_max = header_bytes_max
         head_timeout_seconds = header_timeout_seconds
+        tags = staticmethod(refused)
 
     return BoundedProtocol
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """We speak HTTP/1.1 only, and an offer of another protocol may be ignored (RFC 9110, 7.8); the
+    parser would take what follows it for that protocol."""
+    end = data.find(b"\r\n\r\n")
+    head, body = (data, b"") if end < 0 else (data[:end], data[end:])
+    return _UPGRADE.sub(rb"\1x-ignored:", head) + body
 
 
 class _BoundedProtocol(HttpToolsProtocol):
     head_bytes_max: int
     head_timeout_seconds: float
+    tags: Refused
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,6 +73,8 @@ class _BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self._in_head or not self._in_message:
+            data = _without_upgrade(data)
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -69,6 +90,15 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._in_head = self._in_message = True
         if self._timer is None:
             self._start_timer(self.head_timeout_seconds, self._head_is_due)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Trailers come here, too: they mean nothing to anybody, but have a bound."""
+        if self._in_head:
+            super().on_header(name, value)
+            return
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > self.head_bytes_max and not self._refused:
+            self._head_too_large()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -111,6 +141,9 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._start_timer(BUSY_SECONDS, self._head_too_slow)
 
     def _head_too_slow(self) -> None:
+        if self._head_bytes == 0:
+            self.transport.close()  # nothing was ever asked
+            return
         self._refuse(
             TooSlow(
                 f"The request's head was not complete after {self.head_timeout_seconds:g} seconds."
@@ -130,10 +163,14 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         if self.transport.is_closing():
             return
+        tags = "".join(f"{name}: {value}\r\n" for name, value in type(self).tags(error))
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # an answer is on its way: this one would be taken for its rest
+            return
         body = json.dumps(error.body()).encode()
         head = (
             f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\n"
-            "content-type: application/json\r\n"
+            f"content-type: application/json\r\n{tags}"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

@@ -7,19 +7,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.edge.protocol import bounded_protocol
+from gateway.edge.protocol import Refused, bounded_protocol, no_tags
 from gateway.settings import Settings
 
 BACKLOG = 2048
 LAST_WORDS_SECONDS = 5.0  # for what was cancelled to end its stream and post its entry
 
 
-class CannotListen(Exception):
+class CannotListen(OSError):
     """An address cannot be used; the message is a sentence that says why."""
 
 
@@ -30,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = found[0]
         bound = socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=False)
     except OSError as error:
-        reason = error.strerror or "it cannot be resolved"
+        reason = (error.strerror or "it cannot be resolved").partition(" (while attempting")[0]
         raise CannotListen(
             f"cannot listen on {host}:{port}: {reason}. Choose another port or address."
         ) from None
@@ -43,18 +43,27 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: one place of ours decides when to stop."""
+class Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers, as one place of ours decides when to stop;
+    `ready` is set once it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _server(app: ASGIApp, settings: Settings) -> _Server:
+def _server(app: ASGIApp, settings: Settings, refused: Refused = no_tags) -> Server:
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(settings.header_bytes_max, settings.header_timeout_seconds),
+        http=bounded_protocol(settings.header_bytes_max, settings.header_timeout_seconds, refused),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -64,25 +73,27 @@ def _server(app: ASGIApp, settings: Settings) -> _Server:
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
         timeout_graceful_shutdown=settings.shutdown_grace_seconds,  # type: ignore[arg-type]
     )
-    return _Server(config)
+    return Server(config)
 
 
 async def serve(
     api: tuple[ASGIApp, socket.socket],
     ops: tuple[ASGIApp, socket.socket],
     settings: Settings,
-    stop: asyncio.Event,
+    stopped: Awaitable[None],
+    refused: Refused = no_tags,
 ) -> None:
-    """Serve both apps until `stop`. Probes see the drain, as their port closes last."""
-    api_server, ops_server = _server(api[0], settings), _server(ops[0], settings)
+    """Serve both apps until `stopped` returns. Probes see the drain, as their port closes last.
+    `refused` hears of heads that the API's port refuses."""
+    api_server, ops_server = _server(api[0], settings, refused), _server(ops[0], settings)
     api_run = asyncio.create_task(api_server.serve([api[1]]))
     ops_run = asyncio.create_task(ops_server.serve([ops[1]]))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({api_run, ops_run, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    ended = asyncio.ensure_future(stopped)
+    await asyncio.wait({api_run, ops_run, ended}, return_when=asyncio.FIRST_COMPLETED)
     api_server.should_exit = True
     await api_run
     if cancelled := list(api_server.server_state.tasks):
         await asyncio.wait(cancelled, timeout=LAST_WORDS_SECONDS)
     ops_server.should_exit = True
     await ops_run
-    stopped.cancel()
+    ended.cancel()

@@ -21,7 +21,7 @@ Path = tuple[str | int, ...]
 ERROR_CHOICE: Final = -1
 """The `choice` of a text that belongs to no choice: the message of an error object."""
 
-_INNER_DEPTH_MAX = 64  # arguments nested deeper than this are redacted as the text that they are
+_DEPTH_MAX = 64  # deeper: arguments are redacted as the text that they are, answers are not read
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _TEXTUAL_NUMBER_MIN = 10**8  # a whole number of nine digits may be a card or a telephone
 
@@ -71,7 +71,7 @@ def read_texts(body: Any, places: Sequence[Place]) -> list[str]:
             if place.path not in documents:
                 documents[place.path] = json.loads(found)
             found = _at(documents[place.path], place.inner)
-        texts.append(str(found))
+        texts.append(str(int(found) if isinstance(found, float) else found))
     return texts
 
 
@@ -100,8 +100,8 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
         for place in _ERROR(event, ())
     ]
     for position, choice in enumerate(_items(event.get("choices"))):
-        for place in _CHOICE(choice, ()):
-            path, index = place.path, _index(choice, position)
+        for path in (place.path for place in _CHOICE(choice, ()) if len(place.path) <= _DEPTH_MAX):
+            index = _index(choice, position)
             lane = path if path[0] == "text" else path[1:]  # a message goes on where a delta ended
             if lane[0] == "tool_calls":
                 lane = ("tool_calls", _index(_at(choice, path[:3]), lane[1]), *lane[2:])
@@ -124,8 +124,11 @@ def _leaves(value: Any, path: Path) -> Iterator[Place]:
     todo = [(value, path)]
     while todo:
         value, path = todo.pop()
-        if isinstance(value, str) or (isinstance(value, int) and value >= _TEXTUAL_NUMBER_MIN):
+        if isinstance(value, str):
             yield Place(path)
+        elif isinstance(value, int | float):
+            if abs(value) >= _TEXTUAL_NUMBER_MIN and value % 1 == 0:
+                yield Place(path)
         elif isinstance(value, dict):
             todo.extend((below, (*path, key)) for key, below in reversed(value.items()))
         elif isinstance(value, list):
@@ -141,8 +144,8 @@ def _json(value: Any, path: Path) -> Iterator[Place]:
         document = json.loads(value, object_pairs_hook=_without_twins)
         inner = [place.path for place in _leaves(document, ())]
     except (ValueError, RecursionError):
-        inner = [(0,) * (_INNER_DEPTH_MAX + 1)]
-    if any(len(leaf) > _INNER_DEPTH_MAX for leaf in inner):
+        inner = [(0,) * (_DEPTH_MAX + 1)]
+    if any(len(leaf) > _DEPTH_MAX for leaf in inner):
         yield Place(path)
     else:
         yield from (Place(path, leaf) for leaf in inner)
@@ -152,13 +155,6 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found := dict(pairs)) < len(pairs):
         raise ValueError  # the first of two equal keys would be sent without being looked at
     return found
-
-
-def _strings(value: Any, path: Path) -> Iterator[Place]:
-    """A string or a list of strings (a list of tokens is not text that can be read)."""
-    yield from _string(value, path)
-    for i, item in enumerate(_items(value)):
-        yield from _string(item, (*path, i))
 
 
 def _fields(rows: Mapping[str, Walk]) -> Walk:
@@ -184,10 +180,18 @@ def _each(item: Walk) -> Walk:
 
 
 def _content(value: Any, path: Path) -> Iterator[Place]:
-    """A string, or a list of parts, or (accepted by some servers) one part alone."""
-    yield from _strings(value, path)
-    yield from _PART(value, path)
-    yield from _each(_PART)(value, path)
+    """A string, a part, or a list of such things; the content of a part is content again."""
+    todo = [(value, path)]
+    while todo:
+        value, path = todo.pop()
+        if isinstance(value, list):  # one of tokens is not text that can be read
+            below = [(v, (*path, i)) for i, v in enumerate(value) if not isinstance(v, int)]
+            todo.extend(reversed(below))
+        elif isinstance(value, dict):
+            yield from _PART(value, path)
+            todo.append((value.get("content"), (*path, "content")))
+        else:
+            yield from _string(value, path)
 
 
 def _message(value: Any, path: Path) -> Iterator[Place]:
@@ -217,11 +221,7 @@ _SCHEMA_TEXTS: Final = frozenset({"description", "title", "$comment"})
 _SCHEMA_VALUES: Final = frozenset({"default", "example", "examples", "enum", "const"})
 _PART_TEXTS: Final = ("text", "refusal", "input_text", "output_text", "thinking", "transcript")
 _PART: Final = _fields(
-    {
-        **dict.fromkeys(_PART_TEXTS, _string),
-        "content": _strings,
-        "file": _fields({"filename": _string}),
-    }
+    {**dict.fromkeys(_PART_TEXTS, _string), "file": _fields({"filename": _string})}
 )
 _CUSTOM: Final = _fields({"input": _string})
 
@@ -254,14 +254,14 @@ _ENDPOINTS: Final[Mapping[str, Mapping[str, Walk]]] = {
         "response_format": _fields({"json_schema": _FUNCTION}),
         "prediction": _fields({"content": _content}),
     },
-    "completions": {"prompt": _strings, "suffix": _string},
-    "embeddings": {"input": _strings},
+    "completions": {"prompt": _content, "suffix": _string},
+    "embeddings": {"input": _content},
 }
 _EVERYWHERE: Final[Mapping[str, Walk]] = {
     "instructions": _string,
     "metadata": _leaves,
     **dict.fromkeys(("user", "safety_identifier", "prompt_cache_key"), _string),
-    "stop": _strings,  # the model writes in placeholders, so it stops at placeholders
+    "stop": _content,  # the model writes in placeholders, so it stops at placeholders
 }
 
 

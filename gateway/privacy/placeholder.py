@@ -19,7 +19,8 @@ from gateway.privacy.spans import WORD_END, word_start
 _TOKEN = "[A-Z2-7]{8}"
 _TOKEN_BYTES = 5
 _HASH_BYTES = 8
-_MASK = "*" * 8
+MASK = "*" * 8
+"""However long the value was."""
 _LOOK_ALIKE = re.compile(rf"[_ -]([A-Za-z2-7]{{8}}){WORD_END}")
 
 
@@ -33,11 +34,6 @@ def placeholder(scope_key: bytes, entity: str, value: str, salt: int = 0) -> str
 def hashed(scope_key: bytes, entity: str, value: str) -> str:
     """A name for the value that nobody can turn back: the entity and 64 bits in lower-case hex."""
     return f"{entity}_{_digest(scope_key, 'hash', entity, value)[:_HASH_BYTES].hex()}"
-
-
-def masked(value: str, keep_last: int = 0) -> str:
-    """Eight asterisks, however long the value was, and its last characters if they are wanted."""
-    return _MASK + value[len(value) - min(keep_last, len(value)) :]
 
 
 def begin(entities: Iterable[str]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import KeysView, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, KeysView, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 from gateway.errors import TextBlocked, Unavailable
-from gateway.privacy.placeholder import hashed, look_alikes, masked, placeholder, token
+from gateway.privacy.placeholder import MASK, hashed, look_alikes, placeholder, token
 from gateway.privacy.spans import Span, resolve, whole_words
+
+T = TypeVar("T")
 
 
 class Action(StrEnum):
@@ -40,6 +42,17 @@ class Detector(Protocol):
     async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
         """One list of spans a text: any order, overlaps possible."""
         ...
+
+
+class Aside(Protocol):
+    """Where pure work is done that can be long: it returns, or raises, what `work` does."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+async def in_place(work: Callable[[], T]) -> T:
+    """An Aside for those with no event loop to keep free."""
+    return work()
 
 
 class Vault:
@@ -85,22 +98,36 @@ class Redacted:
 
 
 async def redact(
-    texts: Sequence[str], profile: Profile, detector: Detector, scope_key: bytes
+    texts: Sequence[str],
+    profile: Profile,
+    detector: Detector,
+    scope_key: bytes,
+    aside: Aside = in_place,
 ) -> Redacted:
     """Do to every private value in `texts` what the profile says.
 
     `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret, one
     a project. What the profile allows is counted and left, and hides nothing that it overlaps.
+    `aside` does what follows detection: some 15 µs a value, which add up in a long text.
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
     (redaction_failed) if the detector fails: nothing leaves unseen."""
     if not profile.actions or not texts:
         return Redacted(tuple(texts), Vault(), {})
+    found = await _detect(texts, profile, detector)
+    return await aside(lambda: _replace(texts, found, profile, scope_key))
+
+
+def _replace(
+    texts: Sequence[str], found: Sequence[Sequence[Span]], profile: Profile, scope_key: bytes
+) -> Redacted:
+    """What `redact` does with what the detector found. Pure; its time is linear in both."""
     counts: Counter[str] = Counter()
     to_replace: list[list[Span]] = []
     blocked: set[str] = set()
-    for text, found in zip(texts, await _detect(texts, profile, detector), strict=True):
-        allowed = [span for span in found if profile.actions[span.entity] is Action.ALLOW]
-        others = [span for span in found if profile.actions[span.entity] is not Action.ALLOW]
+    for text, spans in zip(texts, found, strict=True):
+        known = [s for s in spans if s.entity in profile.actions and s.score >= profile.score_min]
+        allowed = [span for span in known if profile.actions[span.entity] is Action.ALLOW]
+        others = [span for span in known if profile.actions[span.entity] is not Action.ALLOW]
         blocked |= {s.entity for s in others if profile.actions[s.entity] is Action.BLOCK}
         resolved = resolve(others)
         for span in resolve(allowed) + resolved:
@@ -116,7 +143,7 @@ async def redact(
 
 
 async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
-    """What the profile cares for. The failure is not chained: its frames hold text."""
+    """The failure is not chained: its frames hold text."""
     try:
         found = await detector.detect(texts, frozenset(profile.actions))
     except DetectionFailed:
@@ -126,14 +153,7 @@ async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) ->
             "Private values could not be looked for, so nothing was sent. Try again later.",
             code="redaction_failed",
         )
-    return [
-        [
-            span
-            for span in spans
-            if span.entity in profile.actions and span.score >= profile.score_min
-        ]
-        for spans in found
-    ]
+    return found
 
 
 def _refusal(blocked: Set[str], counts: Mapping[str, int]) -> TextBlocked:
@@ -156,6 +176,7 @@ class _Mint:
         self._scope_key = scope_key
         self._profile = profile
         self._given: dict[tuple[str, str], str] = {}
+        self._salts: dict[str, int] = {}  # by unsalted placeholder: those below are taken
 
     def replaced(self, text: str, spans: Sequence[Span]) -> str:
         """`text` with something else at each of the disjoint, sorted `spans`."""
@@ -169,19 +190,25 @@ class _Mint:
     def _stand_in(self, span: Span, value: str) -> str:
         action = self._profile.actions[span.entity]
         if action is Action.MASK:
-            return masked(value)
+            return MASK
         if action is Action.HASH:
             return hashed(self._scope_key, span.entity, value)
         return self._placeholder(span.entity, value)
 
     def _placeholder(self, entity: str, value: str) -> str:
         """Salted where it is taken: by another value (also one that only differs in how its
-        characters are encoded), or by what somebody wrote into a text."""
-        name, salt = self._given.get((entity, value), ""), 0
-        while not name:
+        characters are encoded, and one number can be written in thousands of ways), or by what
+        somebody wrote into a text."""
+        if name := self._given.get((entity, value)):
+            return name
+        made = unsalted = placeholder(self._scope_key, entity, value)
+        salt = self._salts.get(unsalted, 0)
+        if salt:
             made = placeholder(self._scope_key, entity, value, salt)
-            if made not in self.values and token(made) not in self.taken:
-                name = self._given[entity, value] = made
-                self.values[name] = value
+        while made in self.values or token(made) in self.taken:
             salt += 1
-        return name
+            made = placeholder(self._scope_key, entity, value, salt)
+        self._salts[unsalted] = salt + 1
+        self._given[entity, value] = made
+        self.values[made] = value
+        return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,10 @@ def _rank(span: Span) -> tuple[int, float, str, int]:
     return (span.start - span.end, -span.score, span.entity, span.start)
 
 
+def _between(start: int, end: int, namesake: Span) -> Span:
+    return Span(start, end, namesake.entity, namesake.score)
+
+
 def resolve(spans: Iterable[Span]) -> list[Span]:
     """Disjoint spans, in the order of the text: those that overlap become one that covers them all.
 
@@ -51,7 +55,7 @@ def resolve(spans: Iterable[Span]) -> list[Span]:
         if resolved and span.start < resolved[-1].end:
             last = resolved.pop()
             namesake = min(namesake, span, key=_rank)
-            resolved.append(replace(namesake, start=last.start, end=max(last.end, span.end)))
+            resolved.append(_between(last.start, max(last.end, span.end), namesake))
         else:
             namesake = span
             resolved.append(span)
@@ -70,12 +74,13 @@ def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
         start = span.start
         while start > floor and not _WORD_START.match(text, start):
             start -= 1
-        rest = _WORD_REST.match(text, span.end)
-        end = rest.end() if rest else span.end
+        end = floor
+        if span.end > floor and (rest := _WORD_REST.match(text, span.end)):
+            end = rest.end()
         if grown and start <= floor:
-            start, end = grown.pop().start, max(floor, end)
+            start = grown.pop().start
             namesake = min(namesake, span, key=_rank)
         else:
             namesake = span
-        grown.append(replace(namesake, start=start, end=end))
+        grown.append(_between(start, end, namesake))
     return grown

@@ -47,6 +47,7 @@ MODELS = (
 
 ACCOUNT_HEADERS = (
     ("openai-organization", "simulated-account"),
+    ("openai-processing-ms", "7"),
     ("openai-version", "2020-10-01"),
     ("x-ratelimit-limit-requests", "10000"),
     ("x-ratelimit-remaining-requests", "9999"),

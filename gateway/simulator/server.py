@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,27 +12,12 @@ from typing import Any, TextIO
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.edge.server import Server, listen, url_of
 from gateway.simulator.app import build_simulator
 from gateway.simulator.options import Options
 
 GRACE_SECONDS = 1
 """How long answers in work may go on after the end was asked for."""
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it is ready, and leaves signals to whoever runs the process."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class LineLog:
@@ -48,23 +31,12 @@ class LineLog:
         self._stream.flush()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
-
-
-def url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 @asynccontextmanager
 async def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve the app while inside, on its own port; yields the URL without a path.
 
     Raises OSError where the port cannot be had. Leaves logging and signals as they are."""
-    listener = bind(host, port)
+    listener = listen(host, port)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -74,7 +46,7 @@ async def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Async
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config)
+    server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await server.ready.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,5 +31,3 @@ class Journal(Protocol):
         ...
 
     def state(self, now: float) -> JournalState: ...
-
-    async def newest(self, count: int) -> Sequence[Entry]: ...

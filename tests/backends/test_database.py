@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, make_url, select, text
 
+from gateway.backends import schema
 from gateway.backends.database import Database, DatabaseProblem
 from gateway.backends.database_problem import DataRefused
 from gateway.backends.schema import SchemaState, migrations_folder
@@ -44,8 +45,8 @@ def migrate(url):
         asyncio.run(database.aclose())
 
 
-def trouble(url):
-    return using(url, Database.trouble)
+def trouble(url, *, writable=True):
+    return using(url, lambda database: database.trouble(writable=writable))
 
 
 def test_an_empty_database_is_told_from_one_that_is_up_to_date(database_url):
@@ -93,6 +94,32 @@ def test_tables_of_a_newer_version_are_left_alone(spoilable_url):
     assert "newer version; upgrade the gateway" in trouble(spoilable_url)
     with pytest.raises(DatabaseProblem, match="newer version"):
         migrate(spoilable_url)
+
+
+def test_tables_of_an_older_version_want_a_migration(spoilable_url, monkeypatch):
+    known = schema.read_revisions()
+    newer = schema.Revisions(known.known | {"9999"}, frozenset({"9999"}))
+    monkeypatch.setattr(schema, "read_revisions", lambda: newer)
+    for writable in (True, False):
+        assert "older version; run `gateway migrate`" in trouble(spoilable_url, writable=writable)
+
+
+def test_a_probe_sees_a_change_of_the_tables_without_reading_the_migrations_again(
+    spoilable_url, monkeypatch
+):
+    reads = []
+    scripts = schema.ScriptDirectory
+    monkeypatch.setattr(schema, "ScriptDirectory", lambda path: reads.append(path) or scripts(path))
+    spoil = text("UPDATE alembic_version SET version_num = '9999'")
+
+    async def work(database):
+        for writable in (False, False, True):
+            assert await database.trouble(writable=writable) is None
+        await database.write(lambda c: c.execute(spoil))
+        return await database.trouble(writable=False)
+
+    assert "newer version" in using(spoilable_url, work)
+    assert len(reads) == 1
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(database_url):
@@ -233,7 +260,9 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 def test_a_read_only_file_is_named(tmp_path):
     file = tmp_path / "gateway.db"
     migrate(f"sqlite:///{file}")
-    assert "is read-only" in trouble(f"sqlite:///file:{file}?mode=ro&uri=true")
+    url = f"sqlite:///file:{file}?mode=ro&uri=true"
+    assert "is read-only" in trouble(url)
+    assert trouble(url, writable=False) is None
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
@@ -253,6 +282,7 @@ def test_a_locked_file_is_named(tmp_path, monkeypatch):
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert "is locked by another process" in trouble(f"sqlite:///{file}")
+    assert trouble(f"sqlite:///{file}", writable=False) is None
     other.close()
     assert trouble(f"sqlite:///{file}") is None
 
@@ -298,6 +328,7 @@ def test_a_read_only_postgres_is_named(postgres, postgres_url):
     name = make_url(postgres_url).database
     postgres.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     assert "is read-only; name the primary" in trouble(postgres_url)
+    assert trouble(postgres_url, writable=False) is None
 
 
 def test_a_postgres_that_restarts_is_used_again(postgres, postgres_url):

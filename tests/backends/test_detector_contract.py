@@ -19,7 +19,7 @@ from presidio_analyzer import (
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from gateway.backends.entities import ENTITIES
-from gateway.backends.presidio_detector import PresidioDetector, recognizers
+from gateway.backends.presidio_detector import SMALL_CHARACTERS, PresidioDetector, recognizers
 from gateway.backends.recognizers.finder import Finder, Found
 from gateway.privacy.redact import DetectionFailed, Detector
 from gateway.privacy.spans import Span
@@ -49,8 +49,9 @@ def using(make: Callable[[], PresidioDetector], work: Callable[[Any], Coroutine[
 
 
 async def all_done(detector: PresidioDetector) -> None:
-    """The pool of one thread has come to the end of what it was given."""
-    await asyncio.get_running_loop().run_in_executor(detector._pool, lambda: None)
+    """The pools of one thread have come to the end of what they were given."""
+    for pool in (detector._pool, detector._small_pool):
+        await asyncio.get_running_loop().run_in_executor(pool, lambda: None)
 
 
 def broken(*recognizers: EntityRecognizer, **settings: Any) -> Callable[[], PresidioDetector]:
@@ -216,6 +217,36 @@ def test_the_event_loop_goes_on_while_a_text_is_looked_at() -> None:
     using(broken(slow), work)
 
 
+def test_a_small_text_does_not_wait_for_long_ones() -> None:
+    slow = Waiting()
+
+    async def work(detector: Any) -> None:
+        entities = frozenset({"THING"})
+        long = "thing".ljust(SMALL_CHARACTERS + 1)
+        halves = ["thing".ljust(SMALL_CHARACTERS), "x"]  # long together
+        tasks = [asyncio.create_task(detector.detect(one, entities)) for one in ([long], halves)]
+        await asyncio.to_thread(slow.begun.wait)
+        assert await detector.detect(["well"], entities) == [[]]
+        assert await detector.detect(["x" * SMALL_CHARACTERS], entities) == [[]]
+        assert not any(task.done() for task in tasks)
+        slow.may_go_on.set()
+        assert await asyncio.gather(*tasks) == [[[]], [[], []]]
+
+    using(broken(slow), work)
+
+
+def test_when_it_is_closed_no_text_is_taken_small_or_long() -> None:
+    async def run() -> None:
+        detector = broken(Thing())()
+        await detector.warm()
+        await detector.aclose()
+        for text in ("x", "x" * (SMALL_CHARACTERS + 1)):
+            with pytest.raises(RuntimeError):
+                await detector.detect([text], frozenset({"THING"}))
+
+    asyncio.run(run())
+
+
 def test_a_caller_that_leaves_ends_the_work() -> None:
     slow = Waiting()
 
@@ -261,6 +292,8 @@ def test_full_width_characters_and_typographic_dashes_are_read_as_plain_ones() -
         "４１１１１１１１１１１１１１１１",
         "ａｌｉｃｅ＠ｅｘａｍｐｌｅ．ｃｏｍ",
         "415\u2013555\u20112671",
+        "（415） 555-2671",
+        "2001：db8：：8a2e：370：7334",
         "4111\u00a01111\u00a01111\u00a01111",
     ]
 

@@ -87,6 +87,8 @@ VALUES = {
         "06 12 34 56 78",
         "0612345678",
         "010-12345678",
+        "(010) 6234 5678",
+        "(+49) 30 1234567",
     ],
     "API_KEY": [
         "sk-proj-" + "aB3_" * 10,
@@ -245,6 +247,12 @@ def test_the_numbers_behind_a_number_are_not_part_of_it() -> None:
 def test_a_word_that_says_so_makes_digits_a_telephone_number(text: str, number: str) -> None:
     assert found("PHONE_NUMBER", text.format(number)) == [number]
     assert found("PHONE_NUMBER", f"hotel {number}") in ([], ["01512345678"])
+
+
+def test_a_bracket_before_a_number_is_part_of_it_where_it_is_closed_inside() -> None:
+    assert found("PHONE_NUMBER", "((030) 1234567)") == ["(030) 1234567"]
+    assert found("PHONE_NUMBER", "(030 1234567)") == ["030 1234567"]
+    assert found("PHONE_NUMBER", "(+49 (0) 30 1234567)") == ["+49 (0) 30 1234567"]
 
 
 def test_a_word_that_says_so_makes_digits_a_social_security_number() -> None:

@@ -296,7 +296,8 @@ def test_one_connection_serves_many_requests(make: Any) -> None:
     assert asyncio.run(main()) == 1
 
 
-def test_at_most_so_many_connections_and_a_full_pool_is_too_slow(make: Any) -> None:
+@pytest.mark.parametrize("times", [{"connect": 0.1, "total": 1000}, {"connect": 9, "total": 0.1}])
+def test_at_most_so_many_connections_and_a_full_pool_is_too_slow(make: Any, times: Any) -> None:
     async def main() -> None:
         script = saying(CHUNKED + chunk(b"a"), hold=True)
         async with serving(script) as served, opened(make, 1) as upstream:
@@ -304,8 +305,8 @@ def test_at_most_so_many_connections_and_a_full_pool_is_too_slow(make: Any) -> N
                 assert await anext(aiter(first.pieces)) == b"a"
                 with pytest.raises(UpstreamTooSlow) as raised:
                     async with asyncio.timeout(20):
-                        await exchanged(upstream, target(served.url, connect=0.1, total=1000))
-                assert raised.value.code == "upstream_timeout"
+                        await exchanged(upstream, target(served.url, **times))
+                assert raised.value.code == "upstream_unreachable", "nothing was sent"
             assert served.connections == 1
 
     asyncio.run(main())
@@ -415,12 +416,24 @@ def test_a_connection_that_is_never_accepted_is_too_slow(make: Any) -> None:
 
     with pytest.raises(UpstreamTooSlow) as raised:
         asyncio.run(main())
-    assert raised.value.code == "upstream_timeout"
+    assert raised.value.code == "upstream_unreachable"
+
+
+def test_a_handshake_that_never_ends_is_too_slow_and_unreachable(make: Any) -> None:
+    async def main() -> None:
+        async with serving(Peer.gone) as served, opened(make) as upstream:
+            url = served.url.replace("http:", "https:")
+            await exchanged(upstream, target(url, connect=0.1))
+
+    with pytest.raises(UpstreamTooSlow, match="No connection") as raised:
+        asyncio.run(main())
+    assert raised.value.code == "upstream_unreachable"
 
 
 def test_no_answer_at_all_is_too_slow_after_the_total_time(make: Any) -> None:
-    with pytest.raises(UpstreamTooSlow):
+    with pytest.raises(UpstreamTooSlow) as raised:
         run(make, saying(b"", hold=True), idle=0.05, total=0.2)
+    assert raised.value.code == "upstream_timeout", "it was sent"
 
 
 def test_the_idle_time_does_not_bound_the_wait_for_the_head(make: Any) -> None:

@@ -214,6 +214,17 @@ def test_a_revoked_key_is_refused_and_stays_revoked(gateway):
     assert "create a new one" in complaint(gateway("rotate", row["id"]), 1)
 
 
+def test_a_name_is_shown_as_plain_text_wherever_it_is_shown(gateway):
+    name = "[/red] :smile: \x1b[31m"
+    id = json.loads(
+        gateway("create", "--project", "demo", "--name", name, "--json").stdout
+    )["id"]  # fmt: skip
+    for words in (("list",), ("show", id), ("revoke", id)):
+        shown = gateway(*words).stdout
+        assert "[/red] :smile: \ufffd[31m" in shown
+        assert "\x1b" not in shown
+
+
 def test_a_rotated_key_has_two_texts_for_its_grace(gateway):
     old = made(gateway)
     new = json.loads(gateway("rotate", old["id"], "--grace", "1h", "--json").stdout)

@@ -2,8 +2,16 @@
 
 import asyncio
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
 import time
 
 import pytest
@@ -12,10 +20,11 @@ from typer.testing import CliRunner
 
 from gateway.backends.database import Database
 from gateway.backends.sql_journal import SqlJournal
-from gateway.cli.usage import usage
+from gateway.cli.console import plain
+from gateway.cli.usage import TABLE_COLUMNS, usage
 from gateway.settings import Settings
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
-from gateway.usage.report import ENTRY_COLUMNS
+from gateway.usage.report import ENTRY_COLUMNS, entry_row
 
 NOW = time.time()
 HOUR = 3600.0
@@ -128,6 +137,41 @@ def test_a_table_shows_what_callers_wrote_as_plain_text(gateway, monkeypatch):
     assert "[/bold]\ufffd[31m" in sums
     assert "\x1b" not in entries + sums
     assert len(sums.splitlines()) == 4
+
+
+def test_a_pipe_gets_every_value_whole_and_one_line_a_row(gateway, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = gateway().stdout.splitlines()
+    assert len(lines) == 1 + len(BOOK)
+    assert lines[0].split() == list(TABLE_COLUMNS)
+    for line, entry in zip(lines[1:], BOOK, strict=True):
+        row = entry_row(entry)
+        assert line.split() == [plain(row[name]) for name in TABLE_COLUMNS]
+
+
+def test_a_terminal_of_80_columns_folds_and_cuts_nothing(gateway):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    unset = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
+    environ = {name: value for name, value in os.environ.items() if name not in unset}
+    command = [sys.executable, "-m", "gateway.cli.main", "usage", "--limit", "1"]
+    with os.fdopen(ours, "rb", buffering=0) as screen, os.fdopen(theirs, "wb") as terminal:
+        subprocess.run(
+            command, stdin=terminal, stdout=terminal, env=environ | {"TERM": "xterm"}, check=True
+        )
+        shown = re.sub("\x1b\\[[0-9;]*m", "", screen.read(4096).decode()).splitlines()
+    assert max(map(len, shown)) <= 80
+    row = entry_row(BOOK[0])
+    wanted = [name + plain(row[name]) for name in TABLE_COLUMNS]
+    assert columns_of(shown) == wanted
+
+
+def columns_of(lines):
+    """What stands in each column of a folded table: its header and its value, unfolded."""
+    lines = [line.ljust(80) for line in lines]
+    used = "".join(" " if set(places) == {" "} else "x" for places in zip(*lines, strict=True))
+    spans = [match.span() for match in re.finditer("x+", used)]
+    return ["".join(line[a:b].strip() for line in lines) for a, b in spans]
 
 
 def test_a_table_says_when_there_is_more(gateway, monkeypatch):

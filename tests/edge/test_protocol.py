@@ -36,7 +36,7 @@ def served(talk: Callable[[int], Awaitable[None]], settings: Settings = SETTINGS
     async def run():
         api, ops, stop = listen("127.0.0.1", 0), listen("127.0.0.1", 0), asyncio.Event()
         port = api.getsockname()[1]
-        server = asyncio.create_task(serve((app, api), (app, ops), settings, stop))
+        server = asyncio.create_task(serve((app, api), (app, ops), settings, wait(stop)))
         try:
             await talk(port)
         finally:
@@ -44,6 +44,10 @@ def served(talk: Callable[[int], Awaitable[None]], settings: Settings = SETTINGS
             await server
 
     asyncio.run(run())
+
+
+async def wait(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 async def answer_to(port: int, *pieces: bytes, wait_closed: bool = True) -> bytes:
@@ -99,7 +103,14 @@ def test_a_large_body_in_the_same_packet_as_the_head_is_not_a_large_head():
     served(talk)
 
 
-@pytest.mark.parametrize("begin", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+def test_a_connection_on_which_nothing_is_asked_is_closed():
+    async def talk(port):
+        assert await answer_to(port) == b""
+
+    served(talk)
+
+
+@pytest.mark.parametrize("begin", [b"G", b"GET / HTTP/1.1\r\nhost: x\r\n"])
 def test_a_head_that_never_ends_is_answered_with_408(begin):
     async def talk(port):
         got = await answer_to(port, begin)
@@ -159,3 +170,80 @@ def test_an_ipv6_url_has_its_brackets():
         pytest.skip("no IPv6 here")
     assert url_of(bound) == f"http://[::1]:{bound.getsockname()[1]}"
     bound.close()
+
+
+def test_trailers_are_bounded_like_a_head_and_thrown_away():
+    async def talk(port):
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+        got = await answer_to(
+            port, head + b"x-a: 1\r\nconnection: close\r\n\r\n", wait_closed=False
+        )
+        assert got.startswith(b"HTTP/1.1 200")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"x-1: aaaaaaaaaaaaaaaa\r\n" * 500)
+        assert await asyncio.wait_for(reader.read(), 10) == b""  # the body was not complete
+        writer.close()
+
+    served(talk)
+
+
+def test_an_offer_to_upgrade_is_ignored():
+    async def talk(port):
+        head = (
+            b"POST / HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\n"
+            b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\ncontent-length: 3\r\n\r\n"
+        )
+        for pieces in ([head + b"abc"], [head, b"abc"]):
+            got = await answer_to(port, *pieces, wait_closed=False)
+            assert got.startswith(b"HTTP/1.1 200")
+            assert got.endswith(b"\r\n\r\n3")
+
+    served(talk)
+
+
+def test_garbage_behind_a_request_in_work_never_gets_into_its_answer():
+    working, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        working.set()
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"two"})
+
+    async def main():
+        api, ops, stop = listen("127.0.0.1", 0), listen("127.0.0.1", 0), asyncio.Event()
+        server = asyncio.create_task(serve((slow, api), (app, ops), SETTINGS, wait(stop)))
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.getsockname()[1])
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await working.wait()
+        writer.write(b"GARBAGE\r\n\r\n")
+        await writer.drain()
+        got = await asyncio.wait_for(reader.read(), 10)
+        assert got.count(b"HTTP/1.1") == 1
+        writer.close()
+        go_on.set()
+        stop.set()
+        await server
+
+    asyncio.run(main())
+
+
+def test_a_refused_head_is_told_and_its_answer_gets_the_headers_that_are_given():
+    heard = []
+
+    def refused(error):
+        heard.append(error.status)
+        return [("x-request-id", "req_1")]
+
+    async def main():
+        api, ops, stop = listen("127.0.0.1", 0), listen("127.0.0.1", 0), asyncio.Event()
+        server = asyncio.create_task(serve((app, api), (app, ops), SETTINGS, wait(stop), refused))
+        got = await answer_to(api.getsockname()[1], b"HELO there\r\n\r\n")
+        assert b"\r\nx-request-id: req_1\r\n" in got
+        assert error_of(got)["type"] == "invalid_request_error"
+        stop.set()
+        await server
+
+    asyncio.run(main())
+    assert heard == [400]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -185,3 +186,54 @@ def test_the_operations_port_tells_what_keeps_the_gateway_from_being_ready() -> 
     assert answer.status == 503
     assert answer.json()["schema"] == "run gateway migrate"
     assert b"gateway_inflight_requests 0.0" in ask(app, "GET", "/metrics").body
+
+
+def test_every_request_has_its_entry_also_where_nothing_was_asked_of_a_model() -> None:
+    world = World()
+    app = build_api(world.parts)
+    ask(app, "GET", "/v1/models", key=world.key)
+    ask(app, "GET", "/v1/models")
+    ask(app, "GET", "/nowhere")
+    ask(app, "GET", "/v1/chat/completions")
+    told = [(one.endpoint, one.status, one.key_id, one.outcome) for one in world.journal.entries]
+    assert told == [
+        ("models", 200, "key_0", "ok"),
+        ("models", 401, "", "refused"),
+        ("", 404, "", "refused"),
+        ("", 405, "", "refused"),
+    ]
+    assert all(one.requests == 0 for one in world.journal.entries)
+    assert [event for event, _ in world.log.lines] == ["request"] * 4
+
+
+def test_a_key_that_is_good_no_more_is_named_in_its_entry() -> None:
+    world = World()
+    (prefix, secret), *_ = world.keyring.secrets.items()
+    world.keyring.secrets[prefix] = replace(secret, key=replace(secret.key, revoked_at=1.0))
+    for method, path in (("POST", "/v1/chat/completions"), ("GET", "/v1/models")):
+        answer = ask(build_api(world.parts), method, path, chat(), world.key)
+        assert "was revoked" in error_of(answer)["message"]
+    assert [one.key_id for one in world.journal.entries] == ["key_0", "key_0"]
+
+
+def test_callers_cannot_make_series_whatever_they_send() -> None:
+    world = World()
+    world.upstream.pieces = [plain_answer("ok", USAGE)]
+    app = build_api(world.parts)
+
+    def series() -> int:
+        lines = world.parts.meters.exposition().splitlines()
+        return sum(not line.startswith(b"#") for line in lines)
+
+    def storm(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            ask(app, "GET", f"/v1/{number}")
+            ask(app, "GET", f"/v1/models/m{number}", key=world.key)
+            for body in (chat() | {"model": f"m{number}"}, chat(user=f"u{number}"), {}):
+                ask(app, "POST", "/v1/chat/completions", body, world.key)
+            ask(app, "POST", "/v1/chat/completions", chat(), f"sk-{number}")
+
+    storm(0, 10)
+    known = series()
+    storm(10, 100)
+    assert series() == known

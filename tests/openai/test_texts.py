@@ -143,6 +143,29 @@ def test_content_may_be_a_single_part_or_a_list_of_strings() -> None:
     assert texts_of("chat", {"messages": [{"content": parts}]}) == ["a", "b"]
 
 
+PART = {"type": "text", "text": "a"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "tool_result", "content": [PART]}],
+        [{"type": "tool_result", "content": PART}],
+        [{"type": "tool_result", "content": [{"type": "x", "content": [[PART]]}]}],
+        [[PART]],
+        [["a"]],
+    ],
+)
+def test_parts_inside_parts_do_not_leave_unseen(content: Any) -> None:
+    for body in ({"messages": [{"content": content}]}, {"prompt": content}, {"input": content}):
+        assert texts_of("chat", body) == ["a"]
+
+
+def test_parts_are_read_in_the_order_in_which_they_stand() -> None:
+    nested = {"type": "tool_result", "content": [{"text": "b"}, "c"], "text": "a"}
+    assert texts_of("chat", {"messages": [{"content": [nested, "d"]}]}) == ["a", "b", "c", "d"]
+
+
 def call(arguments: Any) -> dict[str, Any]:
     return {"messages": [{"tool_calls": [{"function": {"arguments": arguments}}]}]}
 
@@ -177,6 +200,29 @@ def test_a_card_that_is_a_number_is_a_text_that_can_be_replaced() -> None:
     assert json.loads(lay_back(body, places, ["X"])["messages"][0]["tool_calls"][0]["function"][
         "arguments"
     ]) == {"card": "X", "n": 42}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("-4111111111111111", "-4111111111111111"),
+        ("4111111111111111.0", "4111111111111111"),
+        ("-123456789.0", "-123456789"),
+        ("1e12", "1000000000000"),
+    ],
+)
+def test_a_long_number_is_a_text_however_it_is_written(number: str, text: str) -> None:
+    body = call(f'{{"n": {number}, "m": -1.5}}')
+    places = free_texts("chat", body)
+    assert read_texts(body, places) == [text]
+    assert lay_back(body, places, [text]) is body
+    new = lay_back(body, places, ["X"])["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(new) == {"n": "X", "m": -1.5}
+
+
+@pytest.mark.parametrize("number", ["0.123456789", "123456789.5", "true", "Infinity", "NaN", "-1"])
+def test_other_numbers_are_no_text(number: str) -> None:
+    assert free_texts("chat", call(f'{{"n": {number}}}')) == []
 
 
 def test_what_is_laid_back_is_where_it_was_and_nothing_is_mutated() -> None:
@@ -219,7 +265,12 @@ FIELDS = """messages content text role name tool_calls function arguments custom
 parameters description enum prompt metadata stop prediction choices delta message index error audio
 transcript response_format json_schema schema"""
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(["{}", "[1"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from(["{}", "[1"]),
     lambda below: (
         st.lists(below, max_size=3)
         | st.dictionaries(
@@ -278,6 +329,15 @@ def test_the_texts_of_a_chat_answer() -> None:
         ((0, "tool_calls", 1, "custom", "input"), 0),
         ((0, "function_call", "arguments"), 1),
     }
+
+
+def test_parts_inside_parts_of_an_answer_are_read_as_deep_as_requests_may_be() -> None:
+    (place,) = answer_places({"choices": [{"message": {"content": [[PART]]}}]})
+    assert place.path == ("choices", 0, "message", "content", 0, 0, "text")
+    deep: Any = PART
+    for _ in range(500):
+        deep = [deep]
+    assert answer_places({"choices": [{"message": {"content": deep}}]}) == []
 
 
 def test_a_lane_goes_on_over_the_chunks_of_a_stream_by_index_not_by_position() -> None:

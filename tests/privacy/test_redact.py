@@ -4,7 +4,9 @@ import asyncio
 import copy
 import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any, TypeVar
 
 import pytest
 
@@ -13,6 +15,7 @@ from gateway.privacy.placeholder import placeholder
 from gateway.privacy.redact import Action, DetectionFailed, Profile, Redacted, redact
 from gateway.privacy.spans import Span
 
+T = TypeVar("T")
 KEY = b"k" * 32
 SHAPES = {
     "EMAIL_ADDRESS": r"[a-z]+@[a-z]+\.[a-z]+",
@@ -94,6 +97,12 @@ def test_each_entity_has_its_own_action() -> None:
     assert (mask, phone) == ("********", "5551234")
     assert len(result.vault) == 0
     assert result.counts["EMAIL_ADDRESS:hash"] == result.counts["CREDIT_CARD:mask"] == 1
+
+
+def test_a_mask_does_not_tell_the_length() -> None:
+    using = profile(EMAIL_ADDRESS="mask")
+    result = redacted("a@b.de", "somebody@example.com", using=using)
+    assert result.texts == ("********", "********")
 
 
 def test_what_is_allowed_is_counted_and_cannot_hide_what_is_not() -> None:
@@ -185,6 +194,52 @@ def test_the_same_number_in_full_width_comes_back_in_full_width() -> None:
     one, other, again = result.texts[0].split()
     assert one == again != other
     assert (result.vault[one], result.vault[other]) == (narrow, wide)
+
+
+def test_a_number_in_thousands_of_ways_to_write_it_costs_little_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each way needs another salt; trying all of them for each would hold a core for hours."""
+    made: list[str] = []
+
+    def counted(*args: Any, **named: Any) -> str:
+        made.append(placeholder(*args, **named))
+        return made[-1]
+
+    monkeypatch.setattr("gateway.privacy.redact.placeholder", counted)
+    written = ["".join(d) for d in product(*("4４", "1１") * 5, *["1"] * 6)]
+    result = redacted(" ".join(written), using=PLACEHOLDERS)
+    assert [result.vault[name] for name in result.texts[0].split()] == written
+    assert len(made) <= 3 * len(written)
+
+
+def test_what_follows_detection_is_done_aside() -> None:
+    """A hundred thousand values take seconds, in which an event loop has to turn."""
+    done: list[str] = []
+
+    class Watched(Words):
+        async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+            done.append("detected")
+            return [[Untouchable(0, 8, "EMAIL_ADDRESS", 1.0)] for _ in texts]
+
+    class Untouchable(Span):
+        def __getattribute__(self, name: str) -> Any:
+            assert done[-1] == "aside", f"{name} was looked at in the event loop"
+            return super().__getattribute__(name)
+
+    async def aside(work: Callable[[], T]) -> T:
+        done.append("aside")
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            done.append("back")
+
+    result = asyncio.run(redact(["ann@x.de"], PLACEHOLDERS, Watched(), KEY, aside))
+    assert result.texts == (placeholder(KEY, "EMAIL_ADDRESS", "ann@x.de"),)
+    assert done == ["detected", "aside", "back"]
+    using = profile(EMAIL_ADDRESS="block")
+    with pytest.raises(TextBlocked):
+        asyncio.run(redact(["ann@x.de"], using, Watched(), KEY, aside))
 
 
 def test_a_placeholder_stands_apart_from_what_surrounds_its_value() -> None:

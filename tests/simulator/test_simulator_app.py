@@ -130,6 +130,13 @@ def test_an_error_on_request_costs_nothing(served: Served) -> None:
     assert (told["requests"], told["refused"], told["prompt_tokens"]) == (1, 1, 0)
 
 
+def test_it_tells_of_its_account_and_its_time_as_a_real_upstream_does(served: Served) -> None:
+    """So that what a gateway must not pass on, or sends itself, is there to be passed on."""
+    headers = served.chat().headers
+    assert headers["openai-organization"] == "simulated-account"
+    assert headers["openai-processing-ms"].isdecimal()
+
+
 def test_defaults_hold_for_every_request_that_does_not_say_otherwise() -> None:
     served = Served(Options(Behaviour(answer="fixed")))
     assert served.chat().json()["choices"][0]["message"]["content"] == "fixed"

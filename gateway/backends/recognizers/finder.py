@@ -27,6 +27,8 @@ NOT_A_FRACTION = r"(?<![0-9]\..)(?<![0-9][Ee][+-].)"
 
 NUMBER_END = rf"{WORD_END}(?!\.[0-9])"
 
+_DIGITS = re.compile("[0-9]++")
+
 Found = tuple[int, int, float]
 """Start, end, score."""
 
@@ -69,4 +71,4 @@ class Finder(LocalRecognizer):
 
 
 def digits_of(text: str) -> str:
-    return "".join(character for character in text if "0" <= character <= "9")
+    return "".join(_DIGITS.findall(text))

@@ -15,7 +15,6 @@ from gateway.backends.recognizers.finder import (
     Finder,
     Found,
 )
-from gateway.privacy.spans import WORD_END
 
 _PRIVATE_SUFFIXES = "corp example home internal intranet invalid lan local localdomain test"
 
@@ -84,7 +83,8 @@ class IpAddress(Finder):
     )
     _V6_GATE = re.compile(r":[0-9A-Fa-f]{0,4}+:")
     _V6 = re.compile(
-        rf"[0-9A-Fa-f]{STARTED}(?<!:.)[0-9A-Fa-f]{{2,3}}+(?::[0-9A-Fa-f]{{0,4}}+){{2,8}}+{WORD_END}"
+        rf"[0-9A-Fa-f]{STARTED}(?<!:.)[0-9A-Fa-f]{{2,3}}+"
+        r"(?::[0-9A-Fa-f]{0,4}+){2,8}(?![0-9A-Za-z:])"
     )
 
     def find(self, text: str) -> Iterator[Found]:

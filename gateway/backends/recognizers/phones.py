@@ -72,13 +72,13 @@ class Phone(Finder):
         for found in overlapping(self._TRUNK, text):
             national = next(filter(self._is_national, _shorter_and_shorter(found)), "")
             if national:
-                yield found.start(), found.start() + len(national), 0.5
+                yield _start(found, national), found.start() + len(national), 0.5
         for found in self._BARE.finditer(text):
             before = text[max(0, found.start() - _CUE_MAX) : found.start()]
             if _CUE.search(before) and not self._DATE.match(found[0]):
                 written = next(_shorter_and_shorter(found), "")
                 if len(digits_of(written)) >= _DIGITS_MIN:
-                    yield found.start(), found.start() + len(written), 0.5
+                    yield _start(found, written), found.start() + len(written), 0.5
 
     def _is_national(self, written: str) -> bool:
         digits = digits_of(written)
@@ -99,6 +99,14 @@ def _shorter_and_shorter(found: re.Match[str]) -> Iterator[str]:
         yield found[0][:end]
 
 
+def _start(found: re.Match[str], written: str) -> int:
+    """Where the number begins: at the bracket before it if that is closed inside."""
+    start = found.start()
+    inside, closed, _ = written.partition(")")
+    opened = found.string.startswith("(", max(0, start - 1), start) and "(" not in inside
+    return start - 1 if opened and closed else start
+
+
 def _plan(regions: tuple[str, ...], kinds: tuple[str, ...]) -> re.Pattern[str]:
     """Which digits are a number of such a kind in one of the regions."""
     patterns = []
@@ -117,13 +125,13 @@ def _international(found: re.Match[str]) -> Iterator[Found]:
     for written in candidates:
         number = _parsed(written)
         if number and phonenumbers.is_valid_number(number):
-            yield found.start(), found.start() + len(written), 0.9
+            yield _start(found, written), found.start() + len(written), 0.9
             return
     for whole in candidates[:1]:
         number = _parsed(whole)
         grouped = len(digits_of(whole)) < len(whole) - 1
         if grouped and number and phonenumbers.is_possible_number(number):
-            yield found.start(), found.start() + len(whole), 0.5
+            yield _start(found, whole), found.start() + len(whole), 0.5
 
 
 def _parsed(written: str) -> phonenumbers.PhoneNumber | None:

@@ -1,0 +1,104 @@
+"""How settings and policies become parts: where an upstream is, and what is told when work ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from world import FakeLog, World
+
+from gateway import app
+from gateway.errors import Unavailable, Unwritten
+from gateway.policy.policy import UpstreamPolicy, WithoutKey
+from gateway.usage.entry import Entry
+
+OPENAI = UpstreamPolicy(
+    "openai",
+    "https://api.example.com/v1/",
+    base_url_env="BASE",
+    api_key_env="KEY",
+    without_key=WithoutKey.SIMULATE,
+)
+STRICT = UpstreamPolicy("strict", "https://api.example.com/v1", api_key_env="KEY")
+OPEN = UpstreamPolicy("open", "http://127.0.0.1:8000/v1")
+SIMULATOR = UpstreamPolicy("simulator", "", simulated=True)
+
+
+def resolved(upstream: UpstreamPolicy, **environ: str):
+    return app.resolver(environ, lambda: "http://simulator/v1")(upstream)
+
+
+def test_an_upstream_has_its_url_and_key_out_of_the_environment() -> None:
+    target = resolved(OPENAI, KEY="sk-1")
+    assert (target.base_url, target.api_key) == ("https://api.example.com/v1", "sk-1")
+    assert resolved(OPENAI, KEY="sk-1", BASE="http://other/v1").base_url == "http://other/v1"
+    assert resolved(OPEN).api_key is None
+    assert "sk-1" not in repr(target)
+
+
+def test_without_its_key_an_upstream_is_simulated_only_where_the_policy_says_so() -> None:
+    assert resolved(OPENAI).base_url == "http://simulator/v1"
+    assert resolved(OPENAI, KEY="").base_url == "http://simulator/v1"
+    assert resolved(SIMULATOR, KEY="sk-1").base_url == "http://simulator/v1"
+    with pytest.raises(Unavailable, match="set KEY") as refusal:
+        resolved(STRICT)
+    assert refusal.value.code == "upstream_key_missing"
+
+
+def test_entries_that_the_database_did_not_take_are_logged_in_full() -> None:
+    log = FakeLog()
+
+    class Journal:
+        async def aclose(self) -> tuple[Entry, ...]:
+            return (Entry("req_1", 5.0, key_id="key_1", cost_nano=7),)
+
+    with pytest.raises(Unwritten, match="1 entries"):
+        asyncio.run(app._written_out(Journal(), log))
+    ((event, fields),) = log.lines
+    assert event == "entry_not_written"
+    assert (fields["request_id"], fields["cost_nano"], fields["time"]) == ("req_1", 7, 5.0)
+
+
+def test_work_in_the_background_that_breaks_is_told_and_shown() -> None:
+    world = World()
+
+    async def broken() -> None:
+        raise RuntimeError("a secret")
+
+    async def main() -> None:
+        task = asyncio.create_task(broken())
+        await asyncio.wait([task])
+        app._notice_end("sweep", world.parts, task)
+
+    asyncio.run(main())
+    assert world.parts.meters.degraded.labels("sweep")._value.get() == 1
+    ((event, fields),) = world.log.lines
+    assert (event, fields["exception"]) == ("background_work_ended", "RuntimeError")
+    assert "a secret" not in str(fields)
+
+
+def test_a_sweep_that_cannot_reach_its_ledger_goes_on_when_it_can() -> None:
+    world = World(sweep_seconds=0.05)
+    swept = asyncio.Event()
+    answers: list[object] = [Unavailable("gone", code="ledger_unavailable"), 3]
+
+    async def sweep(now: float) -> int:
+        answer = answers.pop(0) if answers else 0
+        if not answers:
+            swept.set()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    world.ledger.sweep = sweep
+
+    async def main() -> None:
+        task = asyncio.create_task(app._sweep(world.parts))
+        await swept.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert world.parts.meters.reservations_abandoned._value.get() == 3
+    assert world.parts.meters.degraded.labels("sweep")._value.get() == 0
