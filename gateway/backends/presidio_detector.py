@@ -63,8 +63,8 @@ class PresidioDetector:
     `threads`: how many requests with long texts are looked at at once; more wait. Those with small
     texts (SMALL_CHARACTERS) have one thread beside and wait for each other only.
     `timeout_seconds` is for one call of `detect`, waiting included; what is given up is not gone on
-    with but to the end of the recognizer at work. Call `warm` before the first request, and `aclose` at
-    the end."""
+    with but to the end of the recognizer at work. Call `warm` before the first request, and
+    `aclose` at the end."""
 
     def __init__(
         self,
