@@ -5,10 +5,11 @@ Exactly once, and not to be cancelled: a caller that leaves, or a shutdown, does
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 
 from gateway.draft import Draft
-from gateway.errors import TextBlocked, Unauthenticated
+from gateway.errors import TextBlocked, Unauthenticated, Unavailable
 from gateway.logs import request_fields
 from gateway.parts import Parts
 from gateway.quota.admit import Refusal
@@ -55,6 +56,7 @@ class Settled:
             self._draft.did("settle")
             if booked:
                 self._count(entry)
+                await self._show_limits()
 
     async def _post(self, entry: Entry) -> None:
         """Move reserved to used and append the entry; without a reservation, only append it."""
@@ -75,7 +77,14 @@ class Settled:
             if _overdrawn(used, reservation.bound):
                 parts.meters.overdrawn.inc()
             await settle(parts.ledger, reservation, used, entry, now)
-        parts.meters.stand(await parts.ledger.standings(reservation.claims, now))
+
+    async def _show_limits(self) -> None:
+        """How full the limits of this request are, now that its reservation is resolved."""
+        parts, reservation = self._parts, self._draft.reservation
+        if reservation is not None:
+            with suppress(Unavailable):  # a meter that is late is no reason to fail
+                standings = await parts.ledger.standings(reservation.claims, parts.clock())
+                parts.meters.stand(standings)
 
     def _count(self, entry: Entry) -> None:
         draft, meters = self._draft, self._parts.meters

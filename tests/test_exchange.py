@@ -255,6 +255,8 @@ def test_whenever_a_caller_leaves_there_is_one_entry_and_nothing_reserved(stream
             "chat", entry.model or "other", str(entry.status), entry.outcome.value
         )
         assert counted._value.get() == 1, cancel_at
+        ratio = world.parts.meters.limit_used_ratio.labels("acme", "", "budget")._value.get()
+        assert ratio == entry.cost_nano / 10**9, cancel_at
         assert asyncio.run(world.reserved()) == 0, cancel_at
         assert world.parts.state.inflight == 0
         assert world.upstream.open == 0

@@ -84,6 +84,14 @@ def test_a_hundred_at_once_with_room_for_twenty(
     assert refused == REQUESTS - ROOM
     assert gateway.metric("gateway_inflight_requests") == 0
 
+    # The ledger's own counters, as one more request is told them: nothing is reserved any more.
+    last = gateway.chat("twenty")
+    assert last.status_code == 429
+    left = 1_000_000 - total["input_tokens"] - total["output_tokens"]
+    assert int(last.headers["x-ratelimit-remaining-tokens"]) == left
+    money = gateway.metric("gateway_limit_used_ratio", project="twenty", limit="money")
+    assert round(money * 100 * 10**9) == cost_nano
+
 
 def test_a_restart_forgives_nothing(new_gateway: Callable[..., Gateway]) -> None:
     gateway = new_gateway()
