@@ -10,7 +10,7 @@ from gateway.ask import Ask
 from gateway.call import Call
 from gateway.errors import ApiError, ClientLeft, UpstreamFailed, UpstreamTooSlow
 from gateway.keys.key import Key
-from gateway.openai.tokens import count
+from gateway.openai.tokens import EXACT_BYTES_MAX, count, utf8_length
 from gateway.policy.match import Rules
 from gateway.quota.ledger import Reservation
 from gateway.quota.limit import Amounts
@@ -189,12 +189,15 @@ class Draft:
             return tokens, Source.PROVIDER if answer.complete else Source.ESTIMATED
         assert self.rules is not None
         output = count(seen, self.rules.model.tokenizer.value)
+        is_exact = utf8_length(seen) <= EXACT_BYTES_MAX
+        if not is_exact:  # bytes, which can be many times the tokens: the cap is the better bound
+            output = min(output, ask.output_tokens)
         input_told = told.input if told else 0
         tokens = Tokens(
             input=input_told or ask.input_tokens,
             output=max(output, told.output if told else 0),
         )
-        counted = answer.complete and bool(input_told or ask.input_is_exact)
+        counted = answer.complete and is_exact and bool(input_told or ask.input_is_exact)
         return tokens, Source.COUNTED if counted else Source.ESTIMATED
 
 

@@ -38,7 +38,7 @@ def draft_of(*, left=False, sent=True, answer=None, price=PRICE, exact=True) -> 
         digest="abc",
     )
     draft.matched(rules)
-    draft.ask = SimpleNamespace(input_tokens=50, input_is_exact=exact)
+    draft.ask = SimpleNamespace(input_tokens=50, output_tokens=70, input_is_exact=exact)
     if sent:
         draft.sending()
     draft.answer = answer
@@ -164,6 +164,11 @@ def test_what_was_used_and_how_we_know(draft, error, tokens, source):
     assert (entry.tokens, entry.source) == (tokens, source)
     assert entry.requests == (0 if source is Source.NONE else 1)
     assert entry.cost_nano == PRICE.cost_nano(tokens)
+
+
+def test_a_text_too_long_to_be_counted_is_an_estimate_within_the_cap_that_was_sent():
+    entry = draft_of(answer=answer_of(text="word " * 300_000)).entry(None)
+    assert (entry.tokens, entry.source) == (Tokens(50, 0, 70, 0), Source.ESTIMATED)
 
 
 def test_without_a_price_nothing_costs():

@@ -53,7 +53,8 @@ class Boundary:
             code = error.code or ""
             if isinstance(error, Unauthenticated) and error.key:
                 state["key"] = error.key
-            await send_error(tagged, error, now)
+            if not status:
+                await send_error(tagged, error, now)
         except Exception as error:
             parts.log.error("failed", request_id=request_id, **place_of(error))
             if status:
@@ -103,7 +104,13 @@ def _entry(
         key_id=key.id if key else "",
         endpoint=state.get("endpoint", ""),
         status=status,
-        outcome=Outcome.OK if 200 <= status < 400 else Outcome.REFUSED,
+        outcome=_outcome(status),
         code=code,
         duration_ms=duration_ms,
     )
+
+
+def _outcome(status: int) -> Outcome:
+    if 200 <= status < 400:
+        return Outcome.OK
+    return Outcome.FAILED if status in (0, 500) else Outcome.REFUSED

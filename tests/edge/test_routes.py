@@ -161,9 +161,11 @@ def test_our_own_fault_is_a_500_that_tells_nothing_but_its_id() -> None:
     assert error["code"] == "internal_error"
     assert answer.headers["x-request-id"] in error["message"]
     assert "secret of the house" not in answer.body.decode() + str(world.log.lines)
-    (failed,) = [fields for event, fields in world.log.lines if event == "failed"]
+    failed = next(fields for event, fields in world.log.lines if event == "failed")
     assert failed["exception"] == "RuntimeError"
     assert world.journal.entries[0].status == 500
+    assert ask(build_api(world.parts), "GET", "/v1/models", key=world.key).status == 500
+    assert [entry.outcome for entry in world.journal.entries] == ["failed", "failed"]
 
 
 def test_the_operations_port_tells_what_keeps_the_gateway_from_being_ready() -> None:
