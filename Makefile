@@ -4,11 +4,11 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts
 
-.PHONY: help install run test lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test lint format docs lock clean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
-		do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
+		do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 install: $(INSTALLED) ## Create .venv with pinned versions (PYTHON=… names the interpreter).
 
@@ -23,6 +23,16 @@ run: $(INSTALLED) ## Start the gateway on 127.0.0.1:8080 (ARGS=… are flags of 
 test: lint ## Run everything: ruff, mypy and the tests (ARGS=… are arguments of pytest).
 	@$(PY) scripts/sdks.py
 	@$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
+
+crash-test: $(INSTALLED) ## Kill -9 what runs under load, then audit the book (KILLS=n, ARGS=--redis).
+	@$(PY) tests/exact/crash.py $(if $(KILLS),--kills $(KILLS)) $(ARGS)
+
+overspend-test: $(INSTALLED) ## Many clients against small budgets, on both ledgers.
+	@$(PY) tests/exact/overspend.py $(ARGS)
+	@$(PY) tests/exact/overspend.py --redis --replicas 4 $(ARGS)
+
+outage-test: $(INSTALLED) ## Postgres away for 60 seconds at 200 requests a second.
+	@$(PY) tests/exact/outage.py $(ARGS)
 
 lint: $(INSTALLED) ## Check style and types.
 	@$(PY) -m ruff check $(SOURCES)

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from gateway.errors import ApiError, UpstreamFailed
-from gateway.forward import Reply, answer_headers, error_object, judge
+from gateway.forward import Reply, answer_headers, error_object, judge, told_in_error
 from gateway.openai.chunks import (
     DONE,
     choices,
@@ -24,8 +24,9 @@ from gateway.openai.chunks import (
     written,
 )
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
+from gateway.openai.overrun import Cap, Overrun
 from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, answer_places
-from gateway.openai.usage import Told, tokens_told
+from gateway.openai.usage import Told, larger, tokens_told
 from gateway.privacy.redact import Vault
 from gateway.privacy.restore import Restorer
 
@@ -36,15 +37,16 @@ _STREAM, _JSON = "text/event-stream", "application/json"
 
 
 class Answer:
-    """One reply on its way to the caller. `begin`, then `pieces`.
-
-    The facts are right at any moment, also when the iteration was left or cancelled:
+    """A reply on its way to the caller: `begin`, then `pieces`. Its facts are right at any moment,
+    also when the iteration was left or cancelled:
     `replied`: the upstream took the request up, and speaks the API;
     `started`: there is something to send, so `status` and `headers` are what the caller gets;
-    `complete`: the upstream's answer is whole, and no error;
+    `complete`: the upstream's answer is whole, or was cut, and no error;
+    `cut`: a stream that ran past `cap` was ended by us, with "length";
     `streams`: it comes as events; else it is one object, of a known length;
     `told`: the usage that the upstream told last; `served_model`: the model that it names;
-    `output_text`: what it wrote, placeholders and all, one text a lane, for counting."""
+    `output_text`: what it wrote, placeholders and all, one text a lane, for counting;
+    `untold_text`: what of that came after usage was told last."""
 
     def __init__(
         self,
@@ -55,10 +57,11 @@ class Answer:
         vault: Vault,
         answer_bytes_max: int,
         upstream_key: str | None,
+        cap: Cap | None = None,
     ) -> None:
         self.status = reply.status
         self.headers: list[tuple[str, str]] = []
-        self.replied = self.started = self.complete = self.streams = False
+        self.replied = self.started = self.complete = self.streams = self.cut = False
         self.told: Told | None = None
         self.served_model = ""
         self._reply = reply
@@ -70,7 +73,9 @@ class Answer:
         self._key = key if len(key) >= _KEY_LENGTH_MIN else None
         self._first = b""
         self._rest: AsyncGenerator[bytes, None] | None = None
+        self._overrun = Overrun(cap) if cap else None
         self._said: dict[Hashable, list[str]] = {}
+        self._untold: list[str] = []
         self._said_chars = 0
         self._last: dict[Hashable, tuple[dict[str, Any], AnswerPlace]] = {}
         self._open: set[int] = set()
@@ -80,6 +85,10 @@ class Answer:
     @property
     def output_text(self) -> list[str]:
         return ["".join(texts) for texts in self._said.values()]
+
+    @property
+    def untold_text(self) -> str:
+        return "".join(self._untold)
 
     async def begin(self) -> None:
         """Read until there is something to send: of a stream its first events, else all of it.
@@ -118,10 +127,14 @@ class Answer:
             raise _invalid("is not a JSON object")
         self._observe(answer)
         self.complete = not self._failed
-        return written(answer) if self._restore(answer, whole=True) else body
+        body = written(answer) if self._restore(answer, whole=True) else body
+        self._untold.clear()
+        return body
 
     async def _refusal(self) -> bytes:
         body = await self._body()
+        self.told = told_in_error(body)
+        self.replied = self.told is not None
         error = judge(self.status, self._reply.headers, body)
         passed_on = error_object(body)
         if error is not None or passed_on is None:
@@ -146,6 +159,8 @@ class Answer:
                     out += self._event(event)
                     if self._done:
                         break
+                if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
+                    await self._reply.pieces.aclose()  # now: the caller may read slowly
                 if out:
                     yield self._sent(bytes(out))
                     out.clear()
@@ -187,18 +202,24 @@ class Answer:
         chunk = read_object(event.data)
         if chunk is None:
             return self._plain(event, event.data)
-        ended = self._observe(chunk)
-        ending = None if self._failed else ended
-        changed = self._restore(chunk, ending=ending)
-        before = self._flush(ending)
-        if not self._wants_usage and isinstance(chunk.get("usage"), dict):
-            if says_only_usage(chunk):
-                return before
-            del chunk["usage"]
-            changed = True
-        if changed:
-            event = event.with_data(written(chunk))
-        return before + event.encode()
+        told = self.told
+        ending = self._observe(chunk)
+        changed = self._restore(chunk, ending=None if self._failed else ending)
+        if self.told is not told:
+            self._untold.clear()
+        out = self._flush(None if self._failed else ending)
+        hides = not self._wants_usage and isinstance(chunk.get("usage"), dict)
+        if not (hides and says_only_usage(chunk)):
+            if hides:
+                del chunk["usage"]
+            changed |= hides
+            out += (event.with_data(written(chunk)) if changed else event).encode()
+        running = sorted(self._open - self._finished)
+        if running and not self._failed and self._overrun and self._overrun.is_past(self.told):
+            self.cut = self.complete = self._done = True
+            last = self._overrun.ending(chunk, running, self.told, self._wants_usage)
+            out += self._flush() + b"".join(map(encode, (*map(written, last), DONE.encode())))
+        return out
 
     def _plain(self, event: Event, data: str) -> bytes:
         """An event that is no JSON object: a text of its own, restored if there is a vault."""
@@ -212,7 +233,7 @@ class Answer:
 
     def _observe(self, chunk: dict[str, Any]) -> set[int]:
         """Take the facts out of a chunk; the choices that it ends."""
-        self.told = tokens_told(chunk.get("usage")) or self.told
+        self.told = larger(self.told, tokens_told(chunk.get("usage")))
         model = chunk.get("model")
         if isinstance(model, str) and model.isprintable():
             named = self._without_key(model)[:_MODEL_LENGTH_MAX]
@@ -220,10 +241,10 @@ class Answer:
         if chunk.get("error") is not None:
             self._failed = True
         said = choices(chunk)
-        ended = {index for index, finished in said.items() if finished}
+        ending = {index for index, finished in said.items() if finished}
         self._open.update(said)
-        self._finished |= ended
-        return ended
+        self._finished |= ending
+        return ending
 
     def _restore(
         self, chunk: dict[str, Any], ending: Container[int] | None = (), whole: bool = False
@@ -234,7 +255,7 @@ class Answer:
         for place in answer_places(chunk, self._content_is_json):
             text = text_at(chunk, place.path)
             if place.choice != ERROR_CHOICE:
-                self._keep(place.lane, text)
+                self._keep(place, text)
             if self._restorer is None:
                 continue
             self._last[place.lane] = (chunk, place)
@@ -257,9 +278,12 @@ class Answer:
                 out += encode(written(extra))
         return out
 
-    def _keep(self, lane: Hashable, text: str) -> None:
-        self._said.setdefault(lane, []).append(text)
+    def _keep(self, place: AnswerPlace, text: str) -> None:
+        self._said.setdefault(place.lane, []).append(text)
+        self._untold.append(text)
         self._said_chars += len(text)
+        if self._overrun and self.streams:
+            self._overrun.add(place.choice, place.lane[1], text)
         if self._said_chars > self._bytes_max:
             raise _invalid(f"has more than {self._bytes_max} characters of text")
 

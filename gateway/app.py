@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+from gateway.access import Access
+from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
 from gateway.backends.entities import ENTITIES
 from gateway.backends.http_upstream import HttpUpstream
-from gateway.backends.memory_ledger import MemoryLedger
 from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import PresidioDetector
-from gateway.backends.sql_journal import SqlJournal
+from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
-from gateway.errors import Unavailable, Unwritten
+from gateway.errors import Unavailable
 from gateway.forward import Target
-from gateway.logs import place_of, request_fields
+from gateway.logs import place_of
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
-from gateway.parts import Log, Parts
+from gateway.parts import Parts
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.redact import DetectionFailed
@@ -56,6 +57,7 @@ def resolver(
             connect_timeout_seconds=upstream.connect_timeout_seconds,
             idle_timeout_seconds=upstream.idle_timeout_seconds,
             total_timeout_seconds=upstream.total_timeout_seconds,
+            retries=upstream.retries,
         )
 
     return resolve
@@ -89,15 +91,9 @@ async def assembled(
         meters = Meters()
         database = Database(settings.database_url, settings.database_threads)
         stack.push_async_callback(database.aclose)
-        journal = SqlJournal(
-            database,
-            flush_seconds=settings.journal_flush_seconds,
-            batch_max=settings.journal_batch_max,
-            pending_max=settings.journal_pending_max,
-            clock=time.time,
+        accounts = await stack.enter_async_context(
+            kept(settings, database, Sources(time.time, os.urandom), log)
         )
-        await journal.start()
-        stack.push_async_callback(_written_out, journal, log)
         detector = PresidioDetector(settings.redaction_threads, settings.redaction_timeout_seconds)
         stack.push_async_callback(detector.aclose)
         upstream = HttpUpstream(settings.upstream_connections_max)
@@ -108,9 +104,11 @@ async def assembled(
         parts = Parts(
             settings=settings,
             policies=Live(policy),
-            keyring=SqlKeyring(database),
-            ledger=MemoryLedger(journal),
-            journal=journal,
+            access=Access(
+                SqlKeyring(database), SqlGrants(database, time.time), settings.keys_kept_max
+            ),
+            ledger=accounts.ledger,
+            journal=accounts.journal,
             detector=detector,
             upstream=upstream,
             resolve=resolver(environ, simulator_url),
@@ -123,12 +121,15 @@ async def assembled(
             workbench=workbench,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
-        parts.checks.update(_checks(parts, database))
-        for part, work in {
-            "policy": _follow_policies(parts, environ),
-            "sweep": _sweep(parts),
-        }.items():
-            task = asyncio.create_task(work)
+        parts.checks.update(_checks(parts, database, accounts.trouble))
+        _tell_abandoned(accounts.abandoned, parts)
+        background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "policy": partial(_follow_policies, parts, environ),
+            "sweep": partial(_sweep, parts),
+            **accounts.work,
+        }
+        for part, work in background.items():
+            task = asyncio.create_task(work())
             task.add_done_callback(partial(_notice_end, part, parts))
             stack.push_async_callback(_stopped, task)
         yield parts
@@ -148,19 +149,9 @@ def _notice_end(part: str, parts: Parts, task: asyncio.Task[None]) -> None:
         parts.log.error("background_work_ended", part=part, **place_of(error))
 
 
-async def _written_out(journal: SqlJournal, log: Log) -> None:
-    """The end of the journal. What the database did not take is logged in full: nothing is lost."""
-    unwritten = await journal.aclose()
-    for entry in unwritten:
-        log.error("entry_not_written", time=entry.time, **request_fields(entry, 0.0))
-    if unwritten:
-        raise Unwritten(
-            f"{len(unwritten)} entries of usage could not be written to the database; the log has "
-            "each of them, as entry_not_written."
-        )
-
-
-def _checks(parts: Parts, database: Database) -> dict[str, Callable[[], Awaitable[str | None]]]:
+def _checks(
+    parts: Parts, database: Database, trouble: Callable[[], str | None]
+) -> dict[str, Callable[[], Awaitable[str | None]]]:
     """What readiness means: each check returns None, or a sentence that says what is wrong."""
 
     async def schema() -> str | None:
@@ -168,6 +159,9 @@ def _checks(parts: Parts, database: Database) -> dict[str, Callable[[], Awaitabl
 
     async def journal() -> str | None:
         return "usage cannot be written" if parts.journal.state(parts.clock()).full else None
+
+    async def ledger() -> str | None:
+        return trouble()
 
     async def lifecycle() -> str | None:
         return "shutting down" if parts.state.draining else None
@@ -179,7 +173,13 @@ def _checks(parts: Parts, database: Database) -> dict[str, Callable[[], Awaitabl
             return str(problem)
         return None
 
-    return {"schema": schema, "journal": journal, "lifecycle": lifecycle, "detector": detector}
+    return {
+        "schema": schema,
+        "journal": journal,
+        "ledger": ledger,
+        "lifecycle": lifecycle,
+        "detector": detector,
+    }
 
 
 async def _follow_policies(parts: Parts, environ: Mapping[str, str]) -> None:
@@ -217,6 +217,10 @@ async def _sweep(parts: Parts) -> None:
             parts.log.error("sweep_failed", code=problem.code)
             continue
         parts.meters.degraded.labels("sweep").set(0)
-        if abandoned:
-            parts.meters.reservations_abandoned.inc(abandoned)
-            parts.log.warning("reservations_abandoned", count=abandoned)
+        _tell_abandoned(abandoned, parts)
+
+
+def _tell_abandoned(count: int, parts: Parts) -> None:
+    if count:
+        parts.meters.reservations_abandoned.inc(count)
+        parts.log.warning("reservations_abandoned", count=count)

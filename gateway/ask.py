@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from gateway.errors import ContextTooLong
+from gateway.openai.overrun import Cap
 from gateway.openai.refusals import refuse, shown
 from gateway.openai.request import Request
 from gateway.openai.tokens import Count, chat_count, prediction_count, prompt_counts
@@ -58,6 +59,13 @@ class Ask:
     output_tokens: int
     cap: int
 
+    @property
+    def echoed_tokens(self) -> int:
+        """What the texts of the answers repeat of the prompt (`echo`), which is not charged."""
+        if self.request.endpoint != Endpoint.COMPLETIONS or not self.request.body.get("echo"):
+            return 0
+        return self.input_tokens * self.request.choices
+
 
 def weigh(request: Request, model: Model) -> Ask:
     """The request with its bounds.
@@ -73,6 +81,19 @@ def weigh(request: Request, model: Model) -> Ask:
         input_is_exact=all(count.least == count.most for count in counts),
         output_tokens=cap * request.prompts * request.choices + _predicted(request, model),
         cap=cap,
+    )
+
+
+def output_cap(ask: Ask, model: Model) -> Cap | None:
+    """Where the answer's stream is cut, should the upstream not keep to its cap; embeddings have
+    none. What is echoed is no output."""
+    if ask.request.endpoint == Endpoint.EMBEDDINGS:
+        return None
+    return Cap(
+        choice=ask.cap + ask.echoed_tokens,
+        total=ask.output_tokens,
+        input_tokens=ask.input_tokens,
+        tokenizer=model.tokenizer.value,
     )
 
 

@@ -14,7 +14,8 @@ class Call:
     """One request of a caller. `now` is when its head was complete, in unix seconds.
 
     `read_body` raises TooLarge, TooSlow or ClientLeft. `engine` is the model of the old
-    `/v1/engines/{engine}/…` URLs. `caller_left` tells a caller's leaving from our own stopping."""
+    `/v1/engines/{engine}/…` URLs. `caller_left` tells a caller's leaving from our own stopping.
+    From `keep_on` on, a caller's leaving ends nothing: the answer goes on, unheard."""
 
     id: str
     now: float
@@ -23,6 +24,7 @@ class Call:
     headers: Headers
     read_body: Callable[[], Awaitable[bytes]]
     caller_left: Callable[[], bool]
+    keep_on: Callable[[], None] = lambda: None
 
     @property
     def authorization(self) -> str | None:

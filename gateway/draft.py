@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gateway.answer import Answer
 from gateway.ask import Ask
 from gateway.call import Call
 from gateway.errors import ApiError, ClientLeft, UpstreamFailed, UpstreamTooSlow
 from gateway.keys.key import Key
-from gateway.openai.tokens import EXACT_BYTES_MAX, count, utf8_length
+from gateway.openai.tokens import (
+    BYTES,
+    EXACT_BYTES_MAX,
+    LONGEST_TOKEN_BYTES,
+    count,
+    least_tokens,
+    utf8_length,
+)
+from gateway.openai.usage import Told
 from gateway.policy.match import Rules
 from gateway.quota.ledger import Reservation
 from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a caller that left; never sent
+FEW_BYTES = 256  # of text, for which any number of tokens is believed
 
 
 class Draft:
@@ -24,6 +34,9 @@ class Draft:
 
     def __init__(self, call: Call, stopwatch: Callable[[], float]) -> None:
         self.call = call
+        self.now = call.now  # unix seconds; what the entry is booked at
+        self.generation = -1  # of keys and grants, as they were read for this request
+        self.is_reserved = False  # the reservation is the ledger's, and not only our own
         self.model = ""
         self.key: Key | None = None
         self.rules: Rules | None = None
@@ -78,7 +91,7 @@ class Draft:
     def entry(self, error: BaseException | None) -> Entry:
         """What is booked now that the exchange is over, with `error` or well."""
         tokens, source = self._used(error)
-        price = self.rules.model.price if self.rules else None
+        price = self.rules.price if self.rules else None
         return self._entry(
             self._outcome(error),
             self._status(error),
@@ -102,7 +115,7 @@ class Draft:
         key, rules, answer = self.key, self.rules, self.answer
         return Entry(
             id=self.call.id,
-            time=self.call.now,
+            time=self.now,
             organization=key.organization if key else "",
             project=key.project if key else "",
             key_id=key.id if key else "",
@@ -163,6 +176,8 @@ class Draft:
             return error.code or ""
         if isinstance(error, CancelledError):
             return "" if self._left(error) else "draining"
+        if error is None and self.answer and self.answer.cut:
+            return "cut_at_cap"
         return "" if error is None or isinstance(error, ClientLeft) else "internal_error"
 
     def _used(self, error: BaseException | None) -> tuple[Tokens, Source]:
@@ -179,26 +194,58 @@ class Draft:
             if not given_up:
                 return Tokens(), Source.NONE
             return Tokens(input=ask.input_tokens), Source.ESTIMATED
-        told = answer.told
+        told, texts = answer.told, answer.output_text
         if answer.status >= 400 and told is None:
             return Tokens(), Source.NONE
-        seen = "".join(answer.output_text)
-        trusted = told is not None and told.input > 0 and (told.output > 0 or not seen)
-        if trusted and told is not None:
-            tokens = Tokens(told.input, told.cached_input, told.output, told.reasoning)
-            return tokens, Source.PROVIDER if answer.complete else Source.ESTIMATED
         assert self.rules is not None
-        output = count(seen, self.rules.model.tokenizer.value)
-        is_exact = utf8_length(seen) <= EXACT_BYTES_MAX
-        if not is_exact:  # bytes, which can be many times the tokens: the cap is the better bound
-            output = min(output, ask.output_tokens)
-        input_told = told.input if told else 0
-        tokens = Tokens(
-            input=input_told or ask.input_tokens,
-            output=max(output, told.output if told else 0),
-        )
-        counted = answer.complete and is_exact and bool(input_told or ask.input_is_exact)
-        return tokens, Source.COUNTED if counted else Source.ESTIMATED
+        tokenizer = self.rules.model.tokenizer.value
+        later = [answer.untold_text] if told else texts
+        counted = _counted(later, tokenizer, ask)
+        is_whole = (answer.complete or answer.status >= 400) and not answer.cut
+        if told and _is_believable(told.output + counted + ask.echoed_tokens, texts, tokenizer):
+            tokens = replace(_told(told), output=told.output + counted)
+            if told.input and not counted:
+                return tokens, Source.PROVIDER if is_whole else Source.ESTIMATED
+        else:
+            later, told_output = texts, told.output if told else 0
+            output = max(_counted(texts, tokenizer, ask), told_output)
+            tokens = Tokens(input=told.input if told else 0, output=output)
+        is_exact = tokens.input > 0 or ask.input_is_exact
+        is_exact &= sum(map(utf8_length, later)) <= EXACT_BYTES_MAX
+        tokens = tokens if tokens.input else replace(tokens, input=ask.input_tokens)
+        return tokens, Source.COUNTED if is_whole and is_exact else Source.ESTIMATED
+
+
+def _told(told: Told) -> Tokens:
+    return Tokens(
+        input=told.input,
+        cached_input=told.cached_input,
+        output=told.output,
+        reasoning=told.reasoning,
+        audio_input=told.audio_input,
+        audio_output=told.audio_output,
+    )
+
+
+def _counted(texts: Sequence[str], tokenizer: str, ask: Ask) -> int:
+    """Tokens of what the upstream wrote, each text by itself, without what it echoed.
+
+    Where only bytes are known, which can be many times the tokens, no more than the cap that was
+    sent, unless there are certainly more."""
+    tokens = sum(count(text, tokenizer) for text in texts)
+    if tokenizer == BYTES or sum(map(utf8_length, texts)) > EXACT_BYTES_MAX:
+        least = sum(utf8_length(text) // LONGEST_TOKEN_BYTES for text in texts)
+        tokens = max(min(tokens, ask.output_tokens + ask.echoed_tokens), least)
+    return max(tokens - ask.echoed_tokens, 0)
+
+
+def _is_believable(output: int, texts: Sequence[str], tokenizer: str) -> bool:
+    """Not if the text that came is certainly more than four times as many tokens. It is counted
+    only where it has more than eight bytes a token: English has four to five."""
+    size = sum(map(utf8_length, texts))
+    if not output or size <= FEW_BYTES + 8 * output:
+        return bool(output or not size)
+    return sum(least_tokens(text, tokenizer) for text in texts) <= 4 * output
 
 
 def _waited(error: BaseException | None) -> bool:

@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "endpoint_not_allowed": "The key's scopes do not include this endpoint.",
     "project_not_found": "The key's project is not in the policies any more.",
     "model_not_found": "The model does not exist, or this key may not use it.",
+    "model_unpriced": "A limit on money holds, and the model has no price.",
     "context_length_exceeded": "Prompt and output together do not fit into the model's context.",
     "rate_limit_exceeded": "A limit per second, minute or hour, or of concurrency, has no room.",
     "insufficient_quota": "A budget of a day or longer, or a prepaid one, is used up.",

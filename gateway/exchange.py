@@ -13,25 +13,22 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from gateway.admission import check_room, identify, reserve
 from gateway.answer import Answer
-from gateway.ask import Ask, bound, end_user_id, outgoing, weigh
+from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge, Unavailable
-from gateway.forward import forward
-from gateway.keys.authenticate import authenticate
+from gateway.forward import Patience, forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.openai.texts import free_texts, lay_back, read_texts
 from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
-from gateway.policy.match import Rules, claims_of, match
-from gateway.policy.policy import Endpoint
+from gateway.policy.match import Rules, match
+from gateway.policy.policy import Endpoint, OnClientLeft
 from gateway.privacy.redact import Vault, redact
-from gateway.quota.admit import admit, check_open, rate_headers
-from gateway.quota.ledger import Claim, Reservation, Standing
-from gateway.quota.limit import Amounts
+from gateway.quota.admit import rate_headers, soft_headers
 from gateway.settled import Settled
-from gateway.usage.entry import Tokens
 
 PATHS = {
     Endpoint.CHAT: "/chat/completions",
@@ -49,29 +46,31 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
     draft = Draft(call, parts.stopwatch)
     policy = parts.policies.current
     async with Settled(draft, parts):
-        _check_room(call, parts)
-        draft.key = key = await authenticate(
-            call.authorization, parts.keyring, parts.pepper, call.now
-        )
+        _check_capacity(call, parts)
+        await identify(draft, parts)
         draft.did("authenticate")
         raw = await call.read_body()
         draft.mark()
         request = await _aside(parts, len(raw), lambda: _read(raw, call, parts))
-        draft.matched(rules := match(policy, key, call.endpoint, request.model))
+        assert draft.key is not None
+        draft.matched(rules := match(policy, draft.key, call.endpoint, request.model, call.now))
         target = parts.resolve(rules.upstream)
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
-        claims = claims_of(rules, key, draft.end_user)
-        await check_open(parts.ledger, claims, call.now, rules.organization.currency, _least(rules))
+        await check_room(draft, parts)
         draft.did("match")
         request, vault = await _redact(draft, request, len(raw), rules, parts)
         draft.did("redact")
-        ask = draft.ask = await _aside(parts, len(raw), lambda: weigh(request, rules.model))
-        standings = await _admit(draft, ask, claims, rules, parts)
+        asked = await _aside(parts, len(raw), lambda: weigh(request, rules.model))
+        ask, standings = await reserve(draft, asked, parts)
+        draft.ask = ask
         draft.did("admit")
         body = await _aside(parts, len(raw), lambda: outgoing(ask, rules.model))
         draft.sending()
+        if rules.upstream.on_client_left is OnClientLeft.DRAIN:
+            call.keep_on()
+        patience = Patience(dice=lambda: parts.random_bytes(1)[0] / 255)
         async with forward(
-            parts.upstream, target, PATHS[call.endpoint], body, call.headers, call.id
+            parts.upstream, target, PATHS[call.endpoint], body, call.headers, call.id, patience
         ) as reply:
             draft.upstream_code = str(reply.status)
             draft.answer = answer = Answer(
@@ -81,15 +80,16 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
                 vault=vault,
                 answer_bytes_max=parts.settings.answer_bytes_max,
                 upstream_key=target.api_key,
+                cap=output_cap(ask, rules.model),
             )
             await answer.begin()
             if answer.streams:
                 draft.first_token()
-            answer.headers.extend(rate_headers(standings, call.now))
+            answer.headers.extend(rate_headers(standings, draft.now) + soft_headers(standings))
             yield answer
 
 
-def _check_room(call: Call, parts: Parts) -> None:
+def _check_capacity(call: Call, parts: Parts) -> None:
     """Refuse what could not be done, or not be written down."""
     if parts.state.inflight > parts.settings.requests_max:
         raise Unavailable(
@@ -122,13 +122,6 @@ def _read(raw: bytes, call: Call, parts: Parts) -> Request:
     return read_request(parse_json(raw, bounds.depth_max), call.endpoint, call.engine, bounds)
 
 
-def _least(rules: Rules) -> Amounts:
-    """What any request comes to at least: one that has no room for this is refused at once."""
-    price = rules.model.price
-    cost_nano = price.cost_nano(Tokens(input=1)) if price else 0
-    return Amounts(requests=1, input_tokens=1, cost_nano=cost_nano, concurrency=1)
-
-
 def _end_user(request: Request, rules: Rules, parts: Parts) -> str:
     return end_user_id(request.user, parts.secret("end_user", rules.organization.name))
 
@@ -153,27 +146,3 @@ async def _redact(
     draft.redactions = dict(redacted.counts)
     body = await _aside(parts, size_bytes, lambda: lay_back(body, places, redacted.texts))
     return replace(request, body=body), redacted.vault
-
-
-async def _admit(
-    draft: Draft, ask: Ask, claims: tuple[Claim, ...], rules: Rules, parts: Parts
-) -> tuple[Standing, ...]:
-    """Reserve every claim of the request at its upper bound, or raise Refusal."""
-    call, most = draft.call, bound(ask, rules.model.price)
-    lease_seconds = (
-        rules.upstream.connect_timeout_seconds
-        + rules.upstream.total_timeout_seconds
-        + parts.settings.write_timeout_seconds
-        + parts.settings.reservation_margin_seconds
-    )
-    reservation = Reservation(
-        id=call.id,
-        claims=claims,
-        bound=most,
-        record=draft.bound_entry(most),
-        expires_at=parts.clock() + lease_seconds,
-    )
-    verdict = await admit(parts.ledger, reservation, call.now, rules.organization.currency)
-    draft.reservation = reservation
-    parts.meters.decided(verdict.standings, granted=True)
-    return verdict.standings

@@ -5,16 +5,26 @@ Which headers pass in either direction, and whose fault an upstream's error is.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import gateway
-from gateway.errors import ApiError, Unavailable, UpstreamFailed
+from gateway.errors import ApiError, Unavailable, UpstreamFailed, UpstreamTooSlow
+from gateway.openai.usage import Told, tokens_told
 
 RETRY_AFTER_SECONDS_MAX = 86_400.0  # what an upstream may tell a caller to wait
+
+RETRIED = frozenset({429, 500, 502, 503, 504, 529})
+"""Statuses of an upstream that did not take a request up; 529 is "overloaded" of some."""
+RETRIED_BYTES_MAX = 64 * 1024  # of an error's body, read to see whether it tells usage
+RETRY_PAUSE_SECONDS = 0.1  # before the second attempt, doubled for each further one
+RETRY_PAUSE_SECONDS_MAX = 5.0  # an upstream that wants a longer one is not asked again
 
 Headers = Sequence[tuple[str, str]]
 """Names in lower case, in order, repeats kept."""
@@ -36,8 +46,8 @@ cookies, or the gateway's account."""
 class Target:
     """Where a request goes: `path` of a request is appended to `base_url`, which ends in what the
     upstream has for `/v1`. Times in seconds; `idle_timeout_seconds` is between two pieces of a
-    body, `total_timeout_seconds` from sending to the last piece. `api_key` never shows in a repr.
-    """
+    body, `total_timeout_seconds` from sending to the last piece, all attempts together. `retries`:
+    how often a request is sent again that was not taken up. `api_key` never shows in a repr."""
 
     name: str
     base_url: str
@@ -45,6 +55,7 @@ class Target:
     connect_timeout_seconds: float
     idle_timeout_seconds: float
     total_timeout_seconds: float
+    retries: int = 0
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, {self.base_url!r})"
@@ -52,11 +63,26 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status line and headers, then pieces of the body as they arrive, decoded."""
+    """A status line and headers, then pieces of the body as they arrive, decoded. `attempts`: how
+    often the request was sent for it."""
 
     status: int
     headers: Headers
     pieces: AsyncIterator[bytes]
+    attempts: int = 1
+
+
+class BrokenOff(UpstreamFailed):
+    """The request was sent, and the connection broke before a reply: nobody knows whether it was
+    taken up, so it is not sent again. Raised with code `upstream_unreachable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How to wait between attempts: `sleep` for seconds, `dice` between 0 and 1."""
+
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    dice: Callable[[], float] = lambda: 1.0
 
 
 class Upstream(Protocol):
@@ -80,12 +106,80 @@ async def forward(
     body: bytes,
     caller_headers: Headers,
     request_id: str,
+    patience: Patience | None = None,
 ) -> AsyncIterator[Reply]:
     """Send `body` to `path` under the target, with our headers and the few of the caller's that
-    may pass. Raises what the port raises, and Unavailable where our key cannot be sent."""
+    may pass, and again, up to `target.retries` times, while the upstream does not take it up: no
+    connection could be made, or it answered with one of RETRIED and told no usage. The last one
+    that answers is the reply. Raises what the port raises, and Unavailable where our key cannot be
+    sent."""
     headers = outgoing_headers(target, caller_headers, request_id)
-    async with upstream.send(target, path, headers, body) as reply:
-        yield reply
+    send = partial(upstream.send, path=path, headers=headers, body=body)
+    async with AsyncExitStack() as stack:
+        yield await _answered(stack, send, target, patience or Patience())
+
+
+async def _answered(
+    stack: AsyncExitStack,
+    send: Callable[[Target], AbstractAsyncContextManager[Reply]],
+    target: Target,
+    patience: Patience,
+) -> Reply:
+    """The reply of the last attempt, whose exchange is left open on the stack."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + target.total_timeout_seconds
+    this = target
+    for attempt in itertools.count(1):
+        reply, pause = (
+            None,
+            _pause_seconds(attempt, patience) if attempt <= target.retries else None,
+        )
+        try:
+            async with AsyncExitStack() as one:
+                reply = await one.enter_async_context(send(this))
+                if pause is not None:
+                    reply, pause = await _judged(reply, pause)
+                if pause is None or now() + pause >= deadline:
+                    await stack.enter_async_context(one.pop_all())
+                    return replace(reply, attempts=attempt)
+        except (UpstreamFailed, UpstreamTooSlow) as error:
+            was_sent = reply is not None or isinstance(error, BrokenOff)
+            if was_sent or error.code != "upstream_unreachable":
+                raise
+            if pause is None or now() + pause >= deadline:
+                raise
+        await patience.sleep(pause)
+        this = replace(target, total_timeout_seconds=deadline - now())
+    raise AssertionError("unreachable")
+
+
+async def _judged(reply: Reply, pause: float) -> tuple[Reply, float | None]:
+    """How long to wait before the request is sent again; None: this is the reply. What was read of
+    it to see that comes again with its pieces."""
+    wanted = _retry_after_seconds(reply.headers)
+    if reply.status not in RETRIED or (wanted or 0) > RETRY_PAUSE_SECONDS_MAX:
+        return reply, None
+    body = bytearray()
+    async for piece in reply.pieces:
+        body += piece
+        if len(body) > RETRIED_BYTES_MAX:
+            return replace(reply, pieces=_chained(bytes(body), reply.pieces)), None
+    read = replace(reply, pieces=_chained(bytes(body), reply.pieces))
+    if told_in_error(bytes(body)) is not None:
+        return read, None
+    return read, pause if wanted is None else wanted
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+def _pause_seconds(attempt: int, patience: Patience) -> float:
+    """Longer from attempt to attempt, and not the same for all who wait."""
+    most: float = min(RETRY_PAUSE_SECONDS * 2.0 ** (attempt - 1), RETRY_PAUSE_SECONDS_MAX)
+    return most * (1 + patience.dice()) / 2
 
 
 def outgoing_headers(target: Target, caller_headers: Headers, request_id: str) -> Headers:
@@ -158,6 +252,19 @@ def error_object(body: bytes) -> dict[str, Any] | None:
     known = {"message": "", "type": None, "param": None, "code": None}
     rest = {} if error is whole else {name: whole[name] for name in whole if name != "error"}
     return {"error": known | error, **rest}
+
+
+def told_in_error(body: bytes) -> Told | None:
+    """The usage that an error tells, beside its error object or in it: it is charged."""
+    try:
+        whole = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(whole, dict):
+        return None
+    error = whole.get("error")
+    inner = error.get("usage") if isinstance(error, dict) else None
+    return tokens_told(whole.get("usage")) or tokens_told(inner)
 
 
 def _can_be_header(value: str) -> bool:

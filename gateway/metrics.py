@@ -12,7 +12,7 @@ from prometheus_client.exposition import generate_latest
 
 from gateway import __version__
 from gateway.quota.ledger import Standing
-from gateway.quota.limit import Level
+from gateway.quota.limit import Level, Mode
 from gateway.usage.entry import NANO, Entry
 from gateway.usage.record import JournalState
 
@@ -104,8 +104,8 @@ class Meters:
         )
         self.limit_decisions = make.counter(
             "limit_decisions",
-            "What each limit said: admitted, refused, would_refuse (observe mode), or not_asked, "
-            "where another limit refused.",
+            "What each limit said: admitted, refused, would_refuse (modes observe and "
+            "soft), or not_asked, where another limit refused.",
             "organization",
             "limit",
             "decision",
@@ -125,6 +125,20 @@ class Meters:
         self.reservations_abandoned = make.counter(
             "reservations_abandoned", "Reservations that nobody resolved, booked at their bound."
         )
+        self.limit_warnings = make.counter(
+            "limit_warnings",
+            "Times that the use of a limit passed a share of its amount (`warn_at`).",
+            "organization",
+            "limit",
+            "share",
+        )
+        self.admitted_in_outage = make.counter(
+            "ledger_outage_admitted",
+            "Requests admitted without the ledger (`on_ledger_outage: admit`); booked later.",
+        )
+        self.ledger_owed = make.gauge(
+            "ledger_owed", "Requests whose use waits for the ledger to come back."
+        )
         self.overdrawn = make.counter(
             "reservations_overdrawn", "Requests that used more than was reserved; booked as used."
         )
@@ -139,6 +153,9 @@ class Meters:
         self.journal_pending = make.gauge("journal_pending", "Usage entries not yet written.")
         self.journal_lag = make.gauge(
             "journal_lag_seconds", "Age of the oldest usage entry not yet written."
+        )
+        self.journal_set_aside = make.gauge(
+            "journal_set_aside", "Usage entries that the database refused, kept elsewhere."
         )
         self.journal_errors = make.counter(
             "journal_errors", "Failed writes of usage; each is tried again."
@@ -169,6 +186,8 @@ class Meters:
             "cached_input": tokens.cached_input,
             "output": tokens.output,
             "reasoning": tokens.reasoning,
+            "audio_input": tokens.audio_input,
+            "audio_output": tokens.audio_output,
         }
         for kind, count in kinds.items():
             if count:
@@ -183,7 +202,7 @@ class Meters:
         """Count what each limit said of one request."""
         for standing in standings:
             limit = standing.claim.limit
-            enforced = limit.mode == "enforce"
+            enforced = limit.mode is Mode.ENFORCE
             decision = "refused" if enforced else "would_refuse"
             if not standing.refused:
                 decision = "admitted" if granted else "not_asked"
@@ -194,8 +213,8 @@ class Meters:
         """Show how full limits are, where they are shared by a whole organization or project."""
         for standing in standings:
             limit, subject = standing.claim.limit, dict(standing.claim.subject)
-            if limit.level in (Level.ORGANIZATION, Level.PROJECT) and limit.amount:
-                ratio = (standing.used + standing.reserved) / limit.amount
+            if limit.level in (Level.ORGANIZATION, Level.PROJECT) and standing.amount:
+                ratio = (standing.used + standing.reserved) / standing.amount
                 whose = (subject.get("organization", ""), subject.get("project", ""))
                 self.limit_used_ratio.labels(*whose, limit.name).set(ratio)
 
@@ -208,6 +227,7 @@ class Meters:
     def observe_journal(self, state: JournalState) -> None:
         self.journal_pending.set(state.pending)
         self.journal_lag.set(state.lag_seconds)
+        self.journal_set_aside.set(state.set_aside)
         self.journal_errors.inc(max(0, state.errors - self._journal_errors_seen))
         self._journal_errors_seen = state.errors
         self.degraded.labels("journal").set(1 if state.full else 0)

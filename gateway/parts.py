@@ -12,8 +12,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from gateway.access import Access
 from gateway.forward import Target, Upstream
-from gateway.keys.authenticate import Keyring
 from gateway.metrics import Meters
 from gateway.policy.live import Live
 from gateway.policy.policy import UpstreamPolicy
@@ -46,7 +46,7 @@ class Parts:
 
     settings: Settings
     policies: Live
-    keyring: Keyring
+    access: Access
     ledger: Ledger
     journal: Journal
     detector: Detector

@@ -82,6 +82,9 @@ class Settings:
 
     host: str = _setting("127.0.0.1", _text("an address"), "Address of the API.")
     port: int = _setting(8080, _PORT, "Port of the API; 0 takes a free one.")
+    reuse_port: str = _setting(
+        "off", _choice("on", "off"), "Whether other processes may listen on the API's port, too."
+    )
     ops_host: str = _setting("127.0.0.1", _text("an address"), "Address of metrics and probes.")
     ops_port: int = _setting(9090, _PORT, "Port of metrics and probes; 0 takes a free one.")
     database_url: str = _setting(
@@ -93,15 +96,35 @@ class Settings:
     redis_url: str | None = _setting(
         None,
         _url("redis", "rediss"),
-        "Redis of a shared ledger. Ignored with a warning in this version: run one process.",
+        "Redis of a ledger that several processes share: redis://HOST or rediss://…; without it, "
+        "one process counts for itself.",
         secret=True,
+    )
+    redis_timeout_seconds: float = _setting(
+        2.0, _seconds(0.01, 60), "Redis must answer by then; else the ledger is away."
+    )
+    redis_connections: int = _setting(
+        64, _integer(1, 10**4), "Connections of one process to Redis, or to each node of a cluster."
+    )
+    stream_entries_max: int = _setting(
+        1_000_000,
+        _integer(1000, 10**9),
+        "Entries that may wait in Redis for the database; beyond, requests are refused with 503.",
+    )
+    stream_claim_seconds: float = _setting(
+        30.0,
+        _seconds(0.1, 3600),
+        "Entries that another process took from Redis and did not write by then are taken over.",
     )
     policies: str = _setting("policies", _text("a folder"), "Folder of the policy files.")
     policy_reload: str = _setting(
         "on", _choice("on", "off"), "Watch the policy folder and take changes over."
     )
     workers: int = _setting(
-        1, _integer(1, 1024), "Processes. Only 1 works in this version; more is refused."
+        1,
+        _integer(1, 1024),
+        "Processes; more than 1 need GATEWAY_REDIS_URL. Each has an operations port of its own, "
+        "counted up from GATEWAY_OPS_PORT.",
     )
     pepper: str | None = _setting(
         None,
@@ -185,6 +208,15 @@ class Settings:
         60.0,
         _seconds(0, 3600),
         "A reservation outlives the upstream's times and the write timeout by this.",
+    )
+    generation_seconds: float = _setting(
+        5.0,
+        _seconds(0.05, 3600),
+        "How often changes of keys and grants are passed on to Redis, should the command that made "
+        "them not have come to it.",
+    )
+    keys_kept_max: int = _setting(
+        100_000, _integer(1, 10**8), "Keys that are kept in memory once they were looked up."
     )
     sweep_seconds: float = _setting(
         5.0, _seconds(0.05, 3600), "How often reservations that nobody came back for are booked."

@@ -5,17 +5,16 @@ Exactly once, and not to be cancelled: a caller that leaves, or a shutdown, does
 
 from __future__ import annotations
 
-from contextlib import suppress
 from types import TracebackType
 
 from gateway.draft import Draft
-from gateway.errors import TextBlocked, Unauthenticated, Unavailable
+from gateway.errors import TextBlocked, Unauthenticated
 from gateway.logs import request_fields
 from gateway.parts import Parts
-from gateway.quota.admit import Refusal
-from gateway.quota.ledger import AlreadyResolved
+from gateway.quota.admit import Refusal, warnings_of
+from gateway.quota.ledger import AlreadyResolved, Standing
 from gateway.quota.limit import Amounts
-from gateway.quota.settle import release, settle
+from gateway.quota.settle import release, settle, to_the_end
 from gateway.usage.entry import Entry
 
 
@@ -46,45 +45,56 @@ class Settled:
         entry = self._draft.entry(error)
         if isinstance(error, Refusal):
             self._parts.meters.decided(error.standings, granted=False)
-        booked = True
+        await to_the_end(self._end(entry))
+
+    async def _end(self, entry: Entry) -> None:
         try:
-            await self._post(entry)
+            standings = await self._post(entry)
         except AlreadyResolved:  # it outlived its lease: the sweep has booked it at its bound
-            booked = False
-            self._parts.log.warning("settled_too_late", request_id=entry.id)
-        finally:
             self._draft.did("settle")
-            if booked:
-                self._count(entry)
-                await self._show_limits()
-
-    async def _post(self, entry: Entry) -> None:
-        """Move reserved to used and append the entry; without a reservation, only append it."""
-        parts, reservation = self._parts, self._draft.reservation
-        now = parts.clock()
-        if reservation is None:
-            _append_costless(entry, parts)
+            self._parts.log.warning("settled_too_late", request_id=entry.id)
             return
-        if entry.requests == 0:
-            await release(parts.ledger, reservation, entry, now)
-        else:
-            used = Amounts(
-                requests=entry.requests,
-                input_tokens=entry.tokens.input,
-                output_tokens=entry.tokens.output,
-                cost_nano=entry.cost_nano,
-            )
-            if _overdrawn(used, reservation.bound):
-                parts.meters.overdrawn.inc()
-            await settle(parts.ledger, reservation, used, entry, now)
+        self._draft.did("settle")
+        self._count(entry)
+        self._show(entry, standings)
 
-    async def _show_limits(self) -> None:
-        """How full the limits of this request are, now that its reservation is resolved."""
-        parts, reservation = self._parts, self._draft.reservation
-        if reservation is not None:
-            with suppress(Unavailable):  # a meter that is late is no reason to fail
-                standings = await parts.ledger.standings(reservation.claims, parts.clock())
-                parts.meters.stand(standings)
+    async def _post(self, entry: Entry) -> tuple[Standing, ...]:
+        """Move reserved to used and append the entry; without a reservation, only append it.
+
+        How the limits stand after it, where there was one."""
+        parts, draft, reservation = self._parts, self._draft, self._draft.reservation
+        now, used = parts.clock(), _used(entry)
+        if reservation is None or (entry.requests == 0 and not draft.is_reserved):
+            _append_costless(entry, parts)
+            return ()
+        if entry.requests and _overdrawn(used, reservation.bound):
+            parts.meters.overdrawn.inc()
+        if not draft.is_reserved:
+            parts.ledger.owe(reservation, used, entry, now)
+            return ()
+        if entry.requests == 0:
+            return await release(parts.ledger, reservation, entry, now)
+        return await settle(parts.ledger, reservation, used, entry, now)
+
+    def _show(self, entry: Entry, standings: tuple[Standing, ...]) -> None:
+        """How full the limits of this request are now, and who is near the end of one."""
+        parts = self._parts
+        parts.meters.stand(standings)
+        for crossing in warnings_of(standings, _used(entry)):
+            limit, subject = crossing.standing.claim.limit, dict(crossing.standing.claim.subject)
+            subject.pop("end_user", None)  # the caller's own text
+            share = f"{crossing.share:g}"
+            parts.meters.limit_warnings.labels(
+                subject.get("organization", ""), limit.name, share
+            ).inc()
+            parts.log.warning(
+                "limit_nearly_used",
+                limit=limit.name,
+                share=crossing.share,
+                amount=crossing.standing.amount,
+                used=crossing.standing.used,
+                **subject,
+            )
 
     def _count(self, entry: Entry) -> None:
         draft, meters = self._draft, self._parts.meters
@@ -115,6 +125,15 @@ def _append_costless(entry: Entry, parts: Parts) -> None:
         parts.meters.entries_dropped.inc()
     else:
         parts.journal.append(entry)
+
+
+def _used(entry: Entry) -> Amounts:
+    return Amounts(
+        requests=entry.requests,
+        input_tokens=entry.tokens.input,
+        output_tokens=entry.tokens.output,
+        cost_nano=entry.cost_nano,
+    )
 
 
 def _overdrawn(used: Amounts, bound: Amounts) -> bool:

@@ -211,12 +211,14 @@ def commands_page() -> str:
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Every command with its full name, groups left out."""
+    """Every command with its full name; of groups, those that do something by themselves."""
 
     def walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
         if not hasattr(command, "commands"):
             yield name, command
             return
+        if command.invoke_without_command:
+            yield name, command
         for inner, below in command.commands.items():
             yield from walk(f"{name} {inner}", below)
 

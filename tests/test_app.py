@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from world import FakeLog, World
+from world import World
 
 from gateway import app
-from gateway.errors import Unavailable, Unwritten
+from gateway.errors import Unavailable
 from gateway.policy.policy import UpstreamPolicy, WithoutKey
-from gateway.usage.entry import Entry
 
 OPENAI = UpstreamPolicy(
     "openai",
@@ -43,20 +42,6 @@ def test_without_its_key_an_upstream_is_simulated_only_where_the_policy_says_so(
     with pytest.raises(Unavailable, match="set KEY") as refusal:
         resolved(STRICT)
     assert refusal.value.code == "upstream_key_missing"
-
-
-def test_entries_that_the_database_did_not_take_are_logged_in_full() -> None:
-    log = FakeLog()
-
-    class Journal:
-        async def aclose(self) -> tuple[Entry, ...]:
-            return (Entry("req_1", 5.0, key_id="key_1", cost_nano=7),)
-
-    with pytest.raises(Unwritten, match="1 entries"):
-        asyncio.run(app._written_out(Journal(), log))
-    ((event, fields),) = log.lines
-    assert event == "entry_not_written"
-    assert (fields["request_id"], fields["cost_nano"], fields["time"]) == ("req_1", 7, 5.0)
 
 
 def test_work_in_the_background_that_breaks_is_told_and_shown() -> None:

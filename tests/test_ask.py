@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.ask import Ask, bound, end_user_id, outgoing, weigh
+from gateway.ask import Ask, bound, end_user_id, outgoing, output_cap, weigh
 from gateway.errors import ApiError, BadRequest, ContextTooLong
+from gateway.openai.overrun import Cap
 from gateway.openai.request import Bounds, parse_json, read_request
 from gateway.openai.tokens import count
 from gateway.policy.policy import Endpoint, Model, Tokenizer
@@ -27,7 +28,7 @@ MODEL = Model(
     upstream="openai",
     upstream_model="gpt-2026",
     endpoints=frozenset(Endpoint),
-    price=None,
+    prices=(),
     context=1000,
     output_max=400,
     default_output=100,
@@ -92,6 +93,16 @@ class TestBounds:
         plain, found = chat(), chat(prediction=prediction)
         assert found.output_tokens >= plain.output_tokens + 2
         assert found.input_tokens > plain.input_tokens
+
+    def test_the_cap_of_the_answer_is_that_of_the_request(self) -> None:
+        assert output_cap(chat(max_tokens=7, n=3), MODEL) == Cap(7, 21, 8, "o200k")
+        assert output_cap(embedding(), MODEL) is None
+
+    def test_what_is_echoed_is_no_output_and_passes_no_cap(self) -> None:
+        found = completion(prompt="hello world", max_tokens=7, echo=True, n=2)
+        assert found.echoed_tokens == 2 * 2
+        assert output_cap(found, MODEL) == Cap(7 + 4, 14, 2, "o200k")
+        assert chat(echo=True).echoed_tokens == 0
 
     def test_are_amounts_of_every_measure(self) -> None:
         price = Price(input=2_000_000, cached_input=1_000_000, output=8_000_000, reasoning=0)

@@ -67,10 +67,16 @@ def test_an_entry_is_counted_by_kind_of_token_and_in_whole_money():
 
 def test_limits_say_what_they_decided():
     meters = Meters()
-    ok = Standing(Claim(limit(), WHO), 4, 1, 1, refused=False, resets_at=None)
-    no = Standing(Claim(limit(name="budget"), WHO), 10, 0, 1, refused=True, resets_at=None)
+    ok = Standing(Claim(limit(), WHO), 10, 4, 1, 1, refused=False, resets_at=None)
+    no = Standing(Claim(limit(name="budget"), WHO), 10, 10, 0, 1, refused=True, resets_at=None)
     watch = Standing(
-        Claim(limit(name="watched", mode=Mode.OBSERVE), WHO), 12, 0, 1, refused=True, resets_at=None
+        Claim(limit(name="watched", mode=Mode.OBSERVE), WHO),
+        10,
+        12,
+        0,
+        1,
+        refused=True,
+        resets_at=None,
     )
     meters.decided([ok, watch], granted=True)
     meters.decided([ok, no], granted=False)
@@ -83,9 +89,9 @@ def test_limits_say_what_they_decided():
 
 def test_how_full_a_limit_is_is_shown_for_each_organization_apart():
     meters = Meters()
-    meters.stand([Standing(Claim(limit(), WHO), 4, 1, 0, refused=False, resets_at=None)])
+    meters.stand([Standing(Claim(limit(), WHO), 10, 4, 1, 0, refused=False, resets_at=None)])
     other = (("organization", "other"), ("project", "demo"))
-    meters.stand([Standing(Claim(limit(), other), 1, 0, 0, refused=False, resets_at=None)])
+    meters.stand([Standing(Claim(limit(), other), 10, 1, 0, 0, refused=False, resets_at=None)])
     name, labels = "gateway_limit_used_ratio", {"project": "demo", "limit": "rate"}
     assert value(meters, name, organization="acme", **labels) == 0.5
     assert value(meters, name, organization="other", **labels) == 0.1
@@ -96,7 +102,9 @@ def test_how_full_a_limit_is_is_shown_for_each_organization_apart():
 def test_only_shared_limits_have_a_ratio_as_keys_and_users_are_without_bound():
     meters = Meters()
     for level in (Level.KEY, Level.END_USER):
-        standing = Standing(Claim(limit(level=level), WHO), 1, 0, 1, refused=False, resets_at=None)
+        standing = Standing(
+            Claim(limit(level=level), WHO), 10, 1, 0, 1, refused=False, resets_at=None
+        )
         meters.stand([standing])
     assert not [name for name, _ in samples(meters) if name == "gateway_limit_used_ratio"]
 

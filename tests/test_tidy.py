@@ -40,6 +40,7 @@ THIRD_PARTY_ROOMS = {
     "presidio_analyzer": ("backends/",),
     "phonenumbers": ("backends/",),
     "tldextract": ("backends/",),
+    "redis": ("backends/",),
     "watchfiles": ("backends/",),
     "prometheus_client": ("metrics.py",),
     "structlog": ("logs.py",),
@@ -293,7 +294,7 @@ def test_islands_and_policy_import_only_what_lies_below_them() -> None:
 
 
 def test_backends_are_chosen_by_the_app_and_the_commands_only() -> None:
-    assert_none(importing("gateway.backends", ("app.py", "cli/", "backends/")))
+    assert_none(importing("gateway.backends", ("app.py", "accounts.py", "cli/", "backends/")))
 
 
 def test_the_edge_is_known_to_the_app_and_the_commands_only() -> None:

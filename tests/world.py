@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.access import Access
 from gateway.backends.entities import ENTITIES
 from gateway.backends.memory_ledger import MemoryLedger
 from gateway.call import Call
-from gateway.errors import ClientLeft
+from gateway.errors import ClientLeft, Unavailable
 from gateway.forward import Reply, Target
 from gateway.keys.key import Key, Role, Secret, digest, mint
 from gateway.metrics import Meters
@@ -26,6 +27,8 @@ from gateway.policy.parse import parse
 from gateway.policy.policy import Endpoint
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
+from gateway.quota.grant import Grant
+from gateway.quota.ledger import Generations, Reservation
 from gateway.quota.limit import Amounts
 from gateway.settings import Settings
 from gateway.usage.entry import Entry
@@ -68,21 +71,46 @@ organizations:
 class FakeJournal:
     entries: list[Entry] = field(default_factory=list)
     full: bool = False
+    held: dict[str, Reservation] = field(default_factory=dict)
+    access: int = 0
+    away: bool = False
+
+    async def hold(self, reservation: Reservation) -> Generations:
+        await asyncio.sleep(0)
+        if self.away:
+            raise Unavailable("no database", code="ledger_unavailable")
+        self.held[reservation.id] = reservation
+        return Generations(self.access)
+
+    def forget(self, id: str) -> None:
+        self.held.pop(id, None)
+
+    async def generations(self) -> Generations:
+        await asyncio.sleep(0)
+        return Generations(self.access)
 
     def append(self, entry: Entry, /) -> None:
+        self.held.pop(entry.id, None)
         self.entries.append(entry)
 
     def state(self, now: float) -> JournalState:
         return JournalState(0, 0.0, 0, self.full)
 
-    async def spent(self, subject: Any, since: float) -> Amounts:
+    async def spent(self, subject: Any, since: float, until: float | None = None) -> Amounts:
         await asyncio.sleep(0)
         return Amounts()
 
 
 @dataclass
 class FakeKeyring:
+    """Also the store of grants."""
+
     secrets: dict[str, Secret] = field(default_factory=dict)
+    granted: tuple[Grant, ...] = ()
+
+    async def grants(self) -> tuple[Grant, ...]:
+        await asyncio.sleep(0)
+        return self.granted
 
     async def find(self, prefix: str) -> Secret | None:
         await asyncio.sleep(0)
@@ -161,7 +189,7 @@ class World:
         self.parts = Parts(
             settings=Settings(**settings),
             policies=Live(parsed.policy),
-            keyring=self.keyring,
+            access=Access(self.keyring, self.keyring, 1000),
             ledger=self.ledger,
             journal=self.journal,
             detector=self.detector,
@@ -212,9 +240,9 @@ class World:
     async def reserved(self) -> int:
         """Σ of everything that is reserved, over all limits of the key."""
         secret = next(iter(self.keyring.secrets.values()))
-        rules = match(self.parts.policies.current, secret.key, Endpoint.CHAT, "echo")
+        rules = match(self.parts.policies.current, secret.key, Endpoint.CHAT, "echo", NOW)
         claims = claims_of(rules, secret.key, "")
-        return sum(one.reserved for one in await self.ledger.standings(claims, NOW))
+        return sum(one.reserved for one in (await self.ledger.look(claims, NOW)).standings)
 
 
 def chat(text: str = "hi", **fields: Any) -> dict[str, Any]:

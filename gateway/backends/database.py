@@ -14,15 +14,16 @@ prepared statements, so that PgBouncer may stand in between.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from gateway.backends import schema
 from gateway.backends.database_problem import DatabaseProblem as DatabaseProblem
@@ -46,7 +47,8 @@ class Database:
     def __init__(self, url: str, threads: int) -> None:
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._engine = (_sqlite if self.is_sqlite else _postgres)(self.url, threads)
+        self._make = _sqlite if self.is_sqlite else _postgres
+        self._engine = self._make(self.url, pool_size=threads, max_overflow=0)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
         self._closed = False
 
@@ -58,6 +60,11 @@ class Database:
         """`change` in one transaction, committed when this returns. If it raises, the transaction
         is undone, but where the connection broke at the commit it may have been done."""
         return await self._run(change, _WRITE)
+
+    async def lend(self, prepare: Callable[[Connection], T]) -> T:
+        """`prepare` with a connection that is in no pool: whoever keeps it closes it. If `prepare`
+        raises, it is closed."""
+        return await self._on_thread(self._lent, prepare)
 
     async def check(self, *, writable: bool = False) -> SchemaState:
         """Whether the tables are those of this version; if `writable`, and can be written to.
@@ -93,6 +100,11 @@ class Database:
                 ) from error
         self._transaction(schema.upgrade, _WRITE)
 
+    @property
+    def file(self) -> Path | None:
+        """Of SQLite; None where the database is on a server."""
+        return _file_of(self.url) if self.is_sqlite else None
+
     async def aclose(self) -> None:
         """Wait for what is being done, then close every connection."""
         self._closed = True
@@ -104,17 +116,31 @@ class Database:
         return schema.read_revisions()
 
     async def _run(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
+        return await self._on_thread(self._transaction, work, options)
+
+    async def _on_thread(self, function: Callable[..., T], *given: Any) -> T:
         if self._closed:
             raise DatabaseProblem("The database was closed.")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._transaction, work, options)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
 
     def _transaction(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
+        with self._explained(), self._engine.connect() as connection:
+            connection = connection.execution_options(**options)
+            with connection.begin():
+                return work(connection)
+
+    def _lent(self, prepare: Callable[[Connection], T]) -> T:
+        with self._explained(), ExitStack() as stack:
+            alone = self._make(self.url, poolclass=NullPool)
+            prepared = prepare(stack.enter_context(alone.connect()))
+            stack.pop_all()
+            return prepared
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What a driver raises, as what this class promises."""
         try:
-            with self._engine.connect() as connection:
-                connection = connection.execution_options(**options)
-                with connection.begin():
-                    return work(connection)
+            yield
         except (exc.SQLAlchemyError, OverflowError, UnicodeError) as error:
             if is_refusal(error):
                 raise DataRefused(type(error).__name__) from error
@@ -144,13 +170,8 @@ def _file_of(url: URL) -> Path:
     return Path((url.database or "").removeprefix("file:"))
 
 
-def _sqlite(url: URL, threads: int) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=threads,
-        max_overflow=0,
-        connect_args={"timeout": SQLITE_BUSY_SECONDS},
-    )
+def _sqlite(url: URL, **pool: Any) -> Engine:
+    engine = create_engine(url, **pool, connect_args={"timeout": SQLITE_BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -170,11 +191,10 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("gateway_begin", "BEGIN"))
 
 
-def _postgres(url: URL, threads: int) -> Engine:
+def _postgres(url: URL, **pool: Any) -> Engine:
     return create_engine(
         url,
-        pool_size=threads,
-        max_overflow=0,
+        **pool,
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": POSTGRES_CONNECT_SECONDS,

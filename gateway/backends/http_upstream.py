@@ -16,7 +16,7 @@ import certifi
 from aiohttp.http_exceptions import ContentEncodingError
 
 from gateway.errors import ApiError, UpstreamFailed, UpstreamTooSlow
-from gateway.forward import Headers, Reply, Target
+from gateway.forward import BrokenOff, Headers, Reply, Target
 
 KEEP_ALIVE_SECONDS = 15.0
 HEAD_BYTES_MAX = 64 * 1024  # of a reply's status line, and of each of its headers
@@ -94,16 +94,21 @@ async def _slices(body: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
 async def _pieces(
     target: Target, response: aiohttp.ClientResponse, deadline: float
 ) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives, decoded where the upstream compressed it against our wish."""
+    """The body as it arrives, decoded where the upstream compressed it against our wish. Left
+    before its end, it closes the connection, so that the upstream stops."""
     loop = asyncio.get_running_loop()
-    while True:
-        until = min(deadline, loop.time() + target.idle_timeout_seconds)
-        with _translated(target):
-            async with asyncio.timeout_at(until):
-                piece = await response.content.readany()
-        if not piece:
-            return
-        yield piece
+    try:
+        while True:
+            until = min(deadline, loop.time() + target.idle_timeout_seconds)
+            with _translated(target):
+                async with asyncio.timeout_at(until):
+                    piece = await response.content.readany()
+            if not piece:
+                return
+            yield piece
+    finally:
+        if not response.content.at_eof():
+            response.close()
 
 
 @contextmanager
@@ -135,7 +140,8 @@ def _told(target: Target, error: Exception, sent: bool) -> ApiError:
             f"The upstream {name} answered with something that is not HTTP.",
             code="upstream_invalid_answer",
         )
-    return UpstreamFailed(
+    kind = BrokenOff if sent else UpstreamFailed
+    return kind(
         f"No connection to the upstream {name} could be made, or it broke.",
         code="upstream_unreachable",
     )

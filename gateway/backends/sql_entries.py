@@ -9,6 +9,7 @@ same entry, so that what is asked for later is found again.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -68,13 +69,10 @@ def _bounded(figure: int) -> int:
 
 def row_of(entry: Entry) -> dict[str, Any]:
     """The entry's columns, for an insert."""
-    tokens = entry.tokens
-    return {name: getattr(entry, name) for name in _SAME} | {
+    return {
+        **{name: getattr(entry, name) for name in _SAME},
+        **{f"{name}_tokens": getattr(entry.tokens, name) for name in _TOKENS},
         "time": micros(entry.time),
-        "input_tokens": tokens.input,
-        "cached_input_tokens": tokens.cached_input,
-        "output_tokens": tokens.output,
-        "reasoning_tokens": tokens.reasoning,
         "outcome": entry.outcome.value,
         "source": entry.source.value,
         "redactions": dict(entry.redactions),
@@ -90,17 +88,16 @@ _SAME = tuple(
 
 def entry_of(row: Row[Any]) -> Entry:
     """The entry of a whole row of the table."""
-    columns = row._mapping
+    return entry_of_columns(dict(row._mapping))
+
+
+def entry_of_columns(columns: Mapping[str, Any]) -> Entry:
+    """The entry of its columns by name; one that is not there has its default."""
     return Entry(
-        **{name: columns[name] for name in _SAME},
+        **{name: columns[name] for name in _SAME if name in columns},
         time=seconds(columns["time"]),
-        tokens=Tokens(
-            input=columns["input_tokens"],
-            cached_input=columns["cached_input_tokens"],
-            output=columns["output_tokens"],
-            reasoning=columns["reasoning_tokens"],
-        ),
-        outcome=Outcome(columns["outcome"]),
-        source=Source(columns["source"]),
-        redactions=columns["redactions"],
+        tokens=Tokens(**{name: columns.get(f"{name}_tokens", 0) for name in _TOKENS}),
+        outcome=Outcome(columns.get("outcome", Outcome.OK)),
+        source=Source(columns.get("source", Source.NONE)),
+        redactions=columns.get("redactions", {}),
     )

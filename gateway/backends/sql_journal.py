@@ -1,43 +1,58 @@
-"""The Journal in SQL, and the Book that a ledger's counters are rebuilt from.
+"""The Journal in SQL, and the Book of the embedded ledger: what it holds, and what its counters are
+rebuilt from.
 
-Entries wait in memory, in order, and a single writer takes them to the table in batches. A batch
-leaves the memory only when it is committed; one that failed is tried again, however often, and
-rows that were written already are passed over by their id. So an entry is in the book once, and at
-every moment it is either pending here or committed there, or (for the length of a commit, or after
-a connection broke in one) both: `spent` counts it once all the same.
+Group commit: a single writer takes all that waits into one transaction, and while that is
+committed the next group gathers. A reservation is held when its row is committed, so a hold wakes
+the writer at once; entries wait in memory, in order, until the next group or for a moment.
+
+An entry leaves the memory only when it is committed; a group that failed is tried again, however
+often, and rows that were written already are passed over by their id. So an entry is in the book
+once, and at every moment it is either pending here or committed there, or (for the length of a
+commit, or after a connection broke in one) both: `spent` counts it once all the same. Holds do not
+wait for a database that is away: they fail at once, and leave no row behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem, DataRefused
-from gateway.backends.sql_entries import row_of, storable, storable_text
-from gateway.backends.tables import entries, micros
+from gateway.backends.holds import Holds
+from gateway.backends.ownership import Ownership
+from gateway.backends.sql_book import (
+    Change,
+    apply,
+    hold_of,
+    known_of,
+    read_generations,
+    sum_spent,
+)
+from gateway.backends.sql_entries import storable, storable_text
+from gateway.backends.unwritten import Unwritten, total
 from gateway.errors import Unavailable
-from gateway.quota.ledger import Record, Subject
+from gateway.quota.ledger import Generations, Record, Reservation, Subject
 from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry
 from gateway.usage.record import JournalState
 
 RETRY_SECONDS_MIN = 0.05
 RETRY_SECONDS_MAX = 5.0
-IDS_MAX = 500  # of one statement: every database takes so many parameters
 LOGGER = "gateway.journal"
+TAKEN_OVER = "Another gateway has taken over the database of this one."
+ENDED = "The writer of usage has ended."
 
 T = TypeVar("T")
 
 
 class SqlJournal:
-    """`start` it, `append` on the event loop, `aclose` it. Times in seconds.
+    """`start` it, use it on the event loop, `aclose` it. Times in seconds.
 
     Readers raise `errors.Unavailable` (code database_unavailable)."""
 
@@ -48,33 +63,52 @@ class SqlJournal:
         batch_max: int,
         pending_max: int,
         clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._database = database
         self._flush_seconds = flush_seconds
         self._batch_max = batch_max
         self._pending_max = pending_max
         self._clock = clock
-        self._pending: dict[str, Entry] = {}
-        self._since: dict[str, float] = {}  # when each of them was appended
-        self._set_aside: dict[str, Entry] = {}
+        self._owner = random_bytes(16).hex()
+        self._ownership = Ownership(database, self._owner)
+        self._taken_over = False
+        self._holds = Holds()
+        self._unwritten = Unwritten()
+        self._gone: dict[str, object] = {}  # ids whose rows are to go; each time a new object
         self._errors = 0
-        self._some = asyncio.Event()  # something is pending
+        self._some = asyncio.Event()  # there is something to write
         self._now = asyncio.Event()  # do not wait for more
-        self._steady = asyncio.Lock()  # no batch is between memory and table
+        self._hold_waits = asyncio.Event()
+        self._steady = asyncio.Lock()  # no group is between memory and table
         self._written = asyncio.Condition()
         self._writer: asyncio.Task[None] | None = None
 
     @property
     def set_aside(self) -> Sequence[Entry]:
         """Entries that the database refused. They count in `spent` while this process lives."""
-        return tuple(self._set_aside.values())
+        return tuple(self._unwritten.set_aside.values())
 
-    async def start(self) -> None:
-        """Begin to write."""
+    @property
+    def taken_over(self) -> bool:
+        """Whether another gateway has the database now: then this one holds nothing any more."""
+        return self._taken_over
+
+    async def start(self) -> int:
+        """Take the database for this process, and begin to write. How many reservations were left
+        open by another one, and are booked now.
+
+        Raises DatabaseProblem, also where another gateway has the database."""
+        left_open = await self._ownership.take()
+        if left_open:
+            _log().warning(
+                f"{left_open} reservations were left open; they are booked at their bounds."
+            )
         self._writer = asyncio.create_task(self._write_forever(), name="journal writer")
+        return left_open
 
     async def aclose(self, grace_seconds: float = 10.0) -> tuple[Entry, ...]:
-        """Write what is pending, for at most so long, and as long again for a batch in work.
+        """Write what is pending, for at most so long, and as long again for a group in work.
 
         Returns every entry that is not known to be in the table, set aside ones first. Nobody else
         has them any more; whoever writes them later may do so by their id. A writer that died is
@@ -84,69 +118,92 @@ class SqlJournal:
             if not writer.done():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.flush(), grace_seconds)
-                with suppress(TimeoutError):  # a batch in work: is it committed?
+                with suppress(TimeoutError):  # a group in work: is it committed?
                     await asyncio.wait_for(self._at_rest(), grace_seconds)
             writer.cancel()
             await asyncio.wait([writer])
             if not writer.cancelled() and (fault := writer.exception()) is not None:
-                logging.getLogger(LOGGER).error("The writer of usage failed.", exc_info=fault)
-        return (*self._set_aside.values(), *self._pending.values())
+                _log().error("The writer of usage failed.", exc_info=fault)
+            await self._ownership.release()
+        return self._unwritten.all()
 
     async def _at_rest(self) -> None:
         async with self._steady:
             pass
 
+    async def hold(self, reservation: Reservation) -> Generations:
+        """As the port says. Unavailable has the code ledger_unavailable, and comes at once."""
+        hold = hold_of(reservation)
+        if self._taken_over or self._writer is None or self._writer.done():
+            raise _cannot_hold(TAKEN_OVER if self._taken_over else ENDED)
+        waiting = self._holds.add(hold)
+        for event in (self._some, self._now, self._hold_waits):
+            event.set()
+        try:
+            told = await waiting
+        except asyncio.CancelledError:
+            if self._holds.withdraw(hold):
+                self.forget(reservation.id)
+            raise
+        if isinstance(told, str):
+            raise _cannot_hold(told)
+        return told
+
+    def forget(self, id: str) -> None:
+        """What is held under the id goes with the next group; never waits."""
+        self._gone[storable_text(id)] = object()
+        self._some.set()
+
     def append(self, record: Record) -> None:
         """Take the entry; never waits. The first one of an id counts."""
         if not isinstance(record, Entry):
             raise TypeError("a journal takes entries")
-        entry = storable(record)
-        if entry.id in self._set_aside:
-            return
-        self._pending.setdefault(entry.id, entry)
-        self._since.setdefault(entry.id, self._clock())
+        self._unwritten.add(storable(record), self._clock())
         self._some.set()
-        if len(self._pending) >= self._batch_max:
+        if len(self._unwritten.pending) >= self._batch_max:
             self._now.set()
 
     async def flush(self) -> None:
-        """Return when everything appended before is committed, however long that takes."""
-        waiting = set(self._pending)
+        """Return when all that was appended or forgotten before is committed, however late."""
+        entries, gone = set(self._unwritten.pending), set(self._gone.values())
+
+        def done() -> bool:
+            left = gone.intersection(self._gone.values())
+            return not left and entries.isdisjoint(self._unwritten.pending)
+
         self._now.set()
         async with self._written:
-            await self._written.wait_for(lambda: waiting.isdisjoint(self._pending))
+            await self._written.wait_for(done)
 
     def state(self, now: float) -> JournalState:
-        oldest = next(iter(self._since.values()), now)
+        oldest = self._unwritten.oldest()
+        pending = len(self._unwritten.pending)
         return JournalState(
-            pending=len(self._pending),
-            lag_seconds=max(0.0, now - oldest),
+            pending=pending,
+            lag_seconds=0.0 if oldest is None else max(0.0, now - oldest),
             errors=self._errors,
-            full=len(self._pending) >= self._pending_max or self._writer_died(),
+            full=pending >= self._pending_max or bool(self._writer and self._writer.done()),
+            set_aside=len(self._unwritten.set_aside),
         )
 
-    async def spent(self, subject: Subject, since: float) -> Amounts:
-        """Σ of every entry of the subject with time ≥ since that was appended before this returns.
+    async def generations(self) -> Generations:
+        return await self._read(read_generations)
 
-        While it looks, no batch is written, so that nothing moves from one count to the other."""
-        wanted = {name: storable_text(value) for name, value in subject}
-        start = micros(since)
+    async def spent(self, subject: Subject, since: float, until: float | None = None) -> Amounts:
+        """Σ of every entry of the subject with since ≤ time < until that was appended before this
+        returns.
+
+        While it looks, no group is written, so that nothing moves from one count to the other."""
         async with self._steady:
-            known = [e.id for e in self._of(wanted, start)]
+            maybe = [entry.id for entry in self._unwritten.of(subject, since, until)]
 
             def query(connection: Connection) -> tuple[Amounts, set[str]]:
-                return _spent(connection, wanted, start), _written_of(connection, known)
+                written = known_of(connection, maybe)
+                return sum_spent(connection, subject, since, until), written
 
             amounts, written = await self._read(query)
-            return _total(amounts, (e for e in self._of(wanted, start) if e.id not in written))
-
-    def _of(self, wanted: dict[str, str], start: int) -> Iterator[Entry]:
-        for store in (self._pending, self._set_aside):
-            for entry in store.values():
-                if micros(entry.time) >= start and all(
-                    getattr(entry, name) == value for name, value in wanted.items()
-                ):
-                    yield entry
+            more = self._unwritten.of(subject, since, until)
+            return total(amounts, [entry for entry in more if entry.id not in written])
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         try:
@@ -154,96 +211,89 @@ class SqlJournal:
         except DatabaseProblem as problem:
             raise Unavailable(str(problem), code="database_unavailable") from problem
 
-    def _writer_died(self) -> bool:
-        return self._writer is not None and self._writer.done()
-
     async def _write_forever(self) -> None:
-        while True:
-            await self._some.wait()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._now.wait(), self._flush_seconds)
-            self._now.clear()
-            waiting = list(self._pending.values())
-            for start in range(0, len(waiting), self._batch_max):
-                await self._write_surely(waiting[start : start + self._batch_max])
-            if not self._pending:
-                self._some.clear()
+        try:
+            while True:
+                await self._some.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._now.wait(), self._flush_seconds)
+                await self._write_surely()
+        finally:
+            self._fail_holds(ENDED)
 
-    async def _write_surely(self, batch: list[Entry]) -> None:
-        """Write the batch, however long the database is away."""
+    async def _write_surely(self) -> None:
+        """Write the next group, however long the database is away. A hold that comes meanwhile
+        has it tried at once."""
         delay = RETRY_SECONDS_MIN
         failed = False
-        while True:
-            try:
-                await self._write(batch)
-            except DatabaseProblem as problem:
-                self._errors += 1
-                if not failed:
-                    logging.getLogger(LOGGER).warning(
-                        f"Usage cannot be written now; it is kept and tried again. {problem}"
-                    )
-                failed = True
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, RETRY_SECONDS_MAX)
-            else:
-                break
+        while (problem := await self._write()) is not None:
+            self._errors += 1
+            if not failed:
+                _log().warning(f"Usage cannot be written now; it is tried again. {problem}")
+            failed = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hold_waits.wait(), delay)
+            delay = min(2 * delay, RETRY_SECONDS_MAX)
         if failed:
-            logging.getLogger(LOGGER).warning("Usage is written again.")
+            _log().warning("Usage is written again.")
+            await self._ownership.keep()
 
-    async def _write(self, batch: list[Entry]) -> None:
-        async with self._steady:
-            refused = await self._insert(batch)
-            for entry in refused:
-                self._set_aside[entry.id] = entry
-            for entry in batch:
-                del self._pending[entry.id], self._since[entry.id]
+    async def _write(self) -> DatabaseProblem | None:
+        """One group: all holds that wait, and a batch of entries. What went wrong, or None."""
+        for event in (self._some, self._now, self._hold_waits):
+            event.clear()
+        holds = self._holds.begin()
+        entries, gone = self._unwritten.first(self._batch_max), dict(self._gone)
+        if len(entries) < len(self._unwritten.pending):  # no need to wait for more
+            self._some.set()
+            self._now.set()
+        try:
+            async with self._steady:
+                await self._commit(Change(entries, holds, tuple(gone)))
+        except DatabaseProblem as problem:
+            self._fail_holds(str(problem))
+            return problem
+        for id, mark in gone.items():
+            if self._gone[id] is mark:
+                del self._gone[id]
         async with self._written:
             self._written.notify_all()
+        return None
 
-    async def _insert(self, batch: list[Entry]) -> list[Entry]:
-        """Commit the batch; those that the database refuses come back, found by halving."""
+    async def _commit(self, change: Change) -> None:
+        """Commit the change; what the database refuses of it is found by halving."""
+        if not change:
+            return
         try:
-            await self._database.write(lambda connection: _insert(connection, batch))
-            return []
+            generations = await self._database.write(lambda c: apply(c, change, self._owner))
         except DataRefused as refusal:
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                return await self._insert(batch[:middle]) + await self._insert(batch[middle:])
+            halves = change.halves()
+            if not halves:
+                self._refused(change, refusal)
+            for half in halves:
+                await self._commit(half)
+            return
+        self._unwritten.written(change.entries)
+        if change.holds and generations is None and not self._taken_over:
+            self._taken_over = True
+            _log().error(TAKEN_OVER)
+        self._holds.tell(change.holds, TAKEN_OVER if generations is None else generations)
+
+    def _refused(self, change: Change, refusal: DataRefused) -> None:
+        for id in [entry.id for entry in change.entries] + [hold.id for hold in change.holds]:
             self._errors += 1
-            logging.getLogger(LOGGER).error(
-                f"The database refused the entry {batch[0].id} ({refusal}); it is set aside."
-            )
-            return batch
+            _log().error(f"The database refused the entry {id} ({refusal}); it is set aside.")
+        self._unwritten.refused(change.entries)
+        self._holds.tell(change.holds, "The database refused the reservation.")
+
+    def _fail_holds(self, why: str) -> None:
+        for id in self._holds.fail(why):
+            self.forget(id)
 
 
-def _insert(connection: Connection, batch: Sequence[Entry]) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(entries).on_conflict_do_nothing()
-    connection.execute(statement, [row_of(entry) for entry in batch])
+def _log() -> logging.Logger:
+    return logging.getLogger(LOGGER)
 
 
-def _spent(connection: Connection, wanted: dict[str, str], start: int) -> Amounts:
-    columns = (entries.c.requests, entries.c.input_tokens, entries.c.output_tokens,
-               entries.c.cost_nano)  # fmt: skip
-    statement = select(*(func.coalesce(func.sum(column), 0) for column in columns)).where(
-        entries.c.time >= start, *(entries.c[name] == value for name, value in wanted.items())
-    )
-    return Amounts(*(int(value) for value in connection.execute(statement).one()))
-
-
-def _written_of(connection: Connection, ids: Sequence[str]) -> set[str]:
-    written: set[str] = set()
-    for start in range(0, len(ids), IDS_MAX):
-        some = ids[start : start + IDS_MAX]
-        written.update(connection.scalars(select(entries.c.id).where(entries.c.id.in_(some))))
-    return written
-
-
-def _total(amounts: Amounts, more: Iterable[Entry]) -> Amounts:
-    pending = list(more)
-    return Amounts(
-        requests=amounts.requests + sum(e.requests for e in pending),
-        input_tokens=amounts.input_tokens + sum(e.tokens.input for e in pending),
-        output_tokens=amounts.output_tokens + sum(e.tokens.output for e in pending),
-        cost_nano=amounts.cost_nano + sum(e.cost_nano for e in pending),
-    )
+def _cannot_hold(why: str) -> Unavailable:
+    return Unavailable(why, code="ledger_unavailable")

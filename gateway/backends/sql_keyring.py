@@ -1,7 +1,8 @@
 """The Keyring in SQL: look a key up for each request, and manage keys for the CLI.
 
 A key's text is never here: it is minted, its prefix and digest are stored, and it goes back to the
-caller once. A request looks the key up each time, so that a revoked one is refused on the next.
+caller once. What changes a key that somebody may have read moves the generation `access` in the
+same transaction; a new key is not such a change, as what is not found is kept nowhere.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlalchemy import (
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.sql_book import bump
 from gateway.backends.tables import entries, key_secrets, keys, micros, seconds
 from gateway.errors import Unavailable
 from gateway.keys.key import Key, Minted, RandomBytes, Role, Secret, digest, mint, mint_id
@@ -147,6 +149,7 @@ class SqlKeyring:
             if key.revoked_at is not None:
                 return key
             connection.execute(update(keys).where(keys.c.id == id).values(revoked_at=micros(now)))
+            bump(connection, "access")
             return dataclasses.replace(key, revoked_at=now)
 
         return await self._database.write(change)
@@ -170,6 +173,7 @@ class SqlKeyring:
             sooner = case((key_secrets.c.expires_at < end, key_secrets.c.expires_at), else_=end)
             connection.execute(update(key_secrets).where(mine).values(expires_at=sooner))
             _add_secret(connection, id, minted, pepper, now)
+            bump(connection, "access")
             return key
 
         return IssuedKey(await self._database.write(change), minted.text)

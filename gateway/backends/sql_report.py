@@ -42,7 +42,7 @@ class SqlReport:
             left = None if left is None else left - count
 
 
-def _where(query: Query) -> ColumnElement[bool]:
+def where_of(query: Query) -> ColumnElement[bool]:
     conditions = [entries.c.time >= micros(query.since)]
     if query.until is not None:
         conditions.append(entries.c.time < micros(query.until))
@@ -52,7 +52,7 @@ def _where(query: Query) -> ColumnElement[bool]:
 
 
 def _page(query: Query, after: Entry | None, count: int, connection: Connection) -> list[Entry]:
-    statement = select(entries).where(_where(query))
+    statement = select(entries).where(where_of(query))
     if after is not None:
         time = micros(after.time)
         older = and_(entries.c.time == time, entries.c.id < after.id)
@@ -67,7 +67,7 @@ def _sums(query: Query, connection: Connection) -> list[Row]:
     sums = [_sum(name).label(name) for name in SUMS]
     statement = (
         select(*groups.values(), *sums)
-        .where(_where(query))
+        .where(where_of(query))
         .group_by(*groups.values())
         .order_by(*groups.values())
         .limit(query.limit)

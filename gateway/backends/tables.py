@@ -78,6 +78,8 @@ entries = Table(
     Column("cached_input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("audio_input_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("audio_output_tokens", BigInteger, nullable=False, server_default="0"),
     Column("source", Text, nullable=False),
     Column("cost_nano", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
@@ -85,6 +87,7 @@ entries = Table(
     Column("first_token_ms", BigInteger),
     Column("redactions", JSON, nullable=False),
     Column("policy_digest", Text, nullable=False),
+    Column("corrects", Text, nullable=False, server_default=""),
     # What a subject spent since a moment is one range of one of these; `time` serves reports.
     Index(None, "time"),
     Index(None, "organization", "time"),
@@ -92,6 +95,44 @@ entries = Table(
     Index(None, "key_id", "time"),
     Index(None, "end_user", "time"),
 )
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("entry", Text, nullable=False),  # JSON: what is posted should nobody come back
+)
+"""Open reservations of the embedded ledger: a row goes in the transaction that posts its entry."""
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("limit", Text, nullable=False),  # its name in the policy
+    Column("organization", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("end_user", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # in the measure's unit; negative takes back
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),  # NULL: never
+    Column("approved_by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),  # taken back before its end
+    Column("ended_by", Text),
+    Index(None, "organization"),
+)
+
+state = Table(
+    "state",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Few rows of one value each: `access` and `book` (generations, whole numbers), and `owner`, the
+embedded ledger that may write reservations."""
 
 
 def micros(seconds: float) -> int:

@@ -25,7 +25,7 @@ from gateway.cli.console import (
     sentences,
 )
 from gateway.cli.project import check_models, home_of, policy_of
-from gateway.cli.store import AsJson, DatabaseUrl, asked, settings_for, with_database
+from gateway.cli.store import AsJson, DatabaseUrl, announce, asked, settings_for, with_database
 from gateway.keys.key import Key
 from gateway.policy.policy import Endpoint
 from gateway.settings import Settings
@@ -139,10 +139,11 @@ def revoke(id: KeyId, database_url: DatabaseUrl = None, as_json: AsJson = False)
             return await keyring.show(id)
 
         record = _known(settings, id, work, writes=True)
-    if as_json:
-        print_json(_row(record, time.time()))
-    else:
-        typer.echo(f"The key {id} ({plain(record.key.name)}) is revoked.")
+        if as_json:
+            print_json(_row(record, time.time()))
+        else:
+            typer.echo(f"The key {id} ({plain(record.key.name)}) is revoked.")
+        announce(settings, repeatable=True)
 
 
 @app.command()
@@ -171,7 +172,8 @@ def rotate(
             raise CommandError(
                 f"The key {id} was revoked or has expired; create a new one."
             ) from None
-    _show_issued(issued, as_json, f"New text (the old one works for {grace} more)")
+        _show_issued(issued, as_json, f"New text (the old one works for {grace} more)")
+        announce(settings, repeatable=False)
 
 
 def _note(text: str) -> tuple[str, str]:

@@ -6,11 +6,12 @@ import typer
 
 from gateway import __version__
 from gateway.cli.check import check
+from gateway.cli.grant import app as grant_app
 from gateway.cli.key import app as key_app
 from gateway.cli.migrate import migrate
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
-from gateway.cli.usage import usage
+from gateway.cli.usage import app as usage_app
 
 app = typer.Typer(
     name="gateway",
@@ -41,7 +42,8 @@ app.command()(simulate)
 app.command()(check)
 app.command()(migrate)
 app.add_typer(key_app, name="key", help="API keys: create, list, show, revoke, rotate.")
-app.command()(usage)
+app.add_typer(grant_app, name="grant", help="Top-ups and raises of limits: add, list, end.")
+app.add_typer(usage_app, name="usage")
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from gateway.backends.pepper_file import PepperProblem, load_pepper
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError, sentences
 from gateway.cli.project import policy_of
 from gateway.cli.welcome import greeting, is_loopback, make_first_keys
+from gateway.cli.workers import check_workers, supervise
 from gateway.edge.boundary import refused_heads
 from gateway.edge.ops import build_ops
 from gateway.edge.routes import build_api
@@ -43,6 +44,9 @@ def serve(**flags: str | None) -> None:
     with sentences():
         settings = _settings(flags)
         policy = policy_of(settings)
+        if settings.workers > 1:
+            log = build_log(settings.log_level)
+            raise typer.Exit(uvloop.run(supervise(settings, environment(), log)))
         try:
             uvloop.run(_serve(settings, policy))
         except (CannotListen, DatabaseProblem, PepperProblem, Unwritten) as problem:
@@ -76,12 +80,7 @@ def _settings(flags: dict[str, str | None]) -> Settings:
         settings = load(flags)
     except SettingsError as problem:
         raise CommandError(str(problem), EXIT_USAGE) from None
-    if settings.workers > 1:
-        raise CommandError(
-            f"{PREFIX}WORKERS is {settings.workers}, but the embedded ledger counts in one process "
-            f"only, and several would overspend. Set {PREFIX}WORKERS=1.",
-            EXIT_USAGE,
-        )
+    check_workers(settings)
     return settings
 
 
@@ -92,14 +91,9 @@ async def _serve(settings: Settings, policy: Policy) -> None:
     stop = _stop_event()
     log = build_log(settings.log_level)
     logging.getLogger().addHandler(LibraryLog(log))
-    if settings.redis_url:
-        log.warning(
-            "redis_not_used",
-            text="This version counts in this process and not in Redis: run one replica.",
-        )
     environ = environment()
     async with AsyncExitStack() as stack:
-        api = stack.enter_context(listen(settings.host, settings.port))
+        api = stack.enter_context(listen(settings.host, settings.port, settings.reuse_port == "on"))
         ops = stack.enter_context(listen(settings.ops_host, settings.ops_port))
         _check_no_loop(url_of(api), policy, environ)
         await _prepare_database(settings)

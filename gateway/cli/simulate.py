@@ -44,10 +44,15 @@ def simulate(
     chunk_delay_seconds: Annotated[float | None, _seconds("Wait between events.")] = None,
     cached_tokens: Annotated[int | None, _count("Prompt tokens told as cached.")] = None,
     reasoning_tokens: Annotated[int | None, _count("Reasoning tokens of each choice.")] = None,
+    ignore_cap: Annotated[bool | None, typer.Option(help="Write past the cap.")] = None,
     error: Annotated[
         int | None, typer.Option(metavar="STATUS", help="Answer with this HTTP status.")
     ] = None,
     error_body: Annotated[ErrorBody | None, typer.Option(help="The body of that error.")] = None,
+    error_times: Annotated[int | None, _count("That error N times a request, then well.")] = None,
+    error_charges: Annotated[
+        bool | None, typer.Option(help="That error charges the prompt.")
+    ] = None,
     error_after_chunks: Annotated[int | None, _count("An error event after N events.")] = None,
     retry_after_seconds: Annotated[float | None, _seconds("The error's Retry-After.")] = None,
     disconnect_after_chunks: Annotated[int | None, _count("Break off after N events.")] = None,
@@ -68,8 +73,11 @@ def simulate(
         "chunk_delay_seconds": chunk_delay_seconds,
         "cached_tokens": cached_tokens,
         "reasoning_tokens": reasoning_tokens,
+        "ignore_cap": ignore_cap,
         "error": error,
         "error_body": error_body,
+        "error_times": error_times,
+        "error_charges": error_charges,
         "error_after_chunks": error_after_chunks,
         "retry_after_seconds": retry_after_seconds,
         "disconnect_after_chunks": disconnect_after_chunks,

@@ -10,7 +10,10 @@ import typer
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem, DataRefused
+from gateway.backends.redis_generation import tell
+from gateway.backends.sql_book import generations_of
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError
+from gateway.errors import Unavailable
 from gateway.settings import Settings, SettingsError, load
 from gateway.usage.report import QuestionError
 
@@ -59,6 +62,29 @@ def with_database(
         raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
     except DataRefused:
         raise CommandError("A value that was given is not valid text for the database.") from None
+
+
+def announce(settings: Settings, *, repeatable: bool) -> None:
+    """Tell every replica, by way of Redis, that keys or grants were changed, after that was
+    committed and shown. `repeatable`: the command may be run again and does nothing twice.
+
+    Raises CommandError where Redis cannot be told."""
+    if settings.redis_url is None:
+        return
+    generation = with_database(settings, generations_of).access
+    try:
+        asyncio.run(tell(settings.redis_url, generation))
+    except Unavailable as trouble:
+        advice = (
+            "or at once when this command is run again" if repeatable
+            else "so do not run this command again"
+        )  # fmt: skip
+        raise CommandError(
+            f"The change is in the database, but the replicas could not be told of it: "
+            f"{trouble.message} It reaches each of them within some seconds of Redis being "
+            f"back, {advice}.",
+            EXIT_UNAVAILABLE,
+        ) from None
 
 
 def asked(read: Callable[[], T]) -> T:

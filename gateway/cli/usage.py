@@ -14,6 +14,8 @@ import typer
 from gateway.backends.database import Database
 from gateway.backends.sql_report import SqlReport
 from gateway.cli.console import EXIT_USAGE, CommandError, print_json, print_table, sentences
+from gateway.cli.reconcile import reconcile
+from gateway.cli.reprice import reprice
 from gateway.cli.store import AsJson, DatabaseUrl, asked, settings_for, with_database
 from gateway.usage.report import (
     BUCKETS,
@@ -33,10 +35,13 @@ TABLE_COLUMNS = (
     "time", "project", "key_id", "model", "status", "outcome", "input_tokens", "output_tokens",
     "cost", "currency", "duration_ms",
 )  # fmt: skip
+app = typer.Typer(invoke_without_command=True)
 BY_HELP = f"Sum by these columns, with commas: {', '.join([*FIELDS, *BUCKETS])}."
 
 
+@app.callback()
 def usage(
+    context: typer.Context,
     since: Annotated[
         str, typer.Option(help="From when: 30m, 24h, 7d, 2w, or an ISO date (UTC).")
     ] = "7d",
@@ -59,6 +64,8 @@ def usage(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show usage: one row a request, the newest first; or with --by, sums."""
+    if context.invoked_subcommand is not None:
+        return
     with sentences():
         if as_json and as_csv:
             raise CommandError("--json and --csv exclude each other.", EXIT_USAGE)
@@ -78,6 +85,10 @@ def usage(
         settings = settings_for(database_url)
         work = _print_sums if query.by else _print_entries
         with_database(settings, lambda database: work(database, query, style))
+
+
+app.command()(reconcile)
+app.command()(reprice)
 
 
 async def _print_sums(database: Database, query: Query, style: str) -> None:

@@ -13,7 +13,8 @@ class Caller:
     """Reads one request body, then watches for the caller to leave.
 
     From the end of the body on, a caller that leaves cancels the task that read the body. `aclose`
-    must be called when the exchange is over."""
+    must be called when the exchange is over. After `keep_on`, the task is left alone, and what is
+    sent to a caller that left is dropped."""
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Caller:
         self.left = False
         self.started = False  # the answer's head is on its way
         self.streams = False  # and what follows are events
+        self._keeps_on = False
         self._receive = receive
         self._send = send
         self._body_bytes_max = body_bytes_max
@@ -36,6 +38,9 @@ class Caller:
 
     def has_left(self) -> bool:
         return self.left
+
+    def keep_on(self) -> None:
+        self._keeps_on = True
 
     async def body(self) -> bytes:
         """The whole body. Raises TooLarge, TooSlow or ClientLeft."""
@@ -54,12 +59,15 @@ class Caller:
     async def send(self, message: Message) -> None:
         """Send a part of the answer; a caller that takes nothing for too long counts as gone."""
         self.started = True
+        if self.left and self._keeps_on:
+            return
         try:
             async with asyncio.timeout(self._write_timeout_seconds):
                 await self._send(message)
         except TimeoutError:
             self.left = True
-            raise ClientLeft from None
+            if not self._keeps_on:
+                raise ClientLeft from None
 
     async def aclose(self) -> None:
         if self._watch is not None:
@@ -89,4 +97,5 @@ class Caller:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.left = True
-        task.cancel()
+        if not self._keeps_on:
+            task.cancel()

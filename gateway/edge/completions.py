@@ -84,6 +84,7 @@ class Completions:
             ],
             read_body=caller.body,
             caller_left=caller.has_left,
+            keep_on=caller.keep_on,
         )
 
 

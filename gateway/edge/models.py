@@ -36,11 +36,13 @@ class Models:
             raise model_not_found(name)
 
     async def _key(self, scope: Scope) -> Key:
+        """Nothing is reserved here, so the ledger is asked whether keys have changed."""
         parts = self._parts
         header = dict(scope["headers"]).get(b"authorization")
+        parts.access.follow(await parts.ledger.generation())
         key = await authenticate(
             header.decode("latin-1") if header else None,
-            parts.keyring,
+            parts.access,
             parts.pepper,
             parts.clock(),
         )

@@ -1,19 +1,32 @@
-"""The operations port: /metrics, /livez, /readyz. No key, so it belongs on an inner address."""
+"""The operations port: /metrics, /livez, /readyz, /counters. No key, so it belongs on an inner
+address."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from gateway.errors import Unavailable
 from gateway.metrics import CONTENT_TYPE
 from gateway.parts import Parts
+from gateway.quota.ledger import CounterState
 
 CHECK_SECONDS = 5.0
+COUNTERS_MAX = 100_000
+LINES_AT_ONCE = 1000
 
 
 def build_ops(parts: Parts) -> ASGIApp:
@@ -21,6 +34,7 @@ def build_ops(parts: Parts) -> ASGIApp:
 
     async def metrics(request: Request) -> Response:
         parts.meters.observe_journal(parts.journal.state(parts.clock()))
+        parts.meters.ledger_owed.set(parts.ledger.owed())
         return Response(parts.meters.exposition(), headers={"content-type": CONTENT_TYPE})
 
     async def livez(request: Request) -> Response:
@@ -34,8 +48,44 @@ def build_ops(parts: Parts) -> ASGIApp:
             body |= results
         return JSONResponse(body, status_code=200 if ready else 503)
 
-    endpoints = {"/metrics": metrics, "/livez": livez, "/readyz": readyz}
+    async def counters(request: Request) -> Response:
+        """What all calendar counters were; then all that they count is written, if that can be
+        done in time: the head line says how many entries still wait."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                found = await parts.ledger.counters()
+        except (TimeoutError, Unavailable):
+            return PlainTextResponse("the ledger cannot be asked\n", status_code=503)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHECK_SECONDS):
+                await parts.journal.flush()
+        state = parts.journal.state(parts.clock())
+        head = {"counters": len(found), "pending": state.pending, "owed": parts.ledger.owed()}
+        lines = _lines(head, found[:COUNTERS_MAX])
+        return StreamingResponse(lines, media_type="application/jsonl")
+
+    endpoints = {"/metrics": metrics, "/livez": livez, "/readyz": readyz, "/counters": counters}
     return Router([Route(path, endpoint) for path, endpoint in endpoints.items()])
+
+
+def _lines(head: dict[str, int], counters: Sequence[CounterState]) -> Iterator[bytes]:
+    """JSON, a line each; many lines at once."""
+    yield json.dumps(head).encode() + b"\n"
+    for start in range(0, len(counters), LINES_AT_ONCE):
+        some = counters[start : start + LINES_AT_ONCE]
+        yield b"".join(json.dumps(_shown(one)).encode() + b"\n" for one in some)
+
+
+def _shown(one: CounterState) -> dict[str, Any]:
+    return {
+        "subject": dict(one.subject),
+        "measure": one.measure,
+        "window": one.window,
+        "since": one.since,
+        "until": one.until,
+        "used": one.used,
+        "reserved": one.reserved,
+    }
 
 
 async def _result(check: Callable[[], Awaitable[str | None]]) -> str:

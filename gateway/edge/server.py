@@ -23,12 +23,14 @@ class CannotListen(OSError):
     """An address cannot be used; the message is a sentence that says why."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises CannotListen."""
+def listen(host: str, port: int, reuse_port: bool = False) -> socket.socket:
+    """A bound socket; with `reuse_port`, others may listen there, too. Raises CannotListen."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        bound = socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=False)
+        bound = socket.create_server(
+            address[:2], family=family, backlog=BACKLOG, reuse_port=reuse_port
+        )
     except OSError as error:
         reason = (error.strerror or "it cannot be resolved").partition(" (while attempting")[0]
         raise CannotListen(

@@ -72,6 +72,29 @@ def continued(chunk: Mapping[str, Any], place: AnswerPlace, text: str) -> dict[s
     return extra
 
 
+def ended(chunk: Mapping[str, Any], index: int, reason: str) -> dict[str, Any]:
+    """A chunk of the same answer as `chunk` that ends a choice, and says nothing else."""
+    head = {name: chunk[name] for name in _HEAD if name in chunk}
+    listed = chunk.get("choices")
+    is_completion = chunk.get("object") == "text_completion" or any(
+        isinstance(choice, dict) and "text" in choice
+        for choice in (listed if isinstance(listed, list) else ())
+    )
+    said: dict[str, Any] = {"text": "", "logprobs": None} if is_completion else {"delta": {}}
+    return {**head, "choices": [{"index": index, **said, "finish_reason": reason}]}
+
+
+def usage_chunk(chunk: Mapping[str, Any], input_tokens: int, output_tokens: int) -> dict[str, Any]:
+    """The last chunk of the same answer as `chunk`, which tells its usage."""
+    head = {name: chunk[name] for name in _HEAD if name in chunk}
+    usage = {
+        "prompt_tokens": input_tokens,
+        "completion_tokens": output_tokens,
+        "total_tokens": input_tokens + output_tokens,
+    }
+    return {**head, "choices": [], "usage": usage}
+
+
 def _only(value: Any, path: Path, text: str) -> Any:
     """`value` with what lies on the way to the end of `path`: of a list one item, of an item what
     says which one it is."""

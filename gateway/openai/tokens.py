@@ -18,12 +18,18 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from typing import Any, Protocol, cast
 
+from gateway.openai.audio import audio_tokens
+from gateway.openai.images import image_tokens
+
 BYTES = "bytes"
 ENCODINGS = {"o200k": "o200k_base", "cl100k": "cl100k_base"}
 
 EXACT_BYTES_MAX = 2**20
 """Text of one request that is counted exactly, in UTF-8 bytes; what comes after is bounded by its
 bytes. A vocabulary needs 0.1 s for so much English, and 1 s for the worst text there is."""
+
+LONGEST_TOKEN_BYTES = 256
+"""Twice the longest token of the vocabularies here (128 spaces), for those that are not."""
 
 MESSAGE_TOKENS = 3
 NAME_TOKENS = 1
@@ -35,10 +41,6 @@ RENDERED_FACTOR = 2
 RENDERED_MARGIN = 64
 """What a provider makes of tools and schemas has at most so many times the tokens of their compact
 JSON, and so many more for headings and instructions. Source: openai/harmony's renderer."""
-
-AUDIO_CHARACTERS_PER_TOKEN = 64
-"""OpenAI counts a token for 100 ms of audio; the lowest MP3 rate, 8 kbit/s, needs 133 base64
-characters for that."""
 
 _COUNTED_APART = frozenset(
     {
@@ -103,6 +105,16 @@ def count(text: str, tokenizer: str) -> int:
         return load(tokenizer).count(readable)
 
 
+def least_tokens(text: str, tokenizer: str) -> int:
+    """Tokens that a text certainly is: its count, or for "bytes" as many as its length needs of the
+    longest token. In slices where it is long, each of which may add a token."""
+    if tokenizer == BYTES:
+        return utf8_length(text) // LONGEST_TOKEN_BYTES
+    slice_characters = EXACT_BYTES_MAX // 4
+    starts = range(0, len(text), slice_characters)
+    return sum(count(text[start : start + slice_characters], tokenizer) for start in starts)
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """Bounds of a number of tokens: `least` is certain, `most` is never exceeded."""
@@ -159,14 +171,14 @@ class Counter:
         return count(text, self._tokenizer), True
 
 
-def chat_count(body: Mapping[str, Any], tokenizer: str, image_tokens: int, context: int) -> Count:
+def chat_count(body: Mapping[str, Any], tokenizer: str, largest_image: int, context: int) -> Count:
     """The prompt of a chat request: messages, their parts and template, tools, schemas, and every
-    other field that may become text. `image_tokens` bounds one image; a part of unknown size (a
+    other field that may become text. `largest_image` bounds one image; a part of unknown size (a
     file by id, earlier audio, a kind that we do not know) counts as the whole context."""
     counter = Counter(tokenizer, context)
     counter.exactly(REPLY_TOKENS)
     for message in body["messages"]:
-        _message(counter, message, image_tokens)
+        _message(counter, message, largest_image)
     for field, value in body.items():
         if field not in _COUNTED_APART and isinstance(value, str | list | dict) and value:
             counter.rendered(value)
@@ -205,12 +217,12 @@ def prompts_of(prompt: Any) -> Sequence[Any]:
     return [prompt]
 
 
-def _message(counter: Counter, message: Mapping[str, Any], image_tokens: int) -> None:
+def _message(counter: Counter, message: Mapping[str, Any], largest_image: int) -> None:
     counter.exactly(MESSAGE_TOKENS)
     for field, value in message.items():
         if field == "content" and isinstance(value, list | dict):
             for part in value if isinstance(value, list) else [value]:
-                _part(counter, part, image_tokens)
+                _part(counter, part, largest_image)
         elif field in ("content", "role", "name") and isinstance(value, str):
             counter.text(value)
             if field == "name":
@@ -223,7 +235,7 @@ def _message(counter: Counter, message: Mapping[str, Any], image_tokens: int) ->
             counter.rendered(value)
 
 
-def _part(counter: Counter, part: Any, image_tokens: int) -> None:
+def _part(counter: Counter, part: Any, largest_image: int) -> None:
     """One content part; what is malformed is left to the provider to refuse."""
     match part:
         case str():
@@ -231,9 +243,9 @@ def _part(counter: Counter, part: Any, image_tokens: int) -> None:
         case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
             counter.text(text)
         case {"type": "image_url"}:
-            counter.at_most(image_tokens)
+            counter.at_most(image_tokens(part.get("image_url"), largest_image))
         case {"type": "input_audio", "input_audio": {"data": str(data)}}:
-            counter.at_most(len(data) // AUDIO_CHARACTERS_PER_TOKEN + 1)
+            counter.at_most(audio_tokens(data, part["input_audio"].get("format")))
         case {"type": "file", "file": {"file_data": str(data)}}:
             counter.at_most(utf8_length(data))
         case _:

@@ -2,7 +2,8 @@
 
 Sources: the OpenAI API reference, "The chat completion object" (`prompt_tokens`, …), "The response
 object" (`input_tokens`, …) and "Create embeddings" (no output). Servers that follow it loosely give
-null for what they do not count, floats for integers, or count reasoning beside the output.
+null for what they do not count, floats for integers, or count reasoning beside the output. Accepted
+and rejected tokens of a predicted output are in the output already and are not added to it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ TOKENS_MAX = 10**9  # of one request; more is nonsense
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Tokens by kind. `cached_input` is part of `input`, `reasoning` is part of `output`."""
+    """Tokens by kind. `cached_input` and `audio_input` are parts of `input` that do not overlap,
+    `reasoning` and `audio_output` such parts of `output`."""
 
     input: int
     cached_input: int
     output: int
     reasoning: int
+    audio_input: int = 0
+    audio_output: int = 0
 
 
 def tokens_told(usage: object) -> Told | None:
@@ -43,12 +47,28 @@ def tokens_told(usage: object) -> Told | None:
         return None
     if min(told_input, told_output, total or 0) < 0:
         return None
-    reasoning = _detail(usage, "completion_tokens_details", "output_tokens_details", "reasoning")
-    cached = _detail(usage, "prompt_tokens_details", "input_tokens_details", "cached")
+    cached, audio_input = _details(usage, "prompt", "input", "cached_tokens")
+    reasoning, audio_output = _details(usage, "completion", "output", "reasoning_tokens")
     output = max(told_output, (total or 0) - told_input)
     if reasoning > output:
         output += reasoning
-    return Told(told_input, min(cached, told_input), output, reasoning)
+    cached = min(cached, told_input)
+    return Told(
+        input=told_input,
+        cached_input=cached,
+        output=output,
+        reasoning=reasoning,
+        audio_input=min(audio_input, told_input - cached),
+        audio_output=min(audio_output, output - reasoning),
+    )
+
+
+def larger(before: Told | None, now: Told | None) -> Told | None:
+    """What a stream told that tells its usage more than once: figures only grow, so that a later
+    one that is smaller is a part, or wrong; of equal ones the later."""
+    if before is None or now is None:
+        return now or before
+    return now if now.input + now.output >= before.input + before.output else before
 
 
 def _output(usage: Mapping[str, object]) -> int | None:
@@ -57,11 +77,13 @@ def _output(usage: Mapping[str, object]) -> int | None:
     return None if "total_tokens" in usage else 0
 
 
-def _detail(usage: Mapping[str, object], chat: str, responses: str, kind: str) -> int:
-    details = _first(usage, chat, responses)
+def _details(usage: Mapping[str, object], chat: str, responses: str, kind: str) -> tuple[int, int]:
+    """The tokens of `kind` and those of audio, 0 where the details do not say them."""
+    details = _first(usage, f"{chat}_tokens_details", f"{responses}_tokens_details")
     if not isinstance(details, Mapping):
-        return 0
-    return max(_tokens(details.get(f"{kind}_tokens")) or 0, 0)
+        return 0, 0
+    told, audio = _tokens(details.get(kind)), _tokens(details.get("audio_tokens"))
+    return max(told or 0, 0), max(audio or 0, 0)
 
 
 def _first(usage: Mapping[str, object], *names: str) -> object:

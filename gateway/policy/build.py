@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gateway.policy.bundle import Bundle, Member, limits_of, members, rows_in
 from gateway.policy.fields import Row
-from gateway.policy.limits import ORGANIZATION_LEVELS, PROJECT_LEVELS, build_limit
+from gateway.policy.limits import ORGANIZATION_LEVELS, PROJECT_LEVELS, Calendar, build_limit
 from gateway.policy.policy import Model, Organization, Policy, Project, UpstreamPolicy
+from gateway.policy.prices import build_prices
 from gateway.privacy.redact import Profile
-from gateway.usage.entry import Price
 
 
 def build_policy(bundle: Bundle, digest: str) -> Policy:
@@ -34,6 +34,8 @@ def _upstream(name: str, row: Row) -> UpstreamPolicy:
         connect_timeout_seconds=row["connect_timeout"],
         idle_timeout_seconds=row["idle_timeout"],
         total_timeout_seconds=row["total_timeout"],
+        on_client_left=row["on_client_left"],
+        retries=row["retries"],
     )
 
 
@@ -44,22 +46,12 @@ def _model(name: str, row: Row) -> Model:
         upstream=row["upstream"],
         upstream_model=row.get("upstream_model", name),
         endpoints=frozenset(item.value for item in row["endpoints"]),
-        price=_price(row["price"]) if row.wrote("price") else None,
+        prices=build_prices(row),
         context=row["context"],
         output_max=output_max,
         default_output=row.get("default_output", output_max),
         tokenizer=row["tokenizer"],
         image_tokens=row["image_tokens"],
-    )
-
-
-def _price(row: Row) -> Price:
-    output = row.get("output", 0)  # none only for embeddings
-    return Price(
-        input=row["input"],
-        cached_input=row.get("cached_input", row["input"]),
-        output=output,
-        reasoning=row.get("reasoning", output),
     )
 
 
@@ -71,21 +63,22 @@ def _profile(name: str, row: Row) -> Profile:
 def _organization(
     name: str, row: Row, bundle: Bundle, profiles: dict[str, Profile]
 ) -> Organization:
-    zone = row["timezone"]
+    calendar = Calendar(row["timezone"], row["month_starts_on"], row["year_starts_in"])
     return Organization(
         name=name,
-        zone=zone,
+        zone=calendar.zone,
         currency=row["currency"],
-        limits=tuple(build_limit(limit, ORGANIZATION_LEVELS, zone) for limit in limits_of(row)),
-        projects={m.name: _project(m, zone, profiles) for m in members(bundle, row)},
+        limits=tuple(build_limit(limit, ORGANIZATION_LEVELS, calendar) for limit in limits_of(row)),
+        projects={m.name: _project(m, calendar, profiles) for m in members(bundle, row)},
+        on_ledger_outage=row["on_ledger_outage"],
     )
 
 
-def _project(member: Member, zone: str, profiles: dict[str, Profile]) -> Project:
+def _project(member: Member, calendar: Calendar, profiles: dict[str, Profile]) -> Project:
     assert member.redaction is not None
     return Project(
         name=member.name,
         models=member.models,
-        limits=tuple(build_limit(limit, PROJECT_LEVELS, zone) for limit in member.limits),
+        limits=tuple(build_limit(limit, PROJECT_LEVELS, calendar) for limit in member.limits),
         redaction=profiles[member.redaction],
     )

@@ -22,6 +22,7 @@ from gateway.policy.fields import Row
 from gateway.policy.limits import ORGANIZATION_LEVELS, PROJECT_LEVELS, check_list, check_names
 from gateway.policy.money import check_money
 from gateway.policy.policy import Endpoint, WithoutKey
+from gateway.policy.prices import check_prices
 from gateway.policy.problems import Findings, quoted, suggestion
 from gateway.policy.words import http_url
 
@@ -104,6 +105,7 @@ def _check_model(name: str, model: Row, bundle: Bundle, findings: Findings) -> N
             findings.error(item.place, f"the endpoint {item.value} is listed twice; keep one")
             break
     only_embeddings = seen == [Endpoint.EMBEDDINGS]
+    check_prices(model, bool(seen) and not only_embeddings, findings)
     if only_embeddings:
         for field in ("max_output", "default_output"):
             if model.wrote(field):
@@ -120,13 +122,6 @@ def _check_output(name: str, model: Row, findings: Findings) -> None:
             model.place,
             f"model {quoted(name)} lacks `max_output`: most output tokens that a request may ask "
             "for, such as 16384",
-        )
-    price: Row | None = model.get("price")
-    if price and not price.wrote("output"):
-        findings.error(
-            price.place,
-            "`price` lacks `output`: only a model of embeddings alone may leave it out; write what "
-            "a million output tokens cost",
         )
     steps = [(f, model.get(f)) for f in ("default_output", "max_output", "context")]
     known = [(field, value) for field, value in steps if value is not None]

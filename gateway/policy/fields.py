@@ -3,6 +3,7 @@
 Kind
 ├── Word      one scalar: a name, a number, a duration, …
 ├── Several   a list of one kind
+├── OneOrMore one of a kind, or a list of it
 ├── Named     a block whose keys are names that the admin gives
 └── Table     a block whose keys are known: the fields
 
@@ -110,6 +111,24 @@ class Several:
     def schema(self, definitions: Definitions) -> dict[str, Any]:
         schema = {"type": "array", "items": self.kind.schema(definitions)}
         return schema if self.may_be_empty else {**schema, "minItems": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class OneOrMore:
+    """A tuple of Placed, as of Several, also where just one was written."""
+
+    kind: Kind
+    what: str
+
+    def read(self, label: str, node: Node, findings: Findings) -> tuple[Placed, ...] | None:
+        if isinstance(node, Listing):
+            return Several(self.kind, self.what).read(label, node, findings)
+        value = self.kind.read(label, node, findings)
+        return None if value is None else (Placed(value, node.place),)
+
+    def schema(self, definitions: Definitions) -> dict[str, Any]:
+        one = self.kind.schema(definitions)
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
 
 
 @dataclass(frozen=True, slots=True)

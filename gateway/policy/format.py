@@ -7,146 +7,24 @@ them, so the three cannot differ.
 from __future__ import annotations
 
 from gateway.policy.fields import Field, Named, Several, Table
-from gateway.policy.policy import Endpoint, Tokenizer, WithoutKey
+from gateway.policy.format_models import MODEL, UPSTREAM
+from gateway.policy.policy import OnLedgerOutage
 from gateway.policy.words import (
+    CURRENCY,
+    MODEL_NAME,
+    MODEL_PATTERN,
+    NAME,
     amount,
     choice,
-    duration,
     flag,
     fraction,
-    matching,
     member,
-    price,
-    url,
+    share,
     whole,
     zone,
 )
 from gateway.privacy.redact import Action
 from gateway.quota.limit import Level, Measure, Mode, Window
-
-TOKENS_MAX = 10**9
-PRICE_CURRENCY = "USD"
-
-NAME = matching(
-    r"[a-z0-9][a-z0-9._-]{0,63}",
-    "a name of at most 64 lower-case letters, digits, `.`, `_` and `-`, such as team-a",
-)
-MODEL_NAME = matching(
-    r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}",
-    "a name of at most 200 letters, digits and `._:/@+-`, such as gpt-4o-mini",
-)
-MODEL_PATTERN = matching(
-    r"[A-Za-z0-9._:/@+*?!\[\]-]{1,200}",
-    "a model's name or a shell pattern, such as gpt-4o-mini or gpt-*",
-)
-VARIABLE = matching(
-    r"[A-Za-z_][A-Za-z0-9_]{0,127}",
-    "the name of an environment variable, such as OPENAI_API_KEY",
-    secret=True,
-)
-CURRENCY = matching(r"[A-Z]{3}", "three capitals, such as USD or EUR")
-TEXT = matching(r"[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]{0,198}[^\x00-\x20\x7f])?", "a short text")
-
-UPSTREAM = Table(
-    "upstream",
-    "A provider: where requests go, and how long they may take.",
-    (
-        Field("base_url", url(), "Where the API begins, version included: https://host/v1."),
-        Field(
-            "base_url_env",
-            VARIABLE,
-            "Environment variable that, when set, replaces `base_url`.",
-        ),
-        Field(
-            "api_key_env",
-            VARIABLE,
-            "Environment variable that holds the upstream's key. The key itself never stands here.",
-        ),
-        Field(
-            "without_key",
-            member(WithoutKey),
-            "While that variable is not set: `refuse` with 503, or `simulate` with the built-in "
-            "upstream.",
-            default="refuse",
-        ),
-        Field(
-            "simulated",
-            flag(),
-            "`true`: the built-in upstream, which needs no URL and no key.",
-            default="false",
-        ),
-        Field("connect_timeout", duration(), "A connection must be made by then.", default="5s"),
-        Field("idle_timeout", duration(), "Longest silence inside an answer.", default="60s"),
-        Field("total_timeout", duration(), "An answer must be complete by then.", default="10m"),
-    ),
-)
-
-PRICE = Table(
-    "price",
-    "What a million tokens cost; decimals are exact, down to a billionth.",
-    (
-        Field("input", price(), "The price of input tokens.", required=True),
-        Field(
-            "cached_input",
-            price(),
-            "That of input tokens from the upstream's cache; `input` if left out.",
-        ),
-        Field("output", price(), "That of output tokens; may be left out for embeddings only."),
-        Field(
-            "reasoning", price(), "That of output tokens spent on reasoning; `output` if left out."
-        ),
-        Field(
-            "currency",
-            CURRENCY,
-            "Must be that of every organization that may use the model; a price of 0 fits all.",
-            default=PRICE_CURRENCY,
-        ),
-    ),
-)
-
-MODEL = Table(
-    "model",
-    "A model that callers can name.",
-    (
-        Field("upstream", NAME, "The upstream that serves it.", required=True),
-        Field("upstream_model", TEXT, "Its name there; the same name if left out."),
-        Field(
-            "endpoints",
-            Several(member(Endpoint, without=[Endpoint.MODELS]), "endpoint"),
-            "What it serves: chat, completions (legacy), embeddings.",
-            required=True,
-        ),
-        Field("price", PRICE, "What it costs; needed wherever a money limit holds."),
-        Field(
-            "context",
-            whole(1, TOKENS_MAX, "of tokens"),
-            "Most tokens of prompt and output together.",
-            required=True,
-        ),
-        Field(
-            "max_output",
-            whole(1, TOKENS_MAX, "of tokens"),
-            "Most output tokens that a request may ask for; not for embeddings only.",
-        ),
-        Field(
-            "default_output",
-            whole(1, TOKENS_MAX, "of tokens"),
-            "Output cap put into a request that has none; `max_output` if left out.",
-        ),
-        Field(
-            "tokenizer",
-            member(Tokenizer),
-            "The vocabulary that counts prompts; `bytes` bounds any that is not known.",
-            default="bytes",
-        ),
-        Field(
-            "image_tokens",
-            whole(0, TOKENS_MAX, "of tokens"),
-            "Most input tokens that one image can cost.",
-            default="1445",
-        ),
-    ),
-)
 
 LIMIT = Table(
     "limit",
@@ -161,8 +39,9 @@ LIMIT = Table(
         ),
         Field(
             "amount",
-            amount(),
-            "How much: a whole number above 0; for money with its currency, as in 25 USD.",
+            amount(minimum=0),
+            "How much: a whole number above 0; for money with its currency, as in 25 USD. With "
+            "`per: none` also 0, where grants make the balance.",
             required=True,
         ),
         Field(
@@ -181,8 +60,28 @@ LIMIT = Table(
         Field(
             "mode",
             member(Mode),
-            "`observe` counts and reports, but never refuses.",
+            "`observe` counts and reports, but never refuses; `soft` also tells the caller, in "
+            "the header `x-gateway-limit-exceeded`.",
             default="enforce",
+        ),
+        Field(
+            "rollover",
+            amount(),
+            "At most so much of what the last window left unused is added to this one; written as "
+            "`amount`. For day and longer.",
+        ),
+        Field(
+            "warn_at",
+            Several(share(), "share"),
+            "Parts of the amount that are warned of when use passes them, rising, as in "
+            "[0.8, 0.95]. For day and longer, and for none.",
+        ),
+        Field(
+            "clamp",
+            flag(),
+            "`true`: a request that is too large has its output cap made smaller, to what is left. "
+            "For tokens, output_tokens and money that are enforced.",
+            default="false",
         ),
     ),
 )
@@ -227,7 +126,26 @@ ORGANIZATION = Table(
     "A tenant: its calendar, its currency, its limits and its projects.",
     (
         Field("timezone", zone(), "Where its days and months begin.", default="UTC"),
+        Field(
+            "month_starts_on",
+            whole(1, 28),
+            "Day on which its months begin; its quarters and years begin on such a day, too.",
+            default="1",
+        ),
+        Field(
+            "year_starts_in",
+            whole(1, 12),
+            "Month in which its years begin, as a number; quarters follow from there.",
+            default="1",
+        ),
         Field("currency", CURRENCY, "What its money is counted in.", default="USD"),
+        Field(
+            "on_ledger_outage",
+            member(OnLedgerOutage),
+            "While the ledger cannot be asked: `refuse` with 503, or `admit` without limits, and "
+            "book what was used when it is back.",
+            default="refuse",
+        ),
         Field("defaults", DEFAULTS, DEFAULTS.help),
         Field("limits", LIMITS, "Hold for all its projects together, or `each` of what they name."),
         Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -9,11 +10,12 @@ from gateway.errors import BadRequest, NotAllowed, NotFound
 from gateway.keys.key import Key, Role
 from gateway.policy.policy import Endpoint, Model, Organization, Policy, Project, UpstreamPolicy
 from gateway.quota.ledger import Claim, Subject
-from gateway.quota.limit import Level, Limit
+from gateway.quota.limit import Level, Limit, Measure, Mode
+from gateway.usage.entry import Price
 
 SHOWN_MAX = 100
 
-_LOOKS_AT = {
+LOOKS_AT = {
     Level.ORGANIZATION: ("organization",),
     Level.PROJECT: ("organization", "project"),
     Level.KEY: ("organization", "project", "key_id"),
@@ -31,10 +33,13 @@ class Rules:
     project: Project
     model: Model
     upstream: UpstreamPolicy
+    price: Price | None
 
 
-def match(policy: Policy, key: Key, endpoint: Endpoint, model: str) -> Rules:
-    """Raises NotAllowed (endpoint_not_allowed, project_not_found, model_not_found), NotFound
+def match(policy: Policy, key: Key, endpoint: Endpoint, model: str, now: float) -> Rules:
+    """What holds at `now` (unix seconds): the price may depend on it.
+
+    Raises NotAllowed (endpoint_not_allowed, project_not_found, model_not_found), NotFound
     (model_not_found) or BadRequest (the model does not serve the endpoint), with OpenAI's status
     and type."""
     organization, project = _home(policy, key)
@@ -62,25 +67,47 @@ def match(policy: Policy, key: Key, endpoint: Endpoint, model: str) -> Rules:
             f"{', '.join(sorted(found.endpoints))}.",
             param="model",
         )
-    return Rules(policy.digest, organization, project, found, policy.upstreams[found.upstream])
+    upstream = policy.upstreams[found.upstream]
+    return Rules(policy.digest, organization, project, found, upstream, found.price_at(now))
 
 
 def claims_of(rules: Rules, key: Key, end_user: str) -> tuple[Claim, ...]:
     """Every limit in force for this request, with the subject that it counts.
 
     A limit of level end_user holds only where the request names one."""
-    who = {
-        "organization": rules.organization.name,
-        "project": rules.project.name,
-        "key_id": key.id,
-        "end_user": end_user,
-    }
+    who = dict(whose(rules, key, end_user))
     return tuple(
         Claim(limit, _subject(limit, who))
         for limit in (*rules.organization.limits, *rules.project.limits)
         if limit.model in (None, rules.model.name)
         and (end_user or limit.level is not Level.END_USER)
     )
+
+
+def whose(rules: Rules, key: Key, end_user: str) -> Subject:
+    """All that a limit can look at, of this request."""
+    return (
+        ("organization", rules.organization.name),
+        ("project", rules.project.name),
+        ("key_id", key.id),
+        ("end_user", end_user),
+        ("model", rules.model.name),
+    )
+
+
+def check_priced(rules: Rules, claims: Iterable[Claim]) -> None:
+    """Raise NotAllowed (model_unpriced) where an enforced limit counts money that nobody can tell.
+
+    A policy that says so is not taken over in the first place; this holds whatever a limit and a
+    model came from."""
+    for claim in claims:
+        limit = claim.limit
+        if rules.price is None and limit.measure is Measure.MONEY and limit.mode is Mode.ENFORCE:
+            raise NotAllowed(
+                f"The model `{rules.model.name}` has no price, so limit {limit.name} on money "
+                "cannot hold for it. Ask an administrator to give it one.",
+                code="model_unpriced",
+            )
 
 
 def visible_models(policy: Policy, key: Key) -> tuple[Model, ...]:
@@ -122,5 +149,5 @@ def _in_scope(key: Key, model: Model) -> bool:
 
 
 def _subject(limit: Limit, who: dict[str, str]) -> Subject:
-    subject = tuple((field, who[field]) for field in _LOOKS_AT[limit.level])
+    subject = tuple((field, who[field]) for field in LOOKS_AT[limit.level])
     return subject if limit.model is None else (*subject, ("model", limit.model))

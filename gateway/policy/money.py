@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from gateway.policy.bundle import Bundle, Member, limits_of, row_of
 from gateway.policy.fields import Row
+from gateway.policy.prices import versions_of
 from gateway.policy.problems import Findings, Place, listed, quoted
 from gateway.policy.words import Money
 from gateway.quota.limit import Measure
 
-KINDS = ("input", "cached_input", "output", "reasoning")
+KINDS = ("input", "cached_input", "output", "reasoning", "audio_input", "audio_output")
 
 
 def check_money(
@@ -33,13 +34,15 @@ def check_money(
 
 
 def _check_currency(name: str, organization: Row, limit: Row, findings: Findings) -> None:
-    amount, currency = limit.get("amount"), organization.get("currency")
-    if isinstance(amount, Money) and currency is not None and amount.currency != currency:
-        findings.error(
-            limit.at("amount"),
-            f"this amount is in {amount.currency}, but organization {quoted(name)} counts in "
-            f"{currency}; write it in {currency}",
-        )
+    currency = organization.get("currency")
+    for field in ("amount", "rollover"):
+        amount = limit.get(field)
+        if isinstance(amount, Money) and currency is not None and amount.currency != currency:
+            findings.error(
+                limit.at(field),
+                f"this amount is in {amount.currency}, but organization {quoted(name)} counts in "
+                f"{currency}; write it in {currency}",
+            )
 
 
 def _check_prices(
@@ -62,10 +65,10 @@ def _check_prices(
 
 
 def _foreign(model: Row | None, currency: str | None) -> bool:
-    price: Row | None = model.get("price") if model else None
-    if price is None or price.get("currency") in (None, currency):
-        return False
-    return any(price.get(kind) for kind in KINDS)
+    return any(
+        price.get("currency") not in (None, currency) and any(price.get(kind) for kind in KINDS)
+        for price in (versions_of(model) if model else ())
+    )
 
 
 def _check_unpriced(

@@ -39,10 +39,25 @@ class WithoutKey(StrEnum):
     SIMULATE = "simulate"
 
 
+class OnLedgerOutage(StrEnum):
+    """What becomes of a request while the ledger cannot be asked."""
+
+    REFUSE = "refuse"  # 503
+    ADMIT = "admit"  # counted, and booked when the ledger is back
+
+
+class OnClientLeft(StrEnum):
+    """What becomes of the upstream's answer when its caller is gone."""
+
+    CANCEL = "cancel"  # the upstream stops; what it wrote by then is counted
+    DRAIN = "drain"  # it is read to its end, so that the upstream tells what it charges
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
     """A provider. `simulated`: the built-in upstream, no URL and no key. `base_url_env` names an
-    environment variable that, when set, replaces `base_url`. Times in seconds."""
+    environment variable that, when set, replaces `base_url`. Times in seconds. `retries` is how
+    often a request is sent again that was not taken up, so that nothing was charged."""
 
     name: str
     base_url: str
@@ -53,23 +68,38 @@ class UpstreamPolicy:
     connect_timeout_seconds: float = 5.0
     idle_timeout_seconds: float = 60.0
     total_timeout_seconds: float = 600.0
+    on_client_left: OnClientLeft = OnClientLeft.CANCEL
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PriceVersion:
+    """A price that holds from `since` (unix seconds) until the next version."""
+
+    since: float
+    price: Price
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """`context` and the output caps in tokens. `default_output` goes into a request that has no cap
-    of its own; no request may ask for more than `output_max`. `image_tokens` bounds one image."""
+    of its own; no request may ask for more than `output_max`. `image_tokens` bounds one image.
+    `prices` are in the order of time; the first holds from the beginning of time (since 0)."""
 
     name: str
     upstream: str
     upstream_model: str
     endpoints: frozenset[Endpoint]
-    price: Price | None
+    prices: tuple[PriceVersion, ...]
     context: int
     output_max: int
     default_output: int
     tokenizer: Tokenizer
     image_tokens: int
+
+    def price_at(self, now: float) -> Price | None:
+        """The price in force at `now` (unix seconds); None: the model has no price."""
+        return next((v.price for v in reversed(self.prices) if v.since <= now), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +120,7 @@ class Organization:
     currency: str  # ISO 4217
     limits: tuple[Limit, ...]
     projects: Mapping[str, Project]
+    on_ledger_outage: OnLedgerOutage = OnLedgerOutage.REFUSE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.policy.fields import Field, Kind, Named, Several, Table, Word
+from gateway.policy.fields import Field, Kind, Named, OneOrMore, Several, Table, Word
 from gateway.policy.format import policy_file
 
-INTRO = """<!-- Written from gateway/policy/format.py. Change that, not this. -->
+INTRO = """<!-- Written from gateway/policy/format*.py. Change those, not this. -->
 
 # Policy files
 
@@ -35,7 +35,7 @@ def _tables(kind: Kind) -> Iterator[Table]:
         yield kind
         for one in kind.fields:
             yield from _tables(one.kind)
-    elif isinstance(kind, Several | Named):
+    elif isinstance(kind, Several | OneOrMore | Named):
         yield from _tables(kind.kind)
 
 
@@ -59,6 +59,8 @@ def _value(kind: Kind) -> str:
             return f"[{_title(kind).lower()}](#{_title(kind).lower().replace(' ', '-')})"
         case Several():
             return f"list of: {_value(kind.kind)}"
+        case OneOrMore():
+            return f"{_value(kind.kind)}, or a list of them"
         case Named(key=key):
             return f"block of: {kind.what} → {_value(kind.kind)}. The {kind.what} is {key.expected}"
         case Word():

@@ -1,10 +1,11 @@
-"""The scalars of a policy: names, numbers, money, durations, choices, URLs and zones."""
+"""The scalars of a policy: names, numbers, money, times, choices, URLs and zones."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from gateway.usage.entry import NANO
 COUNT_MAX = 10**15
 MONEY_MAX = 10**9  # whole units of a currency, so that nano units fit into 64 bits
 DURATION_MAX_SECONDS = 86_400.0
+AMOUNT = "a whole number above 0, such as 100_000, or money, such as 25 USD"
 
 _COUNT = r"(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:_[0-9]{3})+)"
 _DECIMAL = _COUNT + r"(?:\.[0-9]+)?"
@@ -63,14 +65,15 @@ def member(enum: type[StrEnum], *, without: Iterable[StrEnum] = ()) -> Word:
     return Word(word.expected, lambda scalar: enum(word.take(scalar)), word.json)
 
 
-def whole(minimum: int, maximum: int, what: str) -> Word:
-    """A whole number, `_` allowed between thousands."""
+def whole(minimum: int, maximum: int, what: str = "") -> Word:
+    """A whole number, `_` allowed between thousands. `what` is as in "of tokens"."""
 
     def take(scalar: Scalar) -> int:
         return _whole(scalar, minimum, maximum)
 
     json = {**_WHOLE, "minimum": minimum, "maximum": maximum}
-    return Word(f"a whole number {what} from {minimum} to {maximum:_}", take, json)
+    number = f"a whole number {what}".rstrip()
+    return Word(f"{number} from {minimum} to {maximum:_}", take, json)
 
 
 def price() -> Word:
@@ -85,20 +88,22 @@ def price() -> Word:
     return Word("a price per million tokens with at most 9 decimals, such as 0.15", take, json)
 
 
-def amount() -> Word:
-    """A count (int) or Money, whichever was written; the measure decides which is right."""
+def amount(minimum: int = 1) -> Word:
+    """A count (int) or Money, whichever was written; the measure decides which is right.
+
+    Its expected text is that of a minimum of 1: who lets 0 through says where it is right."""
 
     def take(scalar: Scalar) -> int | Money:
         if found := re.fullmatch(rf"({_DECIMAL}) ([A-Z]{{3}})", scalar.text):
             nano = _nano(found[1], MONEY_MAX)
-            if nano == 0:
+            if nano < minimum:
                 raise ValueError
             return Money(nano, found[2])
-        return _whole(scalar, 1, COUNT_MAX)
+        return _whole(scalar, minimum, COUNT_MAX)
 
     money = {"type": "string", "pattern": "^[0-9_]+(\\.[0-9]{1,9})? [A-Z]{3}$"}
-    json = {"anyOf": [{**_WHOLE, "minimum": 1, "maximum": COUNT_MAX}, money]}
-    return Word("a whole number above 0, such as 100_000, or money, such as 25 USD", take, json)
+    json = {"anyOf": [{**_WHOLE, "minimum": minimum, "maximum": COUNT_MAX}, money]}
+    return Word(AMOUNT, take, json)
 
 
 def fraction() -> Word:
@@ -110,6 +115,40 @@ def fraction() -> Word:
         return float(scalar.text)
 
     return Word("a number from 0 to 1", take, {"type": "number", "minimum": 0, "maximum": 1})
+
+
+def share() -> Word:
+    """A number above 0, up to 1."""
+    every = fraction()
+
+    def take(scalar: Scalar) -> float:
+        value: float = every.take(scalar)
+        if not value:
+            raise ValueError
+        return value
+
+    json = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    return Word("a number above 0 and up to 1, such as 0.8", take, json)
+
+
+def instant() -> Word:
+    """Unix seconds of a date (its midnight in UTC), or of a time with its offset."""
+    pattern = (
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+        r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
+    )
+
+    def take(scalar: Scalar) -> float:
+        if not re.fullmatch(pattern, scalar.text):
+            raise ValueError
+        try:
+            moment = datetime.fromisoformat(scalar.text)
+        except ValueError:  # its text is Python's
+            raise ValueError from None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+    expected = "a date, such as 2026-12-01, or a time with its offset, as in 2026-12-01T00:00+01:00"
+    return Word(expected, take, {"type": "string", "pattern": f"^{pattern}$"})
 
 
 def duration() -> Word:
@@ -199,3 +238,24 @@ def _nano(text: str, units_max: int) -> int:
     if nano > units_max * NANO:
         raise ValueError
     return nano
+
+
+NAME = matching(
+    r"[a-z0-9][a-z0-9._-]{0,63}",
+    "a name of at most 64 lower-case letters, digits, `.`, `_` and `-`, such as team-a",
+)
+MODEL_NAME = matching(
+    r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}",
+    "a name of at most 200 letters, digits and `._:/@+-`, such as gpt-4o-mini",
+)
+MODEL_PATTERN = matching(
+    r"[A-Za-z0-9._:/@+*?!\[\]-]{1,200}",
+    "a model's name or a shell pattern, such as gpt-4o-mini or gpt-*",
+)
+VARIABLE = matching(
+    r"[A-Za-z_][A-Za-z0-9_]{0,127}",
+    "the name of an environment variable, such as OPENAI_API_KEY",
+    secret=True,
+)
+CURRENCY = matching(r"[A-Z]{3}", "three capitals, such as USD or EUR")
+TEXT = matching(r"[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]{0,198}[^\x00-\x20\x7f])?", "a short text")

@@ -7,28 +7,32 @@ retry by themselves, unless told `x-should-retry: false`; see docs/guides/quotas
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
 
 from gateway import errors
 from gateway.quota.ledger import Claim, Ledger, Reservation, Standing, Verdict
-from gateway.quota.limit import Amounts, Level, Limit, Measure, Mode, Window
-from gateway.quota.window import BUCKET_SECONDS
+from gateway.quota.limit import NOTHING, Amounts, Measure, Mode
+from gateway.quota.wording import (
+    WAIT_SECONDS_MAX,
+    duration,
+    frees_up,
+    is_rate,
+    is_too_large,
+    told,
+    whole_milliseconds,
+)
 
-WAIT_SECONDS_MAX = 60.0
-"""A client may wait so long by itself; openai-python ignores longer waits and retries at once."""
+CAP_MAX = 10**9
+"""No model writes more tokens in one answer."""
 
 LEAST = Amounts(requests=1, input_tokens=1, concurrency=1)
 """Every request is one, and says something; it may be free, and answered without output."""
 
 _TOKENS = (Measure.TOKENS, Measure.INPUT_TOKENS, Measure.OUTPUT_TOKENS)
-_FIELDS = {
-    Level.ORGANIZATION: "organization",
-    Level.PROJECT: "project",
-    Level.KEY: "key_id",
-    Level.END_USER: "end_user",
-}
 
 
 class Refusal(errors.LimitReached):
@@ -38,13 +42,27 @@ class Refusal(errors.LimitReached):
     standings: tuple[Standing, ...] = ()
 
 
+class Priced(Protocol):
+    """A price: the most that so many tokens can cost, in nano units; more never cost less."""
+
+    def bound_nano(self, input_tokens: int, output_tokens: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Use passed `share` of the limit's amount, by what was just booked."""
+
+    standing: Standing
+    share: float
+
+
 async def admit(ledger: Ledger, reservation: Reservation, now: float, currency: str) -> Verdict:
     """Reserve, or raise Refusal. `now` is unix seconds; `currency` is what money limits are in.
 
     Raises errors.Unavailable (ledger_unavailable) where the ledger cannot tell."""
     verdict = await ledger.reserve(reservation, now)
     if not verdict.granted:
-        raise refusal_of(verdict.standings, now, currency)
+        raise refusal_of(verdict.standings, now, currency, reservation.bound)
     return verdict
 
 
@@ -54,26 +72,32 @@ async def check_open(
     now: float,
     currency: str,
     least: Amounts = LEAST,
-) -> None:
+) -> Verdict:
     """Raise Refusal where it is known already that a request will not fit, before anything costly.
 
     `least` is the least that it can come to. Reserves nothing: that there is room now does not say
-    that `admit` will find it."""
-    standings = await ledger.standings(claims, now, least)
-    if any(one.refused and one.claim.limit.mode is Mode.ENFORCE for one in standings):
-        raise refusal_of(standings, now, currency)
+    that `admit` will find it. Raises errors.Unavailable as `admit`."""
+    verdict = await ledger.look(claims, now, least)
+    if not verdict.granted:
+        raise refusal_of(verdict.standings, now, currency)
+    return verdict
 
 
-def refusal_of(standings: Sequence[Standing], now: float, currency: str) -> Refusal:
-    """The refusal to report: a request that can never fit first, then the longest wait."""
-    refused = [s for s in standings if s.refused and s.claim.limit.mode is Mode.ENFORCE]
+def refusal_of(
+    standings: Sequence[Standing], now: float, currency: str, bound: Amounts = NOTHING
+) -> Refusal:
+    """The refusal to report: a request that can never fit first, then the longest wait.
+
+    `bound` is what the request wanted to reserve, to say so where its output cap is the reason."""
+    refused = _refused(standings)
     worst = max(refused, key=lambda standing: _severity(standing, now))
     wait = None if worst.room_at is None else max(0.0, worst.room_at - now)
-    message = f"{_opening(worst)}: {_figures(worst, currency)}. {_advice(worst, now)}"
+    is_capped = all(_may_fit_smaller(standing, bound) for standing in refused)
+    message = told(worst, now, currency, bound.output_tokens if is_capped else None)
     if others := len(refused) - 1:
         message += f" {others} other limit{'s' * (others > 1)} had no room either."
     type, code = _kind(worst)
-    may_retry = _frees_up(worst) or (wait is not None and wait <= WAIT_SECONDS_MAX)
+    may_retry = frees_up(worst) or (wait is not None and wait <= WAIT_SECONDS_MAX)
     refusal = Refusal(
         message,
         type=type,
@@ -83,6 +107,58 @@ def refusal_of(standings: Sequence[Standing], now: float, currency: str) -> Refu
     )
     refusal.standings = tuple(standings)
     return refusal
+
+
+def clamp_to(
+    standings: Sequence[Standing],
+    input_tokens: int,
+    answers: int,
+    price: Priced | None,
+    uncapped_output: int = 0,
+) -> int | None:
+    """The largest output cap for each of `answers` answers with which the refused request fits.
+
+    `uncapped_output` is how much output it reserves whatever the cap. None where a limit refused
+    that does not clamp, or where no cap helps."""
+    bound_of: dict[Measure, Callable[[int, int], int]] = {
+        Measure.TOKENS: lambda input, output: input + output,
+        Measure.OUTPUT_TOKENS: lambda _, output: output,
+    }
+    if price is not None:
+        bound_of[Measure.MONEY] = price.bound_nano
+    refused = _refused(standings)
+    if any(not s.claim.limit.clamp or s.claim.limit.measure not in bound_of for s in refused):
+        return None
+
+    def largest(standing: Standing) -> int:
+        """How many caps of 1, 2, 3, … fit."""
+        bound = bound_of[standing.claim.limit.measure]
+        return bisect_right(
+            range(1, CAP_MAX + 1),
+            standing.remaining,
+            key=lambda cap: bound(input_tokens, uncapped_output + cap * answers),
+        )
+
+    return min(map(largest, refused), default=0) or None
+
+
+def warnings_of(standings: Sequence[Standing], used: Amounts) -> list[Crossing]:
+    """What `warn_at` asks to be told of, now that `used` was booked and the limits stand so.
+
+    Of all requests that are booked exactly one crosses a share, so nothing has to be remembered."""
+    crossings = []
+    for standing in standings:
+        before = standing.used - used.of(standing.claim.limit.measure)
+        for share in standing.claim.limit.warn_at:
+            if before < math.ceil(Fraction(str(share)) * standing.amount) <= standing.used:
+                crossings.append(Crossing(standing, share))
+    return crossings
+
+
+def soft_headers(standings: Sequence[Standing]) -> list[tuple[str, str]]:
+    """`x-gateway-limit-exceeded`: the names of the soft limits that had no room."""
+    names = [standing.claim.limit.name for standing in _refused(standings, Mode.SOFT)]
+    return [("x-gateway-limit-exceeded", ", ".join(names))] if names else []
 
 
 def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, str]]:
@@ -102,7 +178,7 @@ def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, s
         )
         if tightest is None:
             continue
-        headers.append((f"x-ratelimit-limit-{kind}", str(tightest.claim.limit.amount)))
+        headers.append((f"x-ratelimit-limit-{kind}", str(tightest.amount)))
         headers.append((f"x-ratelimit-remaining-{kind}", str(tightest.remaining)))
         if tightest.resets_at is not None:
             reset = duration(tightest.resets_at - now)
@@ -119,122 +195,37 @@ def retry_headers(error: errors.ApiError) -> list[tuple[str, str]]:
         wait = max(0.0, error.retry_after_seconds)
         headers.append(("retry-after", str(max(1, math.ceil(wait)))))
         if error.retry is not False:
-            headers.append(("retry-after-ms", str(max(1, _milliseconds(wait)))))
+            headers.append(("retry-after-ms", str(max(1, whole_milliseconds(wait)))))
     if error.retry is not None:
         headers.append(("x-should-retry", "true" if error.retry else "false"))
     return headers
 
 
-def duration(seconds: float) -> str:
-    """As OpenAI writes resets: `12ms`, `1s`, `6m0s`, `1h2m3s`; rounded up."""
-    milliseconds = max(0, _milliseconds(seconds))
-    if 0 < milliseconds < 1000:
-        return f"{milliseconds}ms"
-    minutes, seconds_left = divmod(-(-milliseconds // 1000), 60)
-    hours, minutes_left = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes_left}m{seconds_left}s"
-    return f"{minutes}m{seconds_left}s" if minutes else f"{seconds_left}s"
+def _refused(standings: Sequence[Standing], mode: Mode = Mode.ENFORCE) -> list[Standing]:
+    return [one for one in standings if one.refused and one.claim.limit.mode is mode]
 
 
-def _milliseconds(seconds: float) -> int:
-    """Rounded up from the microsecond, so that a float's noise is not a millisecond more."""
-    return -(-round(seconds * 1_000_000) // 1000)
-
-
-def _is_concurrency(standing: Standing) -> bool:
-    return standing.claim.limit.measure is Measure.CONCURRENCY
-
-
-def _frees_up(standing: Standing) -> bool:
-    """There is room when one of the requests in work is done: clients back off by themselves."""
-    return _is_concurrency(standing) and standing.claim.limit.amount > 0
-
-
-def _is_rate(limit: Limit) -> bool:
-    return limit.window in BUCKET_SECONDS or limit.measure is Measure.CONCURRENCY
-
-
-def _is_too_large(standing: Standing) -> bool:
-    """Not a limit of 0: that is a budget of nothing, not a request that could be smaller."""
-    return standing.asked > standing.claim.limit.amount > 0
+def _may_fit_smaller(standing: Standing, bound: Amounts) -> bool:
+    """There is room for more than the prompt; of money, whose price is not known here, for some."""
+    beside = {Measure.TOKENS: bound.input_tokens, Measure.OUTPUT_TOKENS: 0, Measure.MONEY: 0}
+    taken = beside.get(standing.claim.limit.measure)
+    return taken is not None and bound.output_tokens > 1 and standing.remaining > taken
 
 
 def _severity(standing: Standing, now: float) -> tuple[bool, float]:
-    if _frees_up(standing):
+    if frees_up(standing):
         wait = 0.0  # unknown, but likely soon
     else:
         wait = math.inf if standing.room_at is None else standing.room_at - now
-    return _is_too_large(standing), wait
+    return is_too_large(standing), wait
 
 
 def _kind(standing: Standing) -> tuple[str, str]:
     """OpenAI's `type` and `code`."""
     limit = standing.claim.limit
-    if _is_too_large(standing):
+    if is_too_large(standing):
         return "tokens", "rate_limit_exceeded"
-    if not _is_rate(limit):
+    if not is_rate(limit):
         return "insufficient_quota", "insufficient_quota"
     by_request = limit.measure in (Measure.REQUESTS, Measure.CONCURRENCY)
     return "requests" if by_request else "tokens", "rate_limit_exceeded"
-
-
-def _opening(standing: Standing) -> str:
-    limit = standing.claim.limit
-    name = f"limit {limit.name} ({_whom(standing)}) on {_what(limit)}"
-    if _is_too_large(standing):
-        return f"Request too large for {name}"
-    if _is_concurrency(standing):
-        return f"Too many requests at the same time for {name}"
-    if _is_rate(limit):
-        return f"Rate limit reached for {name}"
-    return f"You exceeded your current quota, {name}"
-
-
-def _whom(standing: Standing) -> str:
-    """An end user is not named: that is the caller's own text, and a message may be logged."""
-    limit, subject = standing.claim.limit, dict(standing.claim.subject)
-    whom = limit.level.replace("_", " ")
-    value = subject.get(_FIELDS[limit.level])
-    if value and limit.level is not Level.END_USER:
-        whom += f" {value}"
-    return f"{whom}, model {limit.model}" if limit.model else whom
-
-
-def _what(limit: Limit) -> str:
-    measure = limit.measure.replace("_", " ")
-    if limit.measure is Measure.CONCURRENCY:
-        return "requests in work"
-    return f"{measure} in all" if limit.window is Window.NONE else f"{measure} per {limit.window}"
-
-
-def _figures(standing: Standing, currency: str) -> str:
-    limit = standing.claim.limit
-    pairs = [("Limit", limit.amount)]
-    if not _is_too_large(standing):
-        pairs += [("Used", standing.used), ("Reserved", standing.reserved)]
-    pairs.append(("Requested", standing.asked))
-    return ", ".join(f"{name} {_amount(value, limit, currency)}" for name, value in pairs)
-
-
-def _amount(value: int, limit: Limit, currency: str) -> str:
-    if limit.measure is not Measure.MONEY:
-        return str(value)
-    whole, nano = divmod(value, 1_000_000_000)
-    return f"{whole}.{f'{nano:09d}'.rstrip('0').ljust(2, '0')} {currency}"
-
-
-def _advice(standing: Standing, now: float) -> str:
-    limit = standing.claim.limit
-    if _is_too_large(standing):
-        return "Make the prompt shorter or max_tokens smaller; waiting does not help."
-    if _frees_up(standing):
-        return "Try again when one of them is done."
-    if standing.room_at is None:
-        return "Waiting does not help; ask an administrator for more."
-    wait = standing.room_at - now
-    if wait <= WAIT_SECONDS_MAX:
-        return f"Please try again in {duration(wait)}."
-    zone = UTC if limit.window in BUCKET_SECONDS else ZoneInfo(limit.zone)
-    at = datetime.fromtimestamp(math.ceil(standing.room_at), zone)
-    return f"There is room again at {at.isoformat()} (in {duration(wait)})."

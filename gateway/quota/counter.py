@@ -23,6 +23,7 @@ bucket drains `amount` ticks a microsecond: exact integers, whatever the amount.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from gateway.quota.window import Span
@@ -59,9 +60,11 @@ class Counter(Protocol):
 
 
 class Budget:
-    """A calendar window's use. A late settlement belongs to the window that it was reserved in."""
+    """A calendar window's use. A late settlement belongs to the window that it was reserved in.
 
-    __slots__ = ("_end", "_touched", "open", "reserved", "used")
+    `read_at` is the generation of the book in which `used` was read."""
+
+    __slots__ = ("_end", "_touched", "open", "read_at", "reserved", "used")
 
     def __init__(self, span: Span, used: int, now: float) -> None:
         self._end = span.end
@@ -69,9 +72,14 @@ class Budget:
         self.used = used
         self.reserved = 0
         self.open = 0
+        self.read_at = 0
+
+    def touch(self, now: float) -> None:
+        """Somebody wanted to know it."""
+        self._touched = now
 
     def fits(self, amount: int, asked: int, now: float) -> bool:
-        self._touched = now
+        self.touch(now)
         return asked == 0 or self.used + self.reserved + asked <= amount
 
     def room_at(self, amount: int, asked: int, now: float) -> float | None:
@@ -90,8 +98,8 @@ class Budget:
         self.open -= 1
 
     def forgettable(self, now: float) -> bool:
-        over = self._end is not None and now >= self._end
-        return self.open == 0 and (over or now >= self._touched + IDLE_SECONDS)
+        """Also one whose window is over is still asked about, for what it left unused."""
+        return self.open == 0 and now >= self._touched + IDLE_SECONDS
 
 
 class Slots(Budget):
@@ -113,15 +121,16 @@ class Rate:
     """The buckets of one subject, measure and window, by amount. All are booked alike; they differ
     in how fast they drain. A new amount goes on from the bucket whose amount is nearest.
 
-    `used` is what is taken to be owed at first. `absent_is_whole_from` is the time from which a
+    `used` is what is taken to be owed at first; it and what is held before anybody asks for an
+    amount wait in a seed, which does not drain. `absent_is_whole_from` is the time from which a
     missing counter may be taken for a full bucket, so that a full one may be forgotten."""
 
-    __slots__ = ("_absent_is_whole_from", "_buckets", "_first", "_unit", "open")
+    __slots__ = ("_absent_is_whole_from", "_buckets", "_seed", "_unit", "open")
 
     def __init__(self, seconds: int, used: int, absent_is_whole_from: float, now: float) -> None:
         self._unit = seconds * MICRO
         self._absent_is_whole_from = absent_is_whole_from
-        self._first = (used * self._unit, _micros(now))
+        self._seed = Bucket(1, used * self._unit, _micros(now))
         self._buckets: dict[int, Bucket] = {}
         self.open = 0
 
@@ -146,26 +155,28 @@ class Rate:
 
     def hold(self, id: str, asked: int, now: float) -> None:
         self.open += 1
-        at = _micros(now)
-        for bucket in self._buckets.values():
-            bucket.drain(at)
+        for bucket in self._drained(_micros(now)):
             bucket.hold(id, asked * self._unit)
 
     def resolve(self, id: str, asked: int, used: int, now: float) -> None:
         self.open -= 1
-        at = _micros(now)
-        for bucket in self._buckets.values():
-            bucket.drain(at)
+        for bucket in self._drained(_micros(now)):
             bucket.resolve(id, asked * self._unit, used * self._unit)
 
     def forgettable(self, now: float) -> bool:
         if self.open or now < self._absent_is_whole_from:
             return False
         if not self._buckets:  # loaded, and then nobody asked: what was loaded must be over
-            return self._first[1] + self._unit <= _micros(now)
+            return self._seed.at + self._unit <= _micros(now)
+        return not any(bucket.debt for bucket in self._drained(_micros(now)))
+
+    def _drained(self, at: int) -> Collection[Bucket]:
+        """All that must be booked."""
+        if not self._buckets:
+            return (self._seed,)
         for bucket in self._buckets.values():
-            bucket.drain(_micros(now))
-        return not any(bucket.debt for bucket in self._buckets.values())
+            bucket.drain(at)
+        return self._buckets.values()
 
     def _bucket(self, amount: int, now: float) -> Bucket:
         at = _micros(now)
@@ -176,7 +187,7 @@ class Rate:
                 self._buckets[nearest].drain(at)
                 bucket = self._buckets[nearest].with_amount(amount)
             else:
-                bucket = Bucket(amount, *self._first)
+                bucket = self._seed.with_amount(amount)
             self._buckets[amount] = bucket
         bucket.drain(at)
         bucket.asked_at = at

@@ -6,6 +6,9 @@ every claim of a request in one atomic step or none, and is resolved exactly onc
     reserve ──granted──▶ open ──settle──▶ settled   (used replaces reserved, the record is appended)
        │                  ├────release──▶ released  (nothing was used; the record is appended)
     refused               └──expires──▶ abandoned   (sweep: booked at its bound)
+
+A granted reservation is durable: it outlives this process, and is booked at its bound should nobody
+come back for it. docs/internals/ledger.md says when, and where.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.quota.limit import NOTHING, Amounts, Limit
+from gateway.quota.limit import NOTHING, Amounts, Limit, Measure, Window
 
 Subject = tuple[tuple[str, str], ...]
 """Whom a counter counts, as (field of a usage entry, value) pairs in the order organization,
@@ -22,10 +25,13 @@ project, key_id, end_user, model; only those that the limit looks at."""
 
 
 class Record(Protocol):
-    """What is posted to the journal when a reservation is resolved; opaque to the ledger."""
+    """What is posted to the journal when a reservation is resolved. `time` is unix seconds."""
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def time(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,13 @@ class Claim:
 class Reservation:
     """All claims of one request, its upper bound, and the record to post should nobody come back.
 
-    `expires_at` is unix seconds; after it, `sweep` books the bound."""
+    `whose` is all five fields of a Subject, of this request: a counter that is made while the
+    reservation is open, for a limit that is new, holds it too. `expires_at` is unix seconds; after
+    it, `sweep` books the bound."""
 
     id: str
     claims: tuple[Claim, ...]
+    whose: Subject
     bound: Amounts
     record: Record
     expires_at: float
@@ -53,13 +62,16 @@ class Reservation:
 class Standing:
     """How one claim stands after a verdict, in the measure's unit.
 
-    `asked` is what the request wanted to reserve; a claim that asks nothing is never refused.
-    Of a bucket, `used` and `reserved` are what has not drained yet. `resets_at` (unix seconds) is
-    when the limit is whole again: a bucket full, a calendar window over; None where time does not
-    help. `room_at` is when the refused request would fit, None if not by waiting (more than the
-    limit, prepaid) or if nobody knows (concurrency); None also where it was not refused."""
+    `amount` is what may be used in all: the limit's own, and what was carried over into this
+    window. `asked` is what the request wanted to reserve; a claim that asks nothing is never
+    refused. Of a bucket, `used` and `reserved` are what has not drained yet. `resets_at` (unix
+    seconds) is when the limit is whole again: a bucket full, a calendar window over; None where
+    time does not help. `room_at` is when the refused request would fit, None if not by waiting
+    (more than the limit, prepaid) or if nobody knows (concurrency); None also where it was not
+    refused."""
 
     claim: Claim
+    amount: int
     used: int
     reserved: int
     asked: int
@@ -69,20 +81,49 @@ class Standing:
 
     @property
     def remaining(self) -> int:
-        return max(0, self.claim.limit.amount - self.used - self.reserved)
+        return max(0, self.amount - self.used - self.reserved)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`standings` are in the order of the claims. A claim in observe mode may be `refused`
-    (it would have been) while the verdict is granted."""
+    """`standings` are in the order of the claims. A claim that is not in mode enforce may be
+    `refused` (it would have been) while the verdict is granted.
+
+    `generation` is that of keys and grants when the verdict was made: who knows an older one must
+    read them again before anything is sent. `now` is the time that it was booked at, unix seconds;
+    the record's time must be that."""
 
     granted: bool
     standings: tuple[Standing, ...]
+    generation: int
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class CounterState:
+    """A calendar counter as it is, to be held against the book. `since` and `until` are its window
+    (unix seconds, None: no end)."""
+
+    subject: Subject
+    measure: Measure
+    window: Window
+    since: float
+    until: float | None
+    used: int
+    reserved: int
 
 
 class AlreadyResolved(Exception):
     """The reservation was settled, released or abandoned before, or never existed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """`access` grows whenever a key or a grant changes, `book` whenever entries were posted by
+    somebody else than the ledger (a correction): then counters are read again."""
+
+    access: int = 0
+    book: int = 0
 
 
 class Book(Protocol):
@@ -91,12 +132,30 @@ class Book(Protocol):
     A record's time must be the `now` with which its request was reserved: that is the window that
     the ledger books it into, also when it is settled in a later one."""
 
-    def append(self, record: Record) -> None:
-        """Take the record; never raises."""
+    async def hold(self, reservation: Reservation) -> Generations:
+        """Return when the reservation is durable: from then on its record is posted, whatever
+        happens to this process, unless `append` or `forget` says otherwise first.
+
+        Raises `errors.Unavailable` where that cannot be said; then it is held by nobody. If it is
+        cancelled, the reservation is held by nobody either."""
         ...
 
-    async def spent(self, subject: Subject, since: float) -> Amounts:
-        """Σ of all records of the subject with time ≥ since, those not yet written included.
+    def append(self, record: Record) -> None:
+        """Take the record, which takes the place of what is held under its id, in one step; never
+        raises."""
+        ...
+
+    def forget(self, id: str) -> None:
+        """What is held under the id is to leave no trace; never raises."""
+        ...
+
+    async def generations(self) -> Generations:
+        """As they are now. Raises `errors.Unavailable`."""
+        ...
+
+    async def spent(self, subject: Subject, since: float, until: float | None = None) -> Amounts:
+        """Σ of all records of the subject with since ≤ time < until, those not yet written
+        included.
 
         Raises `errors.Unavailable` where the book cannot be read."""
         ...
@@ -108,23 +167,50 @@ class Ledger(Protocol):
     `now` is unix seconds; a ledger with a clock of its own (Redis) may use that instead."""
 
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
-        """All claims, or none. Counters that are not known yet are rebuilt from the book first."""
+        """All claims, or none. Counters that are not known yet are rebuilt from the book first.
+
+        When it returns granted, the reservation is durable. When it is cancelled or raises, nothing
+        is reserved."""
         ...
 
-    async def settle(self, id: str, used: Amounts, record: Record, now: float) -> None:
-        """Move reserved to used and append the record, in one step. Raises AlreadyResolved."""
+    async def settle(
+        self, reservation: Reservation, used: Amounts, record: Record, now: float
+    ) -> tuple[Standing, ...]:
+        """Move reserved to used and append the record, in one step; how the claims stand then.
+
+        Raises AlreadyResolved. A store that cannot be reached is no error here, and the answer is
+        empty then: the record is kept and booked as soon as it can be."""
         ...
 
-    async def release(self, id: str, record: Record, now: float) -> None:
-        """Give everything back and append the record, in one step. Raises AlreadyResolved."""
+    async def release(
+        self, reservation: Reservation, record: Record | None, now: float
+    ) -> tuple[Standing, ...]:
+        """Give everything back and append the record (None: no record), in one step; how the
+        claims stand then. Errors as of settle."""
+        ...
+
+    def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:
+        """Take what was used without a reservation, while the ledger could not be asked: it is
+        booked, with its record, as soon as it can be, into the windows of the record's time. Never
+        raises."""
         ...
 
     async def sweep(self, now: float) -> int:
         """Book expired reservations at their bound; how many there were."""
         ...
 
-    async def standings(
-        self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING
-    ) -> tuple[Standing, ...]:
-        """How the claims stand, and would do so for a request of this size; reserves nothing."""
+    async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
+        """What `reserve` would say to a request of this size; reserves nothing."""
+        ...
+
+    async def generation(self) -> int:
+        """Of keys and grants, as it is now: `Generations.access`."""
+        ...
+
+    async def counters(self) -> Sequence[CounterState]:
+        """Every calendar counter that there is, as it is now."""
+        ...
+
+    def owed(self) -> int:
+        """Records that wait for the store to come back."""
         ...

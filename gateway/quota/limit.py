@@ -32,7 +32,8 @@ class Window(StrEnum):
 
 class Mode(StrEnum):
     ENFORCE = "enforce"
-    OBSERVE = "observe"  # counted and reported, never a refusal
+    OBSERVE = "observe"  # counted and reported, never a refusal, and the caller is not told
+    SOFT = "soft"  # as observe, but the caller is told: x-gateway-limit-exceeded
 
 
 class Level(StrEnum):
@@ -47,7 +48,12 @@ class Level(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Limit:
     """One rule. `amount` is in the measure's unit: requests, tokens, nano units of the
-    organization's currency (10⁻⁹), or requests at the same time."""
+    organization's currency (10⁻⁹), or requests at the same time.
+
+    `month_starts_on` (1-28) and `year_starts_in` (1-12) move calendar months, quarters and years.
+    `rollover` is the most of what the last window left unused that is added to this one.
+    `warn_at` are shares of the amount (0.8 is 80 %) that are told of when use passes them.
+    `clamp`: a request that is too large has its output cap shrunk to what is left."""
 
     name: str
     measure: Measure
@@ -57,6 +63,11 @@ class Limit:
     zone: str = "UTC"  # IANA, for calendar windows
     model: str | None = None  # counts only this model
     mode: Mode = Mode.ENFORCE
+    month_starts_on: int = 1
+    year_starts_in: int = 1
+    rollover: int = 0
+    warn_at: tuple[float, ...] = ()
+    clamp: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,31 +11,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from typing import TypeVar
 
-from gateway.quota.ledger import Ledger, Record, Reservation
+from gateway.quota.ledger import Ledger, Record, Reservation, Standing
 from gateway.quota.limit import Amounts
+
+T = TypeVar("T")
 
 
 async def settle(
     ledger: Ledger, reservation: Reservation, used: Amounts, record: Record, now: float
-) -> None:
+) -> tuple[Standing, ...]:
     """Book what was used in place of what was reserved, and append the record.
 
-    `now` is unix seconds. Raises AlreadyResolved, and errors.Unavailable (ledger_unavailable)."""
-    await _to_the_end(ledger.settle(reservation.id, used, record, now))
+    How the claims stand then. `now` is unix seconds. Raises AlreadyResolved."""
+    return await to_the_end(ledger.settle(reservation, used, record, now))
 
 
-async def release(ledger: Ledger, reservation: Reservation, record: Record, now: float) -> None:
-    """Give back everything, as nothing was used, and append the record.
+async def release(
+    ledger: Ledger, reservation: Reservation, record: Record | None, now: float
+) -> tuple[Standing, ...]:
+    """Give back everything, as nothing was used, and append the record, if there is one.
 
-    `now` is unix seconds. Raises AlreadyResolved, and errors.Unavailable (ledger_unavailable)."""
-    await _to_the_end(ledger.release(reservation.id, record, now))
+    How the claims stand then. `now` is unix seconds. Raises AlreadyResolved."""
+    return await to_the_end(ledger.release(reservation, record, now))
 
 
-async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+async def to_the_end(work: Coroutine[None, None, T]) -> T:
+    """Await `work`, all of it, also when the caller is cancelled meanwhile; that goes on then."""
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         while not task.done():
             with suppress(asyncio.CancelledError):  # the first one goes on, once

@@ -21,15 +21,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, Unauthenticated
 from gateway.simulator import faults, generation
 from gateway.simulator.embeddings import embeddings
 from gateway.simulator.generation import Generation, Stamp
-from gateway.simulator.options import FIELD, Behaviour, Options, behaviour_of
+from gateway.simulator.options import FIELD, Options, behaviour_of
 from gateway.simulator.play import Listener, Play
 from gateway.simulator.prompt import Ask
+from gateway.simulator.usage import Counts, figures
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -87,7 +88,7 @@ class _Simulator:
         ask = await self._received(request)
         answer, tokens = embeddings(ask)
         script = faults.json_script(answer, 0, ask.behaviour)
-        return self._play(request, ask.behaviour, script, tokens)
+        return self._play(request, ask, script, tokens)
 
     async def models(self, request: Request) -> Response:
         self._authenticate(request)
@@ -119,7 +120,7 @@ class _Simulator:
             script = faults.json_script(made.body, made.counts.completion, ask.behaviour)
         else:
             script = faults.stream_script(made.events, ask.behaviour)
-        return self._play(request, ask.behaviour, script, made.counts.prompt)
+        return self._play(request, ask, script, made.counts.prompt)
 
     async def _received(self, request: Request) -> Ask:
         """What is asked, noted before anything can be wrong with it."""
@@ -148,8 +149,9 @@ class _Simulator:
         return Ask(body, model, behaviour_of(self.options.behaviour, body.get(FIELD)))
 
     def _play(
-        self, request: Request, behaviour: Behaviour, script: faults.Script, prompt_tokens: int
+        self, request: Request, ask: Ask, script: faults.Script, prompt_tokens: int
     ) -> ASGIApp:
+        behaviour = ask.behaviour
         path = request.url.path
         sent = 0
 
@@ -165,17 +167,50 @@ class _Simulator:
 
         listener = Listener(generated, left)
         shown: faults.Script | None = script
-        if behaviour.error is not None:
+        charged = prompt_tokens
+        if behaviour.error is not None and self._fails(request, ask):
             self.served.refused += 1
-            shown = faults.error_script(behaviour, behaviour.error)
+            charged = prompt_tokens if behaviour.error_charges else 0
+            told = figures(Counts(charged, 0, 0, 0)) if charged else None
+            shown = faults.error_script(behaviour, behaviour.error, told)
         elif behaviour.hang:
-            shown = None
-        else:
-            self.served.prompt_tokens += prompt_tokens
+            shown, charged = None, 0
+        self.served.prompt_tokens += charged
         headers = (("x-request-id", f"req_{secrets.token_hex(12)}"), *ACCOUNT_HEADERS)
-        return Play(
+        play = Play(
             shown, listener, behaviour.delay_seconds, behaviour.chunk_delay_seconds, headers
         )
+        request_id = request.headers.get("x-request-id")
+        if request_id is None:
+            return play
+        note = {
+            "event": "served",
+            "path": path,
+            "request_id": request_id,
+            "model": ask.model,
+            "prompt_tokens": charged,
+        }
+
+        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await play(scope, receive, send)
+            finally:
+                self._note({**note, "time": self.now(), "completion_tokens": sent})
+
+        return noted
+
+    def _fails(self, request: Request, ask: Ask) -> bool:
+        """Whether this attempt is among the first `error_times` of its request: of those that have
+        the same id and the same body, as far back as requests are kept."""
+        most = ask.behaviour.error_times
+        if most is None:
+            return True
+        id = request.headers.get("x-request-id")
+        came = sum(
+            note["headers"].get("x-request-id") == id and note["body"] == ask.body
+            for note in self.received
+        )
+        return bool(came <= most)
 
     def _authenticate(self, request: Request) -> None:
         key = self.options.api_key
@@ -236,7 +271,8 @@ def build_simulator(
     options: Options, log: Log | None = None, now: Callable[[], float] = time.time
 ) -> Starlette:
     """An OpenAI-shaped upstream. `log` is called with one dict for every request as it was
-    received, and for every client that left before its answer was complete."""
+    received, for every client that left before its answer was complete, and for every answer to a
+    request with an id, when it is over: what is charged for it."""
     simulator = _Simulator(options, log, now)
     routes = [
         Route("/v1/chat/completions", simulator.chat, methods=["POST"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -65,10 +65,13 @@ def _error(status: int) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def error_script(behaviour: Behaviour, status: int) -> Script:
-    """A refusal with the body that was asked for."""
+def error_script(
+    behaviour: Behaviour, status: int, usage: Mapping[str, Any] | None = None
+) -> Script:
+    """A refusal with the body that was asked for; an OpenAI-shaped one can tell a usage."""
+    told = {} if usage is None else {"usage": usage}
     bodies = {
-        ErrorBody.OPENAI: ("application/json", json_bytes(_error(status))),
+        ErrorBody.OPENAI: ("application/json", json_bytes(_error(status) | told)),
         ErrorBody.HTML: (
             "text/html",
             f"<html><head><title>{status}</title></head><body>nginx</body></html>".encode(),

@@ -18,6 +18,7 @@ class UsageShape(StrEnum):
     LAST = "last"  # a chunk of its own with `choices: []`, if the request asks for it (OpenAI)
     WITH_CHOICES = "with_choices"  # in the last chunk that has choices, asked or not
     EVERY = "every"  # in every chunk, growing, asked or not
+    TWICE = "twice"  # in the last chunk that has choices, and again in a chunk of its own
     END_ONLY = "end_only"  # a chunk of its own, asked or not; no `usage: null` before it
     NEVER = "never"
     ZERO = "zero"  # placed as LAST, all figures 0
@@ -45,7 +46,7 @@ class ToolCall:
 class Behaviour:
     """Times in seconds. `…_after_chunks` counts events of a stream; a JSON answer is cut in half.
 
-    `usage` may also be an object that is sent as it is."""
+    `usage` may also be an object that is sent as it is. `error_times` None: always."""
 
     delay_seconds: float = 0.0
     chunk_delay_seconds: float = 0.0
@@ -55,8 +56,11 @@ class Behaviour:
     usage: UsageShape | Mapping[str, Any] = UsageShape.LAST
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    ignore_cap: bool = False
     error: int | None = None
     error_body: ErrorBody = ErrorBody.OPENAI
+    error_times: int | None = None
+    error_charges: bool = False
     error_after_chunks: int | None = None
     retry_after_seconds: float | None = None
     disconnect_after_chunks: int | None = None
@@ -125,8 +129,11 @@ _PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "usage": (_usage, "an object, or one of " + ", ".join(UsageShape)),
     "cached_tokens": (_COUNT, "a whole number from 0"),
     "reasoning_tokens": (_COUNT, "a whole number from 0"),
+    "ignore_cap": (_flag, "true or false"),
     "error": (_whole(200, 599), "an HTTP status from 200 to 599"),
     "error_body": (ErrorBody, "one of " + ", ".join(ErrorBody)),
+    "error_times": (_COUNT, "a whole number from 0"),
+    "error_charges": (_flag, "true or false"),
     "error_after_chunks": (_COUNT, "a whole number from 0"),
     "retry_after_seconds": (_seconds, "seconds from 0 to 3600"),
     "disconnect_after_chunks": (_COUNT, "a whole number from 0"),

@@ -92,11 +92,12 @@ def _stops(body: Body) -> list[str]:
 
 
 def finished(ask: Ask, text: str, calls: Sequence[ToolCall], cap: int | None) -> Choice:
-    """A choice within its cap. Reasoning comes first and takes its tokens from the same cap."""
+    """A choice within its cap, unless that is to be ignored. Reasoning comes first and takes its
+    tokens from the same cap."""
     reason = "tool_calls" if calls else "stop"
     ends = [text.index(stop) for stop in _stops(ask.body) if stop in text]
     text = text[: min(ends)] if ends else text
-    room = 10**9 if cap is None else cap
+    room = 10**9 if cap is None or ask.behaviour.ignore_cap else cap
     reasoning = min(ask.behaviour.reasoning_tokens, room)
     if reasoning < ask.behaviour.reasoning_tokens:
         return Choice("", (), "length", reasoning, reasoning)

@@ -80,6 +80,9 @@ def with_usage(
         last = events[-1]
         return [*events[:-1], Event({**last.data, "usage": usage}, last.tokens)]
     own = Event({**base, "choices": [], "usage": usage})
+    if shape == UsageShape.TWICE:
+        last = events[-1]
+        return [*events[:-1], Event({**last.data, "usage": usage}, last.tokens), own]
     if shape == UsageShape.END_ONLY:
         return [*events, own]
     if shape == UsageShape.NEVER or not asked:

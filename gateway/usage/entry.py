@@ -31,43 +31,71 @@ class Outcome(StrEnum):
     CLIENT_LEFT = "client_left"  # before the answer was complete
     FAILED = "failed"  # the gateway's own fault
     ABANDONED = "abandoned"  # nobody came back; booked at its bound
+    CORRECTION = "correction"  # no request: what another entry should have cost, less what it did
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens by kind. `cached_input` is part of `input`, `reasoning` is part of `output`."""
+    """Tokens by kind. `cached_input` and `audio_input` are parts of `input` that do not overlap,
+    `reasoning` and `audio_output` such parts of `output`."""
 
     input: int = 0
     cached_input: int = 0
     output: int = 0
     reasoning: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """Nano units of a currency per million tokens. `cached_input` and `reasoning` are set equal to
-    `input` and `output` by the policy where it names none."""
+    `input` and `output` by the policy where it names none; audio without a price of its own costs
+    what text does."""
 
     input: int
     cached_input: int
     output: int
     reasoning: int
+    audio_input: int | None = None
+    audio_output: int | None = None
 
     def cost_nano(self, tokens: Tokens) -> int:
-        """Each token is priced once; the sum is rounded up to a whole nano unit."""
-        total = (
-            (tokens.input - tokens.cached_input) * self.input
-            + tokens.cached_input * self.cached_input
-            + (tokens.output - tokens.reasoning) * self.output
-            + tokens.reasoning * self.reasoning
+        """Each token is priced once, as one kind; the sum is rounded up to a whole nano unit.
+
+        Parts that are more than their whole are cut to it, cached input and reasoning before
+        audio, so that no kind is ever negative and the kinds add up to the whole."""
+        cached, audio_in, plain_in = _kinds(tokens.input, tokens.cached_input, tokens.audio_input)
+        reasoning, audio_out, plain_out = _kinds(
+            tokens.output, tokens.reasoning, tokens.audio_output
         )
+        total = cached * self.cached_input + audio_in * self._audio_input
+        total += plain_in * self.input
+        total += reasoning * self.reasoning + audio_out * self._audio_output
+        total += plain_out * self.output
         return -(-total // MILLION)
 
     def bound_nano(self, input_tokens: int, output_tokens: int) -> int:
         """The most that so many tokens can cost, whatever their kinds turn out to be."""
-        total = input_tokens * max(self.input, self.cached_input)
-        total += output_tokens * max(self.output, self.reasoning)
+        total = input_tokens * max(self.input, self.cached_input, self._audio_input)
+        total += output_tokens * max(self.output, self.reasoning, self._audio_output)
         return -(-total // MILLION)
+
+    @property
+    def _audio_input(self) -> int:
+        return self.input if self.audio_input is None else self.audio_input
+
+    @property
+    def _audio_output(self) -> int:
+        return self.output if self.audio_output is None else self.audio_output
+
+
+def _kinds(whole: int, first: int, second: int) -> tuple[int, int, int]:
+    """The two parts, and what is left of the whole: none negative, together the whole."""
+    whole = max(whole, 0)
+    first = min(max(first, 0), whole)
+    second = min(max(second, 0), whole - first)
+    return first, second, whole - first - second
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +104,7 @@ class Entry:
 
     `requests` is 1 where the request counts against request limits, else 0. `model` is what was
     asked, `served_model` what the upstream says it used. `redactions` counts by
-    "ENTITY:action"."""
+    "ENTITY:action". `corrects` is the id of the entry that a correction is about."""
 
     id: str
     time: float
@@ -101,3 +129,4 @@ class Entry:
     first_token_ms: int | None = None
     redactions: Mapping[str, int] = field(default_factory=dict)
     policy_digest: str = ""
+    corrects: str = ""

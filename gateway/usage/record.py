@@ -11,12 +11,14 @@ from gateway.usage.entry import Entry
 @dataclass(frozen=True, slots=True)
 class JournalState:
     """What readiness and meters look at. `lag_seconds` is the age of the oldest entry that is not
-    written yet; `errors` counts failed writes since the start (each is tried again)."""
+    written yet; `errors` counts failed writes since the start (each is tried again);
+    `set_aside` are entries that the database refused, and that are kept elsewhere."""
 
     pending: int
     lag_seconds: float
     errors: int
     full: bool
+    set_aside: int = 0
 
 
 class Journal(Protocol):

@@ -42,7 +42,7 @@ FIELDS = {
 
 SUMS = (
     "entries", "requests", "refused", "input_tokens", "cached_input_tokens", "output_tokens",
-    "reasoning_tokens", "cost_nano",
+    "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "cost_nano",
 )  # fmt: skip
 """`entries` counts all, `requests` those that count against limits, `refused` those that the
 gateway refused."""
@@ -50,9 +50,9 @@ gateway refused."""
 ENTRY_COLUMNS = (
     "id", "time", "time_unix", "organization", "project", "key_id", "end_user", "model",
     "served_model", "upstream", "endpoint", "stream", "status", "outcome", "code", "requests",
-    "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "source",
-    "cost_nano", "cost", "currency", "duration_ms", "first_token_ms", "redactions",
-    "policy_digest",
+    "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
+    "audio_input_tokens", "audio_output_tokens", "source", "cost_nano", "cost", "currency",
+    "duration_ms", "first_token_ms", "redactions", "policy_digest", "corrects",
 )  # fmt: skip
 
 _SPAN = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
@@ -149,6 +149,8 @@ def entry_row(entry: Entry) -> Row:
         "cached_input_tokens": tokens.cached_input,
         "output_tokens": tokens.output,
         "reasoning_tokens": tokens.reasoning,
+        "audio_input_tokens": tokens.audio_input,
+        "audio_output_tokens": tokens.audio_output,
         "cost": decimal_of(entry.cost_nano),
         "redactions": dict(entry.redactions),
     }

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, make_url, select, text
+from sqlalchemy import column, insert, make_url, select, table, text
 
 from gateway.backends import schema
 from gateway.backends.database import Database, DatabaseProblem
 from gateway.backends.database_problem import DataRefused
 from gateway.backends.schema import SchemaState, migrations_folder
-from gateway.backends.tables import keys, metadata
+from gateway.backends.sql_entries import entry_of
+from gateway.backends.tables import entries, keys, metadata, state
+from gateway.usage.entry import Tokens
 
 KEY = {
     "id": "key_1", "organization": "acme", "project": "demo", "name": "n", "role": "member",
@@ -74,6 +78,40 @@ def test_the_migrations_build_exactly_the_tables_that_the_code_knows(migrated_ur
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
     assert using(migrated_url, lambda d: d.read(differences)) == []
+
+
+def test_an_older_database_keeps_its_entries_and_its_keys(database_url):
+    def build(connection):
+        config = Config()
+        config.set_main_option("script_location", str(migrations_folder()))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        old = dict.fromkeys(c.name for c in entries.columns) | {"id": "req_1", "time": 5,
+            "outcome": "ok", "source": "provider"}  # fmt: skip
+        for name in ("audio_input_tokens", "audio_output_tokens", "corrects"):
+            del old[name]
+        some = {"VARCHAR": "x", "TEXT": "x", "BIGINT": 1, "BOOLEAN": True, "JSON": {}}
+        for name, value in old.items():
+            if value is None and not entries.c[name].nullable:
+                old[name] = some[str(entries.c[name].type)]
+        then = table("entries", *(column(name, entries.c[name].type) for name in old))
+        connection.execute(insert(then).values(old))
+        connection.execute(insert(keys).values(KEY))
+
+    if database_url.startswith("sqlite"):
+        Path(database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    using(database_url, lambda d: d.write(build))
+    assert using(database_url, Database.check) is SchemaState.BEHIND
+    migrate(database_url)
+    assert trouble(database_url) is None
+    (row,) = using(database_url, lambda d: d.read(lambda c: c.execute(select(entries)).all()))
+    kept = entry_of(row)
+    assert (kept.id, kept.project, kept.tokens) == ("req_1", "x", Tokens(1, 1, 1, 1, 0, 0))
+    assert kept.corrects == ""
+    assert using(database_url, lambda d: d.read(lambda c: c.scalar(select(keys.c.id)))) == "key_1"
+    names = select(state.c.name, state.c.value).order_by(state.c.name)
+    found = using(database_url, lambda d: d.read(lambda c: c.execute(names).all()))
+    assert [tuple(one) for one in found] == [("access", "0"), ("book", "0")]
 
 
 def test_a_table_that_the_code_does_not_know_would_be_noticed(spoilable_url):

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+import os
 import random
 import sqlite3
 
@@ -14,6 +15,7 @@ from sqlalchemy import func, make_url, select, text
 from gateway.backends import sql_journal
 from gateway.backends.database import Database, DatabaseProblem
 from gateway.backends.database_problem import DataRefused
+from gateway.backends.sql_book import post_entries, spent_in
 from gateway.backends.sql_entries import FIGURE_MAX, TEXT_BYTES_MAX, storable, storable_text
 from gateway.backends.sql_journal import SqlJournal
 from gateway.backends.sql_report import SqlReport
@@ -50,7 +52,9 @@ def using(url, work, *, flush_seconds=0.01, batch_max=100, pending_max=1000, sta
 
     async def main():
         database = Database(url, 2)
-        journal = SqlJournal(database, flush_seconds, batch_max, pending_max, clock=lambda: NOW)
+        journal = SqlJournal(
+            database, flush_seconds, batch_max, pending_max, lambda: NOW, os.urandom
+        )
         if started:
             await journal.start()
         try:
@@ -296,14 +300,14 @@ def test_a_full_journal_still_takes_what_was_begun(migrated_url):
 
 def test_an_entry_that_the_database_refuses_does_not_hold_up_the_others(migrated_url, monkeypatch):
     poisoned = [entry(n, code="poison") for n in (17, 63)]
-    insert = sql_journal._insert
+    apply = sql_journal.apply
 
-    def refusing(connection, batch):
-        if any(one.code == "poison" for one in batch):
+    def refusing(connection, change, owner):
+        if any(one.code == "poison" for one in change.entries):
             raise DataRefused("DataError")
-        insert(connection, batch)
+        return apply(connection, change, owner)
 
-    monkeypatch.setattr(sql_journal, "_insert", refusing)
+    monkeypatch.setattr(sql_journal, "apply", refusing)
 
     async def work(journal, database):
         booked = [entry(n) for n in range(100) if n not in (17, 63)] + poisoned
@@ -465,10 +469,10 @@ def test_closing_gives_back_nothing_when_all_is_written(migrated_url):
 
 
 def test_closing_gives_back_what_the_database_refused(migrated_url, monkeypatch):
-    def refuse(connection, batch):
+    def refuse(connection, change, owner):
         raise DataRefused("DataError")
 
-    monkeypatch.setattr(sql_journal, "_insert", refuse)
+    monkeypatch.setattr(sql_journal, "apply", refuse)
 
     async def work(journal, _):
         journal.append(entry(1))
@@ -495,16 +499,17 @@ def test_a_journal_that_cannot_write_any_more_takes_no_new_requests_and_gives_al
     assert "a fault of our own" in caplog.text
 
 
-def test_two_gateways_on_one_database_see_what_both_spent(migrated_url):
-    async def work(one, database):
-        other = SqlJournal(database, 0.01, 10, 100, clock=lambda: NOW)
-        await other.start()
+def test_what_others_post_into_the_same_book_is_spent_too(migrated_url):
+    async def work(journal, database):
         for n in range(50):
-            one.append(entry(n))
-            other.append(entry(n + 40))  # ten of them are the same
-        await asyncio.gather(one.flush(), other.flush())
-        counted = await one.spent(ACME, NOW), await other.spent(ACME, NOW)
-        await other.aclose()
+            journal.append(entry(n))
+        others = [entry(n + 40) for n in range(50)]  # ten of them are the same
+        _, refused = await asyncio.gather(journal.flush(), post_entries(database, others))
+        assert refused == []
+        counted = (
+            await journal.spent(ACME, NOW),
+            await spent_in(database, ACME, NOW),
+        )
         total = await database.read(lambda c: c.scalar(select(func.count()).select_from(entries)))
         return counted, total
 

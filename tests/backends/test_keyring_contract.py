@@ -1,6 +1,7 @@
 """What every Keyring does, on SQLite and on a real Postgres."""
 
 import asyncio
+import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway.backends.database import Database, DatabaseProblem
+from gateway.backends.sql_book import generations_of
 from gateway.backends.sql_journal import SqlJournal
 from gateway.backends.sql_keyring import EndedKey, SqlKeyring, UnknownKey
 from gateway.backends.tables import key_secrets, metadata
@@ -207,6 +209,20 @@ def test_a_key_that_ended_cannot_be_rotated(using):
     using(work)
 
 
+def test_what_changes_a_key_that_may_be_kept_moves_the_generation(using):
+    async def work(keyring, database):
+        seen = []
+        key = (await create(keyring)).key  # a new key is kept nowhere
+        for change in (rotate(keyring, key.id), keyring.revoke(key.id, NOW),
+                       keyring.revoke(key.id, NOW), keyring.show(key.id)):  # fmt: skip
+            seen.append((await generations_of(database)).access)
+            await change
+        seen.append((await generations_of(database)).access)
+        assert seen == [0, 1, 2, 2, 2]
+
+    using(work)
+
+
 @pytest.mark.parametrize("id", ["key_nobody", "", "key_\ufffd'; DROP TABLE keys"])
 def test_an_unknown_id_is_said_to_be_unknown(using, id):
     async def work(keyring, _):
@@ -246,7 +262,7 @@ def test_rotations_at_the_same_time_leave_every_new_text_working(migrated_url):
 def test_the_last_use_is_the_time_of_the_newest_entry(using):
     async def work(keyring, database):
         used, unused = await create(keyring), await create(keyring)
-        journal = SqlJournal(database, 0.01, 10, 100, clock=lambda: NOW)
+        journal = SqlJournal(database, 0.01, 10, 100, lambda: NOW, os.urandom)
         await journal.start()
         for n, later in enumerate((5, 9.5, 7)):
             journal.append(Entry(id=f"e{n}", time=NOW + later, key_id=used.key.id))

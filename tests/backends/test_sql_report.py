@@ -9,7 +9,7 @@ import pytest
 
 from gateway.backends import sql_report
 from gateway.backends.database import Database
-from gateway.backends.sql_journal import SqlJournal
+from gateway.backends.sql_book import post_entries
 from gateway.backends.sql_report import SqlReport
 from gateway.usage.entry import Entry, Outcome, Tokens
 from gateway.usage.report import BUCKETS, FIELDS, Query, bucket_name, decimal_of
@@ -49,11 +49,7 @@ def ask(migrated_url):
 
     async def answer(query):
         database = Database(migrated_url, 1)
-        journal = SqlJournal(database, 0.01, 1000, 1000, clock=lambda: NOW)
-        await journal.start()
-        for entry in BOOK:
-            journal.append(entry)
-        await journal.aclose()
+        await post_entries(database, BOOK)
         report = SqlReport(database)
         try:
             if query.by:

@@ -15,13 +15,12 @@ import termios
 import time
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from gateway.backends.database import Database
-from gateway.backends.sql_journal import SqlJournal
+from gateway.backends.sql_book import post_entries
 from gateway.cli.console import plain
-from gateway.cli.usage import TABLE_COLUMNS, usage
+from gateway.cli.usage import TABLE_COLUMNS, app
 from gateway.settings import Settings
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
 from gateway.usage.report import ENTRY_COLUMNS, entry_row
@@ -53,16 +52,10 @@ def gateway(tmp_path, monkeypatch):
     async def fill():
         database = Database(Settings().database_url, 1)
         database.migrate()
-        journal = SqlJournal(database, 0.01, 100, 100, clock=lambda: NOW)
-        await journal.start()
-        for entry in BOOK:
-            journal.append(entry)
-        await journal.aclose()
+        await post_entries(database, BOOK)
         await database.aclose()
 
     asyncio.run(fill())
-    app = typer.Typer()
-    app.command()(usage)
     return lambda *words: CliRunner().invoke(app, words, catch_exceptions=False)
 
 
@@ -97,9 +90,11 @@ def test_sums_never_mix_currencies(gateway):
     assert found == [
         {"organization": "acme", "entries": 1, "requests": 1, "refused": 0, "input_tokens": 10,
          "cached_input_tokens": 4, "output_tokens": 5, "reasoning_tokens": 1,
+         "audio_input_tokens": 0, "audio_output_tokens": 0,
          "cost_nano": 1_500_000_000, "cost": "1.5", "currency": "EUR"},
         {"organization": "acme", "entries": 3, "requests": 3, "refused": 1, "input_tokens": 30,
          "cached_input_tokens": 12, "output_tokens": 15, "reasoning_tokens": 3,
+         "audio_input_tokens": 0, "audio_output_tokens": 0,
          "cost_nano": 4_500_000_000, "cost": "4.5", "currency": "USD"},
     ]  # fmt: skip
 

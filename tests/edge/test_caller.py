@@ -134,3 +134,114 @@ def test_a_caller_that_takes_nothing_of_its_answer_is_gone():
         assert caller.started
 
     run(work())
+
+
+class Drained:
+    """A caller whose answer goes on without it, and what was really sent to it. It leaves when
+    `gone` is set, and takes nothing while `stuck`."""
+
+    def __init__(self, *, stuck=False, write_timeout_seconds=5.0):
+        self.gone = asyncio.Event()
+        self.sent = []
+        self.stuck = stuck
+        self.caller = Caller(
+            self._receive,
+            self._send,
+            body_bytes_max=10,
+            body_timeout_seconds=5,
+            write_timeout_seconds=write_timeout_seconds,
+        )
+        self._asked = [piece(b"a", False)]
+
+    async def _receive(self):
+        if self._asked:
+            return self._asked.pop()
+        await self.gone.wait()
+        return LEFT
+
+    async def _send(self, message):
+        self.sent.append(message)
+        if self.stuck:
+            await asyncio.Event().wait()
+
+    async def left(self):
+        self.gone.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert self.caller.has_left()
+
+
+def test_a_drained_caller_that_leaves_ends_nothing_and_hears_nothing():
+    async def work():
+        drained = Drained()
+        await drained.caller.body()
+        drained.caller.keep_on()
+        await drained.caller.send({"number": 1})
+        await drained.left()
+        drained.stuck = True
+        for number in (2, 3):
+            await drained.caller.send({"number": number})
+        assert drained.sent == [{"number": 1}]
+        await drained.caller.aclose()
+
+    run(work())
+
+
+def test_a_drained_caller_that_takes_nothing_is_waited_for_once():
+    async def work():
+        drained = Drained(stuck=True, write_timeout_seconds=0.05)
+        await drained.caller.body()
+        drained.caller.keep_on()
+        read = []
+        for number in range(100):
+            read.append(number)
+            await drained.caller.send({"number": number})
+        assert len(read) == 100, "what the upstream sends is read to its end"
+        assert drained.sent == [{"number": 0}]
+        assert drained.caller.has_left()
+        await drained.caller.aclose()
+
+    run(work())
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+def test_a_stop_still_ends_the_work_for_a_drained_caller(has_left):
+    async def work():
+        drained = Drained()
+        began = asyncio.Event()
+
+        async def exchange():
+            await drained.caller.body()
+            drained.caller.keep_on()
+            began.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(exchange())
+        await began.wait()
+        if has_left:
+            await drained.left()
+        assert not task.cancelling()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert drained.caller.has_left() is has_left
+        await drained.caller.aclose()
+
+    run(work())
+
+
+def test_who_left_before_it_was_to_be_drained_ends_the_work():
+    async def work():
+        drained = Drained()
+
+        async def exchange():
+            await drained.caller.body()
+            drained.gone.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(exchange())
+        await asyncio.wait([task])
+        assert task.cancelled()
+        await drained.caller.aclose()
+
+    run(work())

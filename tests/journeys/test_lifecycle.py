@@ -208,7 +208,7 @@ def test_the_first_start_makes_keys_that_work_as_pasted(
             assert ended.returncode == 0, ended.stderr
             assert "Mail ada@example.com about card 4111 1111 1111 1111." in ended.stdout
         log = (tmp_path / "var" / "simulator.jsonl").read_text()
-        assert len(log.splitlines()) == 2
+        assert log.count('{"event": "received"') == 2
         assert "ada@example.com" not in log
         assert "4111" not in log
     finally:

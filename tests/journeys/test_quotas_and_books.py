@@ -153,6 +153,8 @@ def test_usage_in_every_shape_is_booked_once(gateway: Gateway) -> None:
             "cached_input_tokens": 4,
             "output_tokens": 8,
             "reasoning_tokens": 5,
+            "audio_input_tokens": 0,
+            "audio_output_tokens": 0,
         }, shape
         assert entry["source"] == "provider"
         assert entry["cost_nano"] == 5 * 2500 + 4 * 1250 + 3 * 10_000 + 5 * 12_000

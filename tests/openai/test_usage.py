@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.openai.usage import TOKENS_MAX, Told, tokens_told
+from gateway.openai.usage import TOKENS_MAX, Told, larger, tokens_told
 
 BELIEVED: dict[str, tuple[dict[str, Any], Told]] = {
     "chat": (
@@ -99,6 +99,29 @@ BELIEVED: dict[str, tuple[dict[str, Any], Told]] = {
         {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 5},
         Told(10, 0, 5, 0),
     ),
+    "audio, and a predicted output, which is in the output already": (
+        {
+            "prompt_tokens": 30,
+            "completion_tokens": 20,
+            "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 12},
+            "completion_tokens_details": {
+                "reasoning_tokens": 3,
+                "audio_tokens": 9,
+                "accepted_prediction_tokens": 2,
+                "rejected_prediction_tokens": 5,
+            },
+        },
+        Told(30, 8, 20, 3, 12, 9),
+    ),
+    "cached and audio that are more than the input": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 6,
+            "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 9},
+            "completion_tokens_details": {"reasoning_tokens": 4, "audio_tokens": 9},
+        },
+        Told(10, 8, 6, 4, 2, 2),
+    ),
     "floats that are whole": (
         {"prompt_tokens": 3.0, "completion_tokens": 4.0},
         Told(3, 0, 4, 0),
@@ -149,7 +172,9 @@ def test_what_cannot_be_believed_is_not_told(usage: Any) -> None:
 
 
 VALUES = st.none() | st.integers(-5, 40) | st.floats() | st.text(max_size=2) | st.booleans()
-DETAILS = VALUES | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens"]), VALUES)
+DETAILS = VALUES | st.dictionaries(
+    st.sampled_from(["cached_tokens", "reasoning_tokens", "audio_tokens"]), VALUES
+)
 USAGES = st.fixed_dictionaries(
     {},
     optional={
@@ -168,6 +193,15 @@ USAGES = st.fixed_dictionaries(
 def test_whatever_is_told_adds_up(usage: dict[str, Any]) -> None:
     told = tokens_told(usage)
     if told is not None:
-        assert 0 <= told.cached_input <= told.input
-        assert 0 <= told.reasoning <= told.output
+        assert 0 <= told.cached_input <= told.input - told.audio_input <= told.input
+        assert 0 <= told.reasoning <= told.output - told.audio_output <= told.output
         assert told.input + told.output > 0
+
+
+def test_of_what_a_stream_tells_again_and_again_the_largest_holds() -> None:
+    small, large, again = Told(9, 0, 1, 0), Told(9, 0, 5, 0), Told(9, 3, 5, 0)
+    assert larger(None, small) is small
+    assert larger(small, None) is small
+    assert larger(small, large) is large
+    assert larger(large, small) is large
+    assert larger(large, again) is again

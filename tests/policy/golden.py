@@ -51,7 +51,10 @@ def described(policy: Policy) -> Iterator[str]:
     for model in policy.models.values():
         yield _model(model)
     for organization in policy.organizations.values():
-        yield f"organization {organization.name} {organization.zone} {organization.currency}"
+        yield (
+            f"organization {organization.name} {organization.zone} {organization.currency}, "
+            f"{organization.on_ledger_outage} in an outage of the ledger"
+        )
         yield from (_limit(limit) for limit in organization.limits)
         for project in organization.projects.values():
             yield from _project(project)
@@ -62,8 +65,12 @@ def _model(model: Model) -> str:
     return (
         f"model {model.name} = {model.upstream}:{model.upstream_model} for {endpoints}, "
         f"context {model.context}, output {model.default_output}/{model.output_max}, "
-        f"{model.tokenizer}, image {model.image_tokens}, {model.price}"
+        f"{model.tokenizer}, image {model.image_tokens}, {_prices(model)}"
     )
+
+
+def _prices(model: Model) -> str:
+    return ", ".join(f"from {v.since:.0f} {v.price}" for v in model.prices) or "no price"
 
 
 def _project(project: Project) -> Iterator[str]:
@@ -77,8 +84,19 @@ def _limit(limit: Limit) -> str:
     model = f" of {limit.model}" if limit.model else ""
     return (
         f"  limit {limit.name}: {limit.amount} {limit.measure}{model} per {limit.window} in "
-        f"{limit.zone}, each {limit.level}, {limit.mode}"
+        f"{limit.zone}, each {limit.level}, {limit.mode}{_extras(limit)}"
     )
+
+
+def _extras(limit: Limit) -> str:
+    fiscal = (limit.month_starts_on, limit.year_starts_in)
+    told = {
+        f", months from {fiscal[0]}, years from {fiscal[1]}": fiscal != (1, 1),
+        f", {limit.rollover} carried over": limit.rollover,
+        f", warned of at {limit.warn_at}": limit.warn_at,
+        ", clamped": limit.clamp,
+    }
+    return "".join(text for text, is_there in told.items() if is_there)
 
 
 if __name__ == "__main__":

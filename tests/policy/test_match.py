@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.errors import ApiError, BadRequest, NotAllowed, NotFound
 from gateway.keys.key import Key
-from gateway.policy.match import Rules, claims_of, match, model_not_found, visible_models
+from gateway.policy.match import (
+    Rules,
+    check_priced,
+    claims_of,
+    match,
+    model_not_found,
+    visible_models,
+    whose,
+)
 from gateway.policy.parse import parse
-from gateway.policy.policy import Endpoint, Policy
+from gateway.policy.policy import Endpoint, Policy, PriceVersion
+from gateway.quota.ledger import Claim
+from gateway.quota.limit import Level, Limit, Measure, Mode, Window
+from gateway.usage.entry import Price
 
 TEXT = b"""
 upstreams:
@@ -53,6 +66,7 @@ CHAT, COMPLETIONS, EMBEDDINGS, MODELS = (
     Endpoint.MODELS,
 )
 KEY = Key("k1", "acme", "web", "key")
+NOW = 1_795_456_800.0  # 2026-11-23T18:00:00Z
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +103,7 @@ def key(
 def test_what_is_allowed_is_matched(
     policy: Policy, who: Key, endpoint: Endpoint, model: str, upstream: str
 ) -> None:
-    rules = match(policy, who, endpoint, model)
+    rules = match(policy, who, endpoint, model, NOW)
     assert (rules.digest, rules.model.name, rules.upstream.name) == (policy.digest, model, upstream)
     assert (rules.organization.name, rules.project.name) == (who.organization, who.project)
 
@@ -130,7 +144,7 @@ def test_what_is_not_allowed_is_told_as_openai_tells_it(
     code: str | None, param: str | None, message: str,
 ) -> None:  # fmt: skip
     with pytest.raises(error) as refusal:
-        match(policy, who, endpoint, model)
+        match(policy, who, endpoint, model, NOW)
     told = refusal.value
     assert (told.code, told.param, told.message) == (code, param, message)
     assert told.type == "invalid_request_error"
@@ -142,7 +156,7 @@ def test_a_model_name_of_any_length_makes_a_short_message() -> None:
 
 
 def claims(policy: Policy, model: str, end_user: str, who: Key = KEY) -> dict[str, tuple[str, ...]]:
-    rules: Rules = match(policy, who, CHAT, model)
+    rules: Rules = match(policy, who, CHAT, model, NOW)
     found = claims_of(rules, who, end_user)
     return {c.limit.name: tuple(f"{field}={value}" for field, value in c.subject) for c in found}
 
@@ -169,6 +183,39 @@ def test_limits_of_end_users_hold_only_where_one_is_named(policy: Policy) -> Non
     assert set(claims(policy, "chat-b", "")) == {
         "of-organization", "each-project", "chat-b-only", "of-plan", "each-key",
     }  # fmt: skip
+
+
+def test_whose_request_it_is_names_all_that_a_limit_can_look_at(policy: Policy) -> None:
+    rules = match(policy, KEY, CHAT, "chat-b", NOW)
+    everything = whose(rules, KEY, "ada")
+    assert [field for field, _ in everything] == [
+        "organization", "project", "key_id", "end_user", "model",
+    ]  # fmt: skip
+    for claim in claims_of(rules, KEY, "ada"):
+        assert set(claim.subject) <= set(everything)
+
+
+def test_a_model_without_a_price_is_refused_where_money_is_limited(policy: Policy) -> None:
+    rules = match(policy, KEY, CHAT, "chat-a", NOW)
+    budget = Limit("budget", Measure.MONEY, 5, Window.MONTH, Level.PROJECT)
+    check_priced(rules, claims_of(rules, KEY, "ada"))
+    with pytest.raises(NotAllowed, match="`chat-a` has no price, so limit budget") as refusal:
+        check_priced(rules, [*claims_of(rules, KEY, "ada"), Claim(budget, ())])
+    assert refusal.value.code == "model_unpriced"
+    for mode in (Mode.OBSERVE, Mode.SOFT):
+        check_priced(rules, [Claim(replace(budget, mode=mode), ())])
+    free = Price(input=0, cached_input=0, output=0, reasoning=0)
+    check_priced(replace(rules, price=free), [Claim(budget, ())])
+
+
+def test_the_price_is_the_one_in_force_at_the_time(policy: Policy) -> None:
+    cheap, dear = (Price(input=n, cached_input=n, output=n, reasoning=n) for n in (1, 2))
+    versions = (PriceVersion(0.0, cheap), PriceVersion(NOW, dear))
+    models = {**policy.models, "chat-a": replace(policy.models["chat-a"], prices=versions)}
+    changed = replace(policy, models=models)
+    assert match(changed, KEY, CHAT, "chat-a", NOW - 0.001).price == cheap
+    assert match(changed, KEY, CHAT, "chat-a", NOW).price == dear
+    assert match(changed, KEY, CHAT, "chat-b", NOW).price is None
 
 
 def test_limits_of_a_project_hold_there_only(policy: Policy) -> None:
@@ -198,10 +245,10 @@ def test_what_a_key_sees_is_what_it_may_use(policy: Policy) -> None:
         seen = {model.name for model in visible_models(policy, who)}
         for name in policy.models:
             if name in seen:
-                match(policy, who, MODELS, name)
+                match(policy, who, MODELS, name, NOW)
             else:
                 with pytest.raises(NotAllowed):
-                    match(policy, who, MODELS, name)
+                    match(policy, who, MODELS, name, NOW)
 
 
 def test_a_key_of_a_project_that_is_gone_sees_nothing(policy: Policy) -> None:

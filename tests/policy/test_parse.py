@@ -143,3 +143,50 @@ def test_the_digest_is_that_of_names_and_contents() -> None:
     assert len(digests) == 5
     assert all(len(digest) == 12 for digest in digests)
     assert digest_of({"a": b"1", "b": b"2"}) == digest_of({"b": b"2", "a": b"1"})
+
+
+@pytest.mark.parametrize(
+    ("written", "since"),
+    [
+        ("2026-12-01", 1_796_083_200.0),
+        ("'2026-12-01'", 1_796_083_200.0),
+        ("2026-12-01T00:00Z", 1_796_083_200.0),
+        ("2026-12-01T00:00:00+01:00", 1_796_079_600.0),
+        ("2026-12-01 00:30-05:30", 1_796_104_800.0),
+    ],
+)
+def test_a_version_of_a_price_begins_at_its_midnight_in_utc_or_at_its_own_offset(
+    written: str, since: float
+) -> None:
+    versions = f"price: [{{input: 1, output: 2}}, {{from: {written}, input: 3, output: 4}}]"
+    text = MINIMAL.replace(b"max_output: 100", f"max_output: 100, {versions}".encode())
+    policy = parse({"a.yaml": text}, ENTITIES, {}).policy
+    assert policy is not None
+    model = policy.models["echo"]
+    assert [version.since for version in model.prices] == [0.0, since]
+    before, after = model.price_at(since - 0.001), model.price_at(since)
+    assert before is not None
+    assert after is not None
+    assert (before.input, after.input) == (10**9, 3 * 10**9)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "soft", "observe"])
+@pytest.mark.parametrize("where", ["organization", "project", "plan"])
+def test_no_pattern_lets_a_model_without_a_price_under_a_limit_on_money(
+    where: str, mode: str
+) -> None:
+    limits = f"limits: [{{name: budget, measure: money, amount: 1 USD, per: none, mode: {mode}}}]"
+    text = f"""
+upstreams: {{up: {{simulated: true}}}}
+models: {{gpt-4o: {{upstream: up, endpoints: [chat], context: 1000, max_output: 100}}}}
+redaction: {{none: {{entities: {{}}}}}}
+plans: {{plan: {{models: ["gpt-*"], redaction: none, {limits if where == "plan" else ""}}}}}
+organizations:
+  acme:
+    {limits if where == "organization" else "defaults: {}"}
+    projects: {{demo: {{plan: plan, {limits if where == "project" else ""}}}}}
+"""
+    found = parse({"a.yaml": text.encode()}, ENTITIES, {})
+    errors = [str(one) for one in found.problems if one.severity == "error"]
+    assert len(errors) == 1
+    assert "limit `budget` counts money, but these models have no price: `gpt-4o`" in errors[0]

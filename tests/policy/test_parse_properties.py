@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import yaml
@@ -56,6 +57,9 @@ def test_any_slip_in_a_good_file_is_answered(start: int, cut: int, put: str) -> 
 names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
 counts = st.integers(1, 10**12)
 prices = st.decimals(0, 1000, places=9, allow_nan=False).map(lambda d: f"{d:f}")
+dates = st.dates(date(1970, 1, 2), date(2200, 1, 1)).map(str)
+flags = st.booleans()
+BUCKETS = ("second", "minute", "hour")
 windows = st.sampled_from([window.value for window in Window])
 
 
@@ -81,13 +85,41 @@ def limit_lists(draw: st.DrawFn, prefix: str, levels: list[str]) -> list[dict[st
     for index, window in enumerate(draw(st.lists(windows, unique=True, max_size=3))):
         measure = draw(st.sampled_from(["requests", "tokens", "money"]))
         amount = f"{draw(counts) % 10**8 + 1}.50 USD" if measure == "money" else draw(counts)
-        limit = {"name": f"{prefix}-{index}", "measure": measure, "amount": amount, "per": window}
+        limit: dict[str, Any] = {
+            "name": f"{prefix}-{index}",
+            "measure": measure,
+            "amount": amount,
+            "per": window,
+        }
         if draw(st.booleans()):
             limit["each"] = draw(st.sampled_from(levels))
         if draw(st.booleans()):
-            limit["mode"] = draw(st.sampled_from(["observe", "enforce"]))
+            limit["mode"] = draw(st.sampled_from(["observe", "soft", "enforce"]))
+        if window not in BUCKETS and draw(st.booleans()):
+            shares = draw(st.lists(st.integers(1, 100), min_size=1, max_size=3, unique=True))
+            limit["warn_at"] = [share / 100 for share in sorted(shares)]
+        if window not in (*BUCKETS, "none") and draw(st.booleans()):
+            limit["rollover"] = amount
+        if measure != "requests" and limit.get("mode", "enforce") == "enforce":
+            limit["clamp"] = draw(st.booleans())
         limits.append(limit)
     return limits
+
+
+@st.composite
+def price_versions(draw: st.DrawFn) -> Any:
+    """One price, or several from rising dates on."""
+    since: list[str] = sorted(draw(st.lists(dates, max_size=3, unique=True)))
+    versions = [
+        {
+            "input": Plain(draw(prices)),
+            "output": Plain(draw(prices)),
+            **({"from": day} if day else {}),
+            **({"audio_input": Plain(draw(prices))} if draw(flags) else {}),
+        }
+        for day in (None, *since)
+    ]
+    return versions if len(since) > 0 or draw(flags) else versions[0]
 
 
 @st.composite
@@ -98,7 +130,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         name: {
             "upstream": "up",
             "endpoints": ["chat", *draw(st.sampled_from([[], ["completions"], ["embeddings"]]))],
-            "price": {"input": Plain(draw(prices)), "output": Plain(draw(prices))},
+            "price": draw(price_versions()),
             "context": 1000 + draw(counts) % 10**6,
             "max_output": 1000,
             "default_output": draw(st.integers(1, 1000)),
@@ -119,6 +151,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "organizations": {
             draw(names): {
                 "timezone": draw(st.sampled_from(["UTC", "Asia/Tokyo"])),
+                "month_starts_on": draw(st.integers(1, 28)),
+                "year_starts_in": draw(st.integers(1, 12)),
+                "on_ledger_outage": draw(st.sampled_from(["refuse", "admit"])),
                 "defaults": {"plan": "plan", "redaction": "some"},
                 "limits": draw(limit_lists("organization", ["organization", *inside])),
                 "projects": projects,

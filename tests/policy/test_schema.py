@@ -1,6 +1,7 @@
 """The JSON Schema for editors: generated, shipped, and of one mind with the parser."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +12,23 @@ from gateway.backends.entities import ENTITIES
 from gateway.policy.schema import json_schema, schema_text
 
 SCHEMA = Draft202012Validator(json_schema(ENTITIES))
+
+
+class Editor(yaml.SafeLoader):
+    """Reads as editors do: in YAML 1.2 a date is a text."""
+
+
+def as_text(_: Any, node: Any) -> str:
+    return str(node.value)
+
+
+Editor.add_constructor("tag:yaml.org,2002:timestamp", as_text)
+
+
+def load(path: Path) -> Any:
+    return yaml.load(path.read_text("utf-8"), Editor)
+
+
 SHIPPED = sorted(POLICIES.rglob("*.yaml"))
 
 
@@ -25,7 +43,7 @@ def test_it_is_a_schema() -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_policies_fit(path: Path) -> None:
-    assert list(SCHEMA.iter_errors(yaml.safe_load(path.read_text("utf-8")))) == []
+    assert list(SCHEMA.iter_errors(load(path))) == []
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -52,6 +70,24 @@ def test_an_editor_sees_what_is_wrong_with_fields() -> None:
         "organizations/default/currency",
         "organizations/default/projects",
     } <= wrong
+
+
+def test_an_editor_sees_what_is_wrong_with_budgets_and_prices() -> None:
+    budgets = load(HERE / "refused" / "budgets.yaml")
+    wrong = {"/".join(map(str, error.path)) for error in SCHEMA.iter_errors(budgets)}
+    limits = "organizations/default/limits"
+    assert {
+        "upstreams/simulator/retries",
+        "organizations/default/month_starts_on",
+        f"{limits}/6/rollover",
+        f"{limits}/10/warn_at/0",
+        f"{limits}/11/warn_at",
+        f"{limits}/20/mode",
+    } <= wrong
+    prices = load(HERE / "refused" / "prices.yaml")
+    wrong = {"/".join(map(str, error.path)) for error in SCHEMA.iter_errors(prices)}
+    assert {"models/moments/price", "models/none/price"} <= wrong
+    assert "models/currencies/price" not in wrong
 
 
 def test_an_editor_that_reads_yaml_1_2_may_see_thousands_as_text() -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import errors
 from gateway.quota.admit import (
     Refusal,
     admit,
     check_open,
-    duration,
     rate_headers,
     refusal_of,
     retry_headers,
+    soft_headers,
+    warnings_of,
 )
-from gateway.quota.ledger import Claim, Record, Reservation, Standing, Verdict
+from gateway.quota.ledger import Claim, Reservation, Standing, Verdict
 from gateway.quota.limit import NOTHING, Amounts, Level, Limit, Measure, Mode, Window
 
 NOW = 1_795_456_800.0  # 2026-11-23T18:00:00Z
@@ -27,6 +31,7 @@ NOW = 1_795_456_800.0  # 2026-11-23T18:00:00Z
 @dataclass(frozen=True)
 class Posted:
     id: str = "r1"
+    time: float = NOW
 
 
 def stands(
@@ -43,12 +48,27 @@ def stands(
     level: Level = Level.PROJECT,
     model: str | None = None,
     name: str = "team",
+    carried: int = 0,
+    clamp: bool = False,
+    warn_at: tuple[float, ...] = (),
 ) -> Standing:
-    limit = Limit(name, measure, amount, window, level, "Europe/Berlin", model, mode)
+    limit = Limit(
+        name,
+        measure,
+        amount,
+        window,
+        level,
+        "Europe/Berlin",
+        model,
+        mode,
+        clamp=clamp,
+        warn_at=warn_at,
+    )
     subject = (("organization", "acme"), ("project", "demo"), ("key_id", "key_1"))
     room_at = None if wait is None or not refused else NOW + wait
     resets_at = None if resets is None else NOW + resets
-    return Standing(Claim(limit, subject), used, reserved, asked, refused, resets_at, room_at)
+    claim = Claim(limit, subject)
+    return Standing(claim, amount + carried, used, reserved, asked, refused, resets_at, room_at)
 
 
 def refusal(*standings: Standing) -> Refusal:
@@ -67,47 +87,53 @@ class Fixed:
         self.asked = reservation
         return self.verdict
 
-    async def settle(self, id: str, used: Amounts, record: Record, now: float) -> None: ...
-
-    async def release(self, id: str, record: Record, now: float) -> None: ...
-
-    async def sweep(self, now: float) -> int:
-        return 0
-
-    async def standings(
-        self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING
-    ) -> tuple[Standing, ...]:
+    async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
         self.least = asked
-        return self.verdict.standings
+        return self.verdict
 
 
-RESERVATION = Reservation("r1", (), Amounts(), Posted(), NOW + 60)
+def fixed(verdict: Verdict) -> Any:
+    """The two verbs of the port that a request is admitted by."""
+    return Fixed(verdict)
+
+
+def verdict(granted: bool, *standings: Standing) -> Verdict:
+    return Verdict(granted, standings, generation=0, now=NOW)
+
+
+BOUND = Amounts(requests=1, input_tokens=40, output_tokens=160, concurrency=1)
+RESERVATION = Reservation("r1", (), (), BOUND, Posted(), NOW + 60)
 
 
 def test_what_is_granted_is_returned() -> None:
-    verdict = Verdict(True, (stands(refused=False),))
-    ledger = Fixed(verdict)
-    assert asyncio.run(admit(ledger, RESERVATION, NOW, "EUR")) is verdict
+    granted = verdict(True, stands(refused=False))
+    ledger = fixed(granted)
+    assert asyncio.run(admit(ledger, RESERVATION, NOW, "EUR")) is granted
     assert ledger.asked is RESERVATION
 
 
 def test_what_is_refused_is_raised_with_all_standings() -> None:
-    verdict = Verdict(False, (stands(refused=False), stands()))
+    refused = verdict(False, stands(refused=False), stands())
     with pytest.raises(errors.LimitReached) as caught:
-        asyncio.run(admit(Fixed(verdict), RESERVATION, NOW, "EUR"))
+        asyncio.run(admit(fixed(refused), RESERVATION, NOW, "EUR"))
     assert isinstance(caught.value, Refusal)
-    assert caught.value.standings == verdict.standings
+    assert caught.value.standings == refused.standings
     assert caught.value.status == 429
 
 
 def test_what_is_shut_for_any_request_is_refused_before_work_is_done() -> None:
-    shut = Fixed(Verdict(False, (stands(refused=False), stands(used=1000, asked=1))))
+    shut = fixed(verdict(False, stands(refused=False), stands(used=1000, asked=1)))
     with pytest.raises(Refusal, match="Requested 1"):
         asyncio.run(check_open(shut, (), NOW, "EUR"))
     assert shut.least == Amounts(requests=1, input_tokens=1, concurrency=1)
     assert shut.asked is None
-    for standing in (stands(refused=False), stands(mode=Mode.OBSERVE)):
-        asyncio.run(check_open(Fixed(Verdict(True, (standing,))), (), NOW, "EUR"))
+
+
+@pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.SOFT])
+def test_only_enforced_limits_refuse(mode: Mode) -> None:
+    watched = verdict(True, stands(mode=mode))
+    assert asyncio.run(check_open(fixed(watched), (), NOW, "EUR")) is watched
+    assert asyncio.run(admit(fixed(watched), RESERVATION, NOW, "EUR")) is watched
 
 
 def test_a_rate_says_everything_and_lets_clients_retry() -> None:
@@ -185,9 +211,69 @@ def test_a_budget_says_when_there_is_room_in_its_zone_and_stops_retries() -> Non
 
 def test_a_prepaid_budget_says_that_waiting_does_not_help() -> None:
     error = refusal(stands(Measure.MONEY, Window.NONE, wait=None, resets=None))
-    assert "on money in all" in error.message
-    assert "Waiting does not help" in error.message
+    assert error.message == (
+        "The prepaid balance is too small for this request, limit team (project demo) on money in "
+        "all: Limit 0.000001 EUR, Used 0.0000006 EUR, Reserved 0.0000003 EUR, Requested 0.0000002 "
+        "EUR. Waiting does not help; ask an administrator to top it up."
+    )
     assert (error.retry_after_seconds, error.retry) == (None, False)
+
+
+@pytest.mark.parametrize(("amount", "used"), [(0, 0), (1000, 1000), (1000, 1200)])
+def test_a_prepaid_balance_that_is_used_up_says_so(amount: int, used: int) -> None:
+    error = refusal(
+        stands(window=Window.NONE, amount=amount, used=used, reserved=0, wait=None, asked=5000)
+    )
+    assert error.message.startswith(
+        "The prepaid balance is used up, limit team (project demo) on tokens in all: "
+        f"Limit {amount}, Used {used}, Reserved 0, Requested 5000."
+    )
+    assert (error.type, error.retry) == ("insufficient_quota", False)
+
+
+def test_what_was_carried_over_counts_as_part_of_the_limit() -> None:
+    error = refusal(stands(window=Window.DAY, carried=500, used=1400, asked=200))
+    assert "Limit 1500, Used 1400" in error.message
+    assert "too large" not in refusal(stands(carried=500, asked=1400)).message
+    headers = dict(rate_headers([stands(carried=500, used=600, reserved=300)], NOW))
+    assert headers["x-ratelimit-limit-tokens"] == "1500"
+    assert headers["x-ratelimit-remaining-tokens"] == "600"
+
+
+def test_a_refusal_by_the_output_cap_says_which_cap_and_what_helps() -> None:
+    bound = Amounts(requests=1, input_tokens=99, output_tokens=16384)
+    told = (
+        "16384 output tokens were to be reserved, by the request's cap or the model's default; "
+        "a smaller max_tokens or, in the policy, `clamp: true` for this limit may make it fit."
+    )
+    large = stands(asked=16483, wait=None)  # 100 remain
+    assert refusal_of([large], NOW, "EUR", bound).message.endswith(
+        f"Requested 16483. Waiting does not help. {told}"
+    )
+    rate = refusal_of([stands(asked=800)], NOW, "EUR", bound).message
+    assert rate.endswith(f"Please try again in 6s. {told}")
+    clamps = refusal_of([stands(asked=800, clamp=True)], NOW, "EUR", bound).message
+    assert clamps.endswith("default; a smaller max_tokens may make it fit.")
+    prepaid = stands(Measure.MONEY, Window.NONE, asked=800, wait=None)
+    assert told in refusal_of([prepaid], NOW, "EUR", bound).message
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        stands(asked=200, used=601),  # 99 remain: the prompt alone takes them
+        stands(Measure.INPUT_TOKENS, asked=200),
+        stands(Measure.OUTPUT_TOKENS, asked=200, used=700),
+        stands(Measure.MONEY, asked=200, used=700),
+        stands(Measure.REQUESTS, asked=1, used=700),
+    ],
+)
+def test_a_smaller_cap_is_not_proposed_where_it_does_not_help(standing: Standing) -> None:
+    bound = Amounts(requests=1, input_tokens=99, output_tokens=16384)
+    assert "max_tokens" not in refusal_of([standing], NOW, "EUR", bound).message
+    both = refusal_of([standing, stands(asked=800)], NOW, "EUR", bound).message
+    assert "max_tokens" not in both
+    assert "max_tokens" not in refusal(stands(asked=800)).message  # the bound is not known
 
 
 def test_concurrency_lets_clients_back_off_by_themselves() -> None:
@@ -240,7 +326,7 @@ def test_of_several_refusals_the_longest_wait_is_told_and_the_others_are_counted
 def test_a_message_names_the_model_but_never_an_end_user() -> None:
     standing = stands(level=Level.END_USER, model="gpt-4o")
     claim = Claim(standing.claim.limit, (("organization", "acme"), ("end_user", "Eve Adams")))
-    error = refusal(Standing(claim, 1000, 0, 200, True, None, NOW + 1))
+    error = refusal(Standing(claim, 1000, 1000, 0, 200, True, None, NOW + 1))
     assert "(end user, model gpt-4o)" in error.message
     assert "Eve" not in error.message
 
@@ -278,25 +364,63 @@ def test_no_limits_no_headers() -> None:
     assert retry_headers(errors.BadRequest("not JSON")) == []
 
 
+def test_soft_limits_without_room_are_named_in_a_header() -> None:
+    assert soft_headers([]) == []
+    fits = stands(refused=False, mode=Mode.SOFT, name="fits")
+    assert soft_headers([fits, stands(mode=Mode.OBSERVE), stands()]) == []
+    over = [stands(mode=Mode.SOFT, name="daily"), fits, stands(mode=Mode.SOFT, name="monthly")]
+    assert soft_headers(over) == [("x-gateway-limit-exceeded", "daily, monthly")]
+
+
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("used", "booked", "shares"),
     [
-        (-1.0, "0s"),
-        (0.0, "0s"),
-        (0.012, "12ms"),
-        (0.0120001, "12ms"),
-        (0.0121, "13ms"),
-        (0.9995, "1s"),
-        (1.0, "1s"),
-        (1.001, "2s"),
-        (59.5, "1m0s"),
-        (360.0, "6m0s"),
-        (3723.0, "1h2m3s"),
-        (86400.0, "24h0m0s"),
+        (799, 100, []),
+        (800, 1, [0.8]),
+        (800, 0, []),
+        (949, 149, []),  # it was at 800 before
+        (950, 151, [0.8, 0.95]),
+        (1000, 50, [1.0]),
+        (1300, 1300, [0.8, 0.95, 1.0]),
+        (1300, 300, []),
     ],
 )
-def test_durations_are_written_as_openai_writes_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def test_each_share_is_told_of_by_the_request_that_passes_it(
+    used: int, booked: int, shares: list[float]
+) -> None:
+    standing = stands(window=Window.DAY, used=used, warn_at=(0.8, 0.95, 1.0), refused=False)
+    crossed = warnings_of([standing], Amounts(input_tokens=booked))
+    assert [(one.standing, one.share) for one in crossed] == [(standing, s) for s in shares]
+
+
+def test_shares_are_of_what_may_be_used_in_all_and_in_the_limit_s_own_measure() -> None:
+    carried = stands(window=Window.DAY, carried=1000, used=1600, warn_at=(0.8,))
+    assert [one.share for one in warnings_of([carried], Amounts(output_tokens=1))] == [0.8]
+    money = stands(Measure.MONEY, Window.DAY, used=800, warn_at=(0.8,))
+    assert warnings_of([money], Amounts(input_tokens=800)) == []
+    assert [one.share for one in warnings_of([money], Amounts(cost_nano=1))] == [0.8]
+    no_balance = stands(Measure.MONEY, Window.NONE, amount=0, used=5, warn_at=(0.8,))
+    assert warnings_of([no_balance], Amounts(cost_nano=5)) == []
+
+
+@given(
+    amount=st.integers(1, 10**18),
+    share=st.integers(1, 100).map(lambda percent: percent / 100),
+    bookings=st.lists(st.integers(0, 3 * 10**17), max_size=12),
+)
+def test_a_share_is_crossed_once_at_its_exact_amount(
+    amount: int, share: float, bookings: list[int]
+) -> None:
+    used, crossed_at = 0, []
+    for booked in bookings:
+        used += booked
+        standing = stands(Measure.MONEY, Window.DAY, amount=amount, used=used, warn_at=(share,))
+        if warnings_of([standing], Amounts(cost_nano=booked)):
+            crossed_at.append((used - booked, used))
+    percent = round(share * 100)
+    assert len(crossed_at) == (used * 100 >= amount * percent)
+    for before, after in crossed_at:
+        assert before * 100 < amount * percent <= after * 100
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,33 @@ def test_a_loaded_bucket_that_nobody_asked_is_kept_until_its_load_is_over() -> N
     assert bucket.forgettable(NOW + 60)
 
 
-def test_a_budget_is_forgotten_when_it_is_over_or_idle_and_nothing_is_open() -> None:
+def test_what_is_held_before_anybody_asks_for_an_amount_is_held_in_each() -> None:
+    bucket = rate(used=10)
+    bucket.hold("a", 20, NOW)
+    bucket.hold("b", 5, NOW)
+    bucket.resolve("b", 5, 2, NOW)
+    assert bucket.stands(100, NOW)[:2] == (12, 20)
+    assert bucket.stands(60, NOW + 12)[:2] == (0, 12)
+    bucket.resolve("a", 20, 1, NOW + 12)
+    assert bucket.stands(60, NOW + 12)[:2] == (0, 0)  # 8 of its 20 drained already
+
+
+def test_what_was_used_before_anybody_asked_for_an_amount_is_owed() -> None:
+    bucket = rate()
+    bucket.hold("a", 0, NOW)
+    bucket.resolve("a", 0, 90, NOW)
+    assert not bucket.forgettable(NOW + 59)
+    assert bucket.stands(60, NOW + 20)[:2] == (70, 0)
+
+
+def test_a_budget_that_somebody_looks_at_is_kept() -> None:
+    budget = Budget(Span(NOW - 86400, NOW), 5, NOW)
+    budget.touch(NOW + 3000)
+    assert not budget.forgettable(NOW + IDLE_SECONDS)
+    assert budget.forgettable(NOW + 3000 + IDLE_SECONDS)
+
+
+def test_a_budget_is_forgotten_when_it_is_idle_and_nothing_is_open() -> None:
     budget = Budget(Span(NOW, NOW + 86400), 5, NOW)
     assert not budget.forgettable(NOW + 1)
     assert budget.forgettable(NOW + IDLE_SECONDS)

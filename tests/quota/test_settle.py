@@ -11,21 +11,25 @@ import pytest
 from gateway.quota.ledger import (
     AlreadyResolved,
     Claim,
+    CounterState,
     Record,
     Reservation,
     Standing,
     Verdict,
 )
-from gateway.quota.limit import NOTHING, Amounts
+from gateway.quota.limit import NOTHING, Amounts, Level, Limit, Measure, Window
 from gateway.quota.settle import release, settle
 
 
 @dataclass(frozen=True)
 class Posted:
     id: str = "r1"
+    time: float = 0.5
 
 
-RESERVATION = Reservation("r1", (), Amounts(requests=1), Posted(), 60.0)
+RESERVATION = Reservation("r1", (), (), Amounts(requests=1), Posted(), 60.0)
+CLAIM = Claim(Limit("l", Measure.TOKENS, 10, Window.DAY, Level.KEY), ())
+AFTER = (Standing(CLAIM, 10, 7, 0, 0, False, None),)
 
 
 @dataclass
@@ -36,39 +40,69 @@ class Slow:
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     steps: list[str] = field(default_factory=list)
     used: Amounts | None = None
+    record: Record | None = None
 
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
-        return Verdict(True, ())
+        return Verdict(True, (), 0, now)
 
-    async def settle(self, id: str, used: Amounts, record: Record, now: float) -> None:
+    async def settle(
+        self, reservation: Reservation, used: Amounts, record: Record, now: float
+    ) -> tuple[Standing, ...]:
         if "end" in self.steps:
-            raise AlreadyResolved(id)
+            raise AlreadyResolved(reservation.id)
         self.steps.append("begin")
         self.begun.set()
         await self.gate.wait()
         self.steps.append("end")
         self.used = used
+        self.record = record
+        return AFTER
 
-    async def release(self, id: str, record: Record, now: float) -> None:
-        await self.settle(id, Amounts(), record, now)
+    async def release(
+        self, reservation: Reservation, record: Record | None, now: float
+    ) -> tuple[Standing, ...]:
+        return await self.settle(reservation, Amounts(), record or Posted("none"), now)
+
+    def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:
+        raise AssertionError("nobody owes here")
 
     async def sweep(self, now: float) -> int:
         return 0
 
-    async def standings(
-        self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING
-    ) -> tuple[Standing, ...]:
+    async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
+        return Verdict(True, (), 0, now)
+
+    async def generation(self) -> int:
+        return 0
+
+    async def counters(self) -> Sequence[CounterState]:
         return ()
 
+    def owed(self) -> int:
+        return 0
 
-def test_settle_books_what_was_used_and_release_nothing() -> None:
+
+def test_settle_books_what_was_used_and_tells_how_the_claims_stand() -> None:
     async def scenario() -> None:
-        for resolve, used in ((settle, Amounts(requests=1, input_tokens=7)), (release, None)):
-            ledger = Slow()
-            ledger.gate.set()
-            arguments = (Posted(), 1.0) if used is None else (used, Posted(), 1.0)
-            await resolve(ledger, RESERVATION, *arguments)  # type: ignore[operator]
-            assert ledger.used == (used or Amounts())
+        ledger = Slow()
+        ledger.gate.set()
+        used = Amounts(requests=1, input_tokens=7)
+        assert await settle(ledger, RESERVATION, used, Posted(), 1.0) is AFTER
+        assert ledger.used == used
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("record", "appended"), [(Posted(), "r1"), (None, "none")])
+def test_release_books_nothing_and_appends_the_record_if_there_is_one(
+    record: Posted | None, appended: str
+) -> None:
+    async def scenario() -> None:
+        ledger = Slow()
+        ledger.gate.set()
+        assert await release(ledger, RESERVATION, record, 1.0) is AFTER
+        assert ledger.used == Amounts()
+        assert ledger.record == Posted(appended)
 
     asyncio.run(scenario())
 
@@ -110,10 +144,12 @@ def test_a_second_resolution_is_a_named_error() -> None:
 def test_a_failure_under_cancellation_is_its_cause() -> None:
     @dataclass
     class Failing(Slow):
-        async def settle(self, id: str, used: Amounts, record: Record, now: float) -> None:
+        async def settle(
+            self, reservation: Reservation, used: Amounts, record: Record, now: float
+        ) -> tuple[Standing, ...]:
             self.begun.set()
             await self.gate.wait()
-            raise AlreadyResolved(id)
+            raise AlreadyResolved(reservation.id)
 
     async def scenario() -> None:
         ledger = Failing()

@@ -175,3 +175,55 @@ def test_only_so_many_requests_are_kept() -> None:
         served.chat(text)
     kept = served.ask("GET", "/simulator/received").json()["received"]
     assert [note["body"]["messages"][0]["content"] for note in kept] == ["b", "c"]
+
+
+def test_an_error_can_come_so_many_times_and_then_an_answer() -> None:
+    served = Served()
+    wish = {"error": 503, "error_times": 2}
+    statuses = [served.chat(simulate=wish).status_code for _ in range(4)]
+    assert statuses == [503, 503, 200, 200]
+    assert served.chat("another", simulate=wish).status_code == 503
+    counted = served.ask("GET", "/simulator/served").json()
+    assert (counted["refused"], counted["completion_tokens"]) == (3, 2)
+
+
+def test_the_attempts_of_one_request_are_told_from_those_of_another_by_its_id() -> None:
+    served = Served()
+    body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+    body["simulate"] = {"error": 503, "error_times": 1}
+    statuses = [
+        served.ask(
+            "POST", "/v1/chat/completions", json=body, headers={"x-request-id": id}
+        ).status_code
+        for id in ("a", "b", "a", "b")
+    ]
+    assert statuses == [503, 503, 200, 200]
+
+
+def test_an_error_can_charge_the_prompt_and_tell_so() -> None:
+    served = Served()
+    body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+    body["simulate"] = {"error": 500, "error_charges": True}
+    answer = served.ask("POST", "/v1/chat/completions", json=body, headers={"x-request-id": "a"})
+    assert answer.status_code == 500
+    told = answer.json()["usage"]
+    assert (told["prompt_tokens"], told["completion_tokens"]) == (7, 0)
+    assert served.ask("GET", "/simulator/served").json()["prompt_tokens"] == 7
+    assert (served.notes[-1]["prompt_tokens"], served.notes[-1]["completion_tokens"]) == (7, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_cap_can_be_ignored(served: Served, stream: bool) -> None:
+    fields = {"stream": stream, "max_tokens": 2}
+    assert "four" not in served.chat("one two three four", **fields).text
+    answer = served.chat("one two three four", simulate={"ignore_cap": True}, **fields)
+    assert "four" in answer.text
+    assert '"length"' not in answer.text
+
+
+def test_usage_can_be_told_twice(served: Served) -> None:
+    answer = served.chat("one two", stream=True, simulate={"usage": "twice"})
+    told = [line for line in answer.text.split("\n\n") if '"usage":{' in line]
+    assert len(told) == 2
+    assert '"finish_reason":"stop"' in told[0]
+    assert '"choices":[]' in told[1]

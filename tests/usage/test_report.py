@@ -114,7 +114,8 @@ def test_an_entry_is_one_flat_row():
         "model": "gpt-4o", "served_model": "gpt-4o-2024", "upstream": "openai",
         "endpoint": "chat", "stream": True, "status": 200, "outcome": "ok", "code": "",
         "requests": 1, "input_tokens": 4, "cached_input_tokens": 3, "output_tokens": 2,
-        "reasoning_tokens": 1, "source": "provider", "cost_nano": 1_250_000_000, "cost": "1.25",
+        "reasoning_tokens": 1, "audio_input_tokens": 0, "audio_output_tokens": 0,
+        "source": "provider", "cost_nano": 1_250_000_000, "cost": "1.25", "corrects": "",
         "currency": "USD", "duration_ms": 12, "first_token_ms": None,
         "redactions": {"EMAIL_ADDRESS:mask": 2}, "policy_digest": "abc",
     }  # fmt: skip

@@ -204,6 +204,26 @@ def upstream_fails(client: OpenAI) -> Any:
     )
 
 
+def cut_stream(client: OpenAI) -> Any:
+    """A stream whose upstream does not keep to the cap."""
+    simulate = {"ignore_cap": True, "usage": "never", "chunk_delay_seconds": 0.01}
+    stream = client.chat.completions.create(
+        model="echo",
+        messages=user("word " * 200),
+        max_tokens=5,
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_body={"simulate": simulate},
+    )
+    text, reasons, usage = "", [], None
+    for chunk in stream:
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            reasons += [choice.finish_reason] if choice.finish_reason else []
+    return {"text": text, "reasons": reasons, "tokens": usage.completion_tokens}
+
+
 def one_chat(client: OpenAI) -> Any:
     return _error(lambda: client.chat.completions.create(model="echo", messages=user("x")))
 

@@ -1,0 +1,172 @@
+"""The two ways to keep accounts, wired: in this process over SQL, or shared through Redis.
+
+Embedded, SQL is write-ahead and book in one. Shared, Redis is the write-ahead and SQL the book.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from gateway.backends.database import Database
+from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.entry_json import encode
+from gateway.backends.memory_ledger import MemoryLedger
+from gateway.backends.ownership import share
+from gateway.backends.redis_book import PostedBook
+from gateway.backends.redis_client import ERRORS, Client, RedisProblem, connect_or_single, look
+from gateway.backends.redis_generation import note_recounted, publish, recounted
+from gateway.backends.redis_journal import RedisJournal
+from gateway.backends.redis_ledger import RedisLedger
+from gateway.backends.sql_book import generations_of, post_entries
+from gateway.backends.sql_journal import SqlJournal
+from gateway.errors import Unavailable, Unwritten
+from gateway.logs import request_fields
+from gateway.parts import Log
+from gateway.quota.ledger import Ledger
+from gateway.settings import Settings
+from gateway.usage.entry import Entry
+from gateway.usage.record import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """`abandoned` is how many reservations of a process that died were booked at the start. `work`
+    must run beside the requests, by the part that it keeps whole. `trouble` is a sentence about
+    what keeps this process from keeping accounts for good, or None."""
+
+    ledger: Ledger
+    journal: Journal
+    abandoned: int
+    trouble: Callable[[], str | None] = lambda: None
+    work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Of time (unix seconds) and of chance."""
+
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+
+
+@asynccontextmanager
+async def kept(
+    settings: Settings, database: Database, sources: Sources, log: Log
+) -> AsyncIterator[Accounts]:
+    """As the settings say. What was not written at the end is logged in full.
+
+    Raises DatabaseProblem at the start, and Unwritten at the end."""
+    make = _shared if settings.redis_url else _embedded
+    async with make(settings, database, sources, log) as accounts:
+        yield accounts
+
+
+@asynccontextmanager
+async def _embedded(
+    settings: Settings, database: Database, sources: Sources, log: Log
+) -> AsyncIterator[Accounts]:
+    journal = SqlJournal(
+        database,
+        flush_seconds=settings.journal_flush_seconds,
+        batch_max=settings.journal_batch_max,
+        pending_max=settings.journal_pending_max,
+        clock=sources.clock,
+        random_bytes=sources.random_bytes,
+    )
+    abandoned = await journal.start()
+    try:
+        yield Accounts(MemoryLedger(journal), journal, abandoned, partial(_taken_over, journal))
+    finally:
+        _tell_unwritten(await journal.aclose(), log)
+
+
+def _taken_over(journal: SqlJournal) -> str | None:
+    return "another gateway has taken over the database" if journal.taken_over else None
+
+
+@asynccontextmanager
+async def _shared(
+    settings: Settings, database: Database, sources: Sources, log: Log
+) -> AsyncIterator[Accounts]:
+    client, absent = await connect_or_single(
+        settings.redis_url or "", settings.redis_timeout_seconds, settings.redis_connections
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.aclose)
+        await _examine(client, absent, log)
+        abandoned = await share(database)
+        journal = RedisJournal(
+            client,
+            post=partial(post_entries, database),
+            flush_seconds=settings.journal_flush_seconds,
+            batch_max=settings.journal_batch_max,
+            pending_max=settings.journal_pending_max,
+            stream_entries_max=settings.stream_entries_max,
+            clock=sources.clock,
+            claim_seconds=settings.stream_claim_seconds,
+            name=sources.random_bytes(8).hex(),
+        )
+        ledger = RedisLedger(client, PostedBook(database), encode)
+        await journal.start()
+        ledger.start()
+        stack.push_async_callback(_paid, ledger, journal, database, log)
+        follow = partial(_follow_generations, settings, database, client, ledger)
+        yield Accounts(ledger, journal, abandoned, work={"generation": follow})
+
+
+async def _examine(client: Client, absent: RedisProblem | None, log: Log) -> None:
+    """A Redis that is absent does not keep a gateway from starting: policies say what happens."""
+    if absent is not None:
+        log.error("redis_absent", text=str(absent))
+        return
+    trouble, warning = await look(client)
+    if trouble is not None:
+        raise DatabaseProblem(trouble)
+    if warning is not None:
+        log.warning("redis_forgets", text=warning)
+
+
+async def _paid(ledger: RedisLedger, journal: RedisJournal, database: Database, log: Log) -> None:
+    """The end: what Redis did not take goes into SQL at once, and what that does not take into the
+    log."""
+    owed = [record for record in await ledger.aclose() if isinstance(record, Entry)]
+    unwritten = [*owed, *await journal.aclose()]
+    try:
+        unwritten = await post_entries(database, unwritten)
+    except DatabaseProblem as problem:
+        log.error("database_unavailable", text=str(problem))
+    _tell_unwritten(unwritten, log)
+
+
+async def _follow_generations(
+    settings: Settings, database: Database, client: Client, ledger: RedisLedger
+) -> None:
+    """Pass on what commands changed in SQL: keys and grants, should the command not have come to
+    it, and corrections, which counters do not know of."""
+    while True:
+        await asyncio.sleep(settings.generation_seconds)
+        with suppress(DatabaseProblem, Unavailable, *ERRORS):
+            generations = await generations_of(database)
+            await publish(client, generations.access)
+            if generations.book != await recounted(client):
+                for organization in await ledger.organizations():
+                    await ledger.recount(organization)
+                await note_recounted(client, generations.book)
+
+
+def _tell_unwritten(unwritten: Iterable[Entry], log: Log) -> None:
+    """What the database did not take is logged in full, so that nothing is lost. Raises Unwritten
+    where there is any."""
+    entries = tuple(unwritten)
+    for entry in entries:
+        log.error("entry_not_written", time=entry.time, **request_fields(entry, 0.0))
+    if entries:
+        raise Unwritten(
+            f"{len(entries)} entries of usage could not be written to the database; the log has "
+            "each of them, as entry_not_written."
+        )

@@ -1,0 +1,258 @@
+"""The counters of the ledger in memory: a cache of the book that is read when it is asked.
+
+One question to the book for all measures of a subject and window, however many requests race for
+it. Between its answer and its counters nothing is awaited, so that a settlement that comes
+meanwhile is in one of them, and not in both. What is held is bounded by what is open and by what
+was asked about in the last hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway import errors
+from gateway.quota.counter import Budget, Counter, Rate, Slots
+from gateway.quota.ledger import Book, Claim, Generations, Subject
+from gateway.quota.limit import Limit, Measure, Window
+from gateway.quota.window import BUCKET_SECONDS, Span, span_of
+
+_ALWAYS = Span(0.0, None)
+_JUST_BEFORE_SECONDS = 0.001
+
+
+class Place(NamedTuple):
+    """Which counter a claim is about: its identity, whatever the limit's name or amount."""
+
+    subject: Subject
+    measure: Measure
+    window: Window
+    span: Span
+
+    @property
+    def is_calendar(self) -> bool:
+        return self.window not in BUCKET_SECONDS and self.measure is not Measure.CONCURRENCY
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a claim is counted, and the counter of the last window where some of that is carried
+    over into this one."""
+
+    claim: Claim
+    counter: Counter
+    before: Budget | None
+
+    @property
+    def amount(self) -> int:
+        """What may be used in all, as it is when this is asked."""
+        limit = self.claim.limit
+        if self.before is None:
+            return limit.amount
+        left = limit.amount - self.before.used - self.before.reserved
+        return limit.amount + min(limit.rollover, max(0, left))
+
+
+@dataclass(slots=True)
+class _Load:
+    """One question to the book, and all the counters that wait for its answer."""
+
+    places: set[Place]
+    task: asyncio.Task[None]
+
+
+@contextmanager
+def told_as_ledger() -> Iterator[None]:
+    """What the book cannot do, the ledger cannot either."""
+    try:
+        yield
+    except errors.Unavailable as error:
+        raise errors.Unavailable(
+            "The usage cannot be read or written now, so nothing can be admitted; try again soon.",
+            code="ledger_unavailable",
+        ) from error
+
+
+class Counters:
+    """`made` is told of every counter that is made, in the same step (its place, itself, now)."""
+
+    def __init__(self, book: Book, made: Callable[[Place, Counter, float], None]) -> None:
+        self._book = book
+        self._tell_made = made
+        self._began: float | None = None  # the first `now`: what is older, only the book knows
+        self._counters: OrderedDict[Place, Counter] = OrderedDict()
+        self._made = 0  # since the last look at old ones
+        self._loads: dict[tuple[Subject, Window, Span], _Load] = {}
+        self._spans: dict[tuple[Window, str, int, int], tuple[Span, Span]] = {}
+        self._generations: Generations | None = None
+
+    @property
+    def access(self) -> int:
+        """The last generation of keys and grants that is known; 0 where none is."""
+        return self._generations.access if self._generations else 0
+
+    def learn(self, seen: Generations) -> None:
+        """Budgets that were read when the book was of an older generation are read again."""
+        known = self._generations or seen
+        self._generations = Generations(max(known.access, seen.access), max(known.book, seen.book))
+
+    async def ask_generations(self) -> None:
+        """Raises errors.Unavailable (ledger_unavailable)."""
+        with told_as_ledger():
+            self.learn(await self._book.generations())
+
+    async def seats(self, claims: Sequence[Claim], now: float) -> list[Seat]:
+        """One for each claim, read from the book where that is needed. After it returns, nothing
+        has been awaited since all of them were there.
+
+        Raises errors.Unavailable (ledger_unavailable)."""
+        if self._began is None:
+            self._began = now
+        if self._generations is None:
+            await self.ask_generations()
+        pairs = [(self.place(claim, now), self._place_before(claim, now)) for claim in claims]
+        await self._load_all([place for pair in pairs for place in pair if place], now)
+        return [
+            Seat(claim, self._counters[place], before and self._budget(before, now))
+            for claim, (place, before) in zip(claims, pairs, strict=True)
+        ]
+
+    async def budgets(self) -> list[tuple[Place, Budget]]:
+        """All calendar counters, none of them older than the book.
+
+        Raises errors.Unavailable (ledger_unavailable)."""
+        await self.ask_generations()
+        await self._load_all([p for p in self._counters if p.is_calendar], self._began or 0.0)
+        return [(p, c) for p, c in self._counters.items() if type(c) is Budget]
+
+    def known(self, place: Place, now: float) -> Counter | None:
+        """None where only the book knows."""
+        if place not in self._counters and self._began is not None:
+            if self._needs_book(place, now):
+                return None
+            self._make(place, 0, now)
+        return self._counters.get(place)
+
+    def forget(self, now: float) -> None:
+        """Look at old counters, and drop those that the book or time can replace.
+
+        Two for each that was made: they cannot pile up, and no request pays for all of them."""
+        for _ in range(min(2 * self._made, len(self._counters))):
+            place, counter = self._counters.popitem(last=False)
+            if not counter.forgettable(now):
+                self._counters[place] = counter
+        self._made = 0
+
+    def place(self, claim: Claim, now: float) -> Place:
+        limit = claim.limit
+        if limit.measure is Measure.CONCURRENCY:
+            return Place(claim.subject, limit.measure, Window.NONE, _ALWAYS)
+        if limit.window in BUCKET_SECONDS:
+            return Place(claim.subject, limit.measure, limit.window, _ALWAYS)
+        return Place(claim.subject, limit.measure, limit.window, self._spans_of(limit, now)[0])
+
+    def _place_before(self, claim: Claim, now: float) -> Place | None:
+        limit = claim.limit
+        if limit.rollover <= 0 or limit.window is Window.NONE:
+            return None
+        place = self.place(claim, now)
+        return place._replace(span=self._spans_of(limit, now)[1]) if place.is_calendar else None
+
+    def _spans_of(self, limit: Limit, now: float) -> tuple[Span, Span]:
+        """The limit's calendar window, and the one before it."""
+        year = (limit.month_starts_on, limit.year_starts_in)
+        rule = (limit.window, limit.zone, *year)
+        spans = self._spans.get(rule)
+        if spans is None or not spans[0].holds(now):
+            span = span_of(limit.window, limit.zone, now, *year)
+            just_before = span.start - _JUST_BEFORE_SECONDS
+            spans = span, span_of(limit.window, limit.zone, just_before, *year)
+            self._spans[rule] = spans
+        return spans
+
+    def _budget(self, place: Place, now: float) -> Budget:
+        budget = self._counters[place]
+        assert isinstance(budget, Budget)
+        budget.touch(now)
+        return budget
+
+    async def _load_all(self, places: Sequence[Place], now: float) -> None:
+        """A load goes on when one who waits for it is cancelled: others may wait, too."""
+        while loads := self._loads_of(places, now):
+            with told_as_ledger():
+                await asyncio.shield(asyncio.gather(*(load.task for load in loads)))
+
+    def _loads_of(self, places: Iterable[Place], now: float) -> list[_Load]:
+        """What must be waited for; counters that need no book are there afterwards."""
+        loads = []
+        for place in places:
+            counter = self._counters.get(place)
+            if counter is None:
+                if self._needs_book(place, now):
+                    loads.append(self._join_load(place, now))
+                else:
+                    self._make(place, 0, now)
+            elif place.is_calendar and self._is_old(counter):
+                loads.append(self._join_load(place, now))
+        return loads
+
+    def _is_old(self, counter: Counter) -> bool:
+        return isinstance(counter, Budget) and counter.read_at < self._book_generation()
+
+    def _book_generation(self) -> int:
+        return self._generations.book if self._generations else 0
+
+    def _needs_book(self, place: Place, now: float) -> bool:
+        """A bucket that was not touched in the window that this ledger has seen is full."""
+        if place.window in BUCKET_SECONDS:
+            return now < self._absent_is_whole_from(place.window)
+        return place.is_calendar
+
+    def _absent_is_whole_from(self, window: Window) -> float:
+        assert self._began is not None
+        return self._began + BUCKET_SECONDS[window]
+
+    def _join_load(self, place: Place, now: float) -> _Load:
+        question = (place.subject, place.window, place.span)
+        load = self._loads.get(question)
+        if load is None:
+            task = asyncio.get_running_loop().create_task(self._load(question, now))
+            load = self._loads[question] = _Load(set(), task)
+        load.places.add(place)
+        return load
+
+    async def _load(self, question: tuple[Subject, Window, Span], now: float) -> None:
+        subject, window, (since, until) = question
+        read_at = self._book_generation()
+        if seconds := BUCKET_SECONDS.get(window):
+            since = now - seconds
+        try:
+            spent = await self._book.spent(subject, since, until)
+            for place in self._loads[question].places:
+                self._install(place, spent.of(place.measure), read_at, now)
+        finally:
+            del self._loads[question]
+
+    def _install(self, place: Place, used: int, read_at: int, now: float) -> None:
+        """A bucket that was made meanwhile, as it needed no book any more, stays as it is."""
+        if place not in self._counters:
+            self._make(place, used, now)
+        counter = self._counters[place]
+        if isinstance(counter, Budget) and place.is_calendar:
+            counter.used, counter.read_at = used, read_at
+
+    def _make(self, place: Place, used: int, now: float) -> None:
+        counter: Counter
+        if place.measure is Measure.CONCURRENCY:
+            counter = Slots(now)
+        elif seconds := BUCKET_SECONDS.get(place.window):
+            counter = Rate(seconds, used, self._absent_is_whole_from(place.window), now)
+        else:
+            counter = Budget(place.span, used, now)
+        self._counters[place] = counter
+        self._made += 1
+        self._tell_made(place, counter, now)

@@ -1,0 +1,211 @@
+"""What is done to the book in SQL, a transaction each: entries posted, reservations held, what was
+spent summed up, generations read and moved.
+
+Everything that inserts may be done twice: rows that are there already are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.backends.database import Database
+from gateway.backends.database_problem import DataRefused
+from gateway.backends.entry_json import encode
+from gateway.backends.sql_entries import row_of, storable_text
+from gateway.backends.tables import entries, micros, reservations, state
+from gateway.quota.ledger import Generations, Reservation, Subject
+from gateway.quota.limit import Amounts
+from gateway.usage.entry import Entry
+
+IDS_MAX = 500  # of one statement: every database takes so many parameters
+GENERATIONS = ("access", "book")
+OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hold:
+    """A row of `reservations`: `entry` is JSON. Each is itself only."""
+
+    id: str
+    expires_at: int
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one transaction does to the book, in this order: the rows held under `gone` are
+    deleted, `entries` take the place of what is held under their ids, `holds` become rows."""
+
+    entries: Sequence[Entry] = ()
+    holds: Sequence[Hold] = ()
+    gone: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.entries or self.holds or self.gone)
+
+    def halves(self) -> tuple[Change, ...]:
+        """Two smaller changes that come to the same; none if there is no smaller one."""
+        if self.gone and (self.entries or self.holds):
+            return Change(gone=self.gone), Change(self.entries, self.holds)
+        if self.entries and self.holds:
+            return Change(self.entries), Change(holds=self.holds)
+        middle = max(len(self.entries), len(self.holds)) // 2
+        if not middle:
+            return ()
+        return (
+            Change(self.entries[:middle], self.holds[:middle]),
+            Change(self.entries[middle:], self.holds[middle:]),
+        )
+
+
+def hold_of(reservation: Reservation) -> Hold:
+    """What holds a reservation. Raises TypeError where its record is no entry."""
+    if not isinstance(reservation.record, Entry):
+        raise TypeError("a journal takes entries")
+    return Hold(
+        storable_text(reservation.id), micros(reservation.expires_at), encode(reservation.record)
+    )
+
+
+async def post_entries(database: Database, batch: Sequence[Entry]) -> list[Entry]:
+    """Commit the entries, as `storable` makes them; those that the database refuses come back,
+    found by halving. One that is there already stays as it is.
+
+    Raises DatabaseProblem: then some of them may be committed, and all may be posted again."""
+    if not batch:
+        return []
+    try:
+        await database.write(lambda connection: insert_entries(connection, batch))
+    except DataRefused:
+        if len(batch) == 1:
+            return list(batch)
+        middle = len(batch) // 2
+        refused = await post_entries(database, batch[:middle])
+        return refused + await post_entries(database, batch[middle:])
+    return []
+
+
+async def spent_in(
+    database: Database,
+    subject: Subject,
+    since: float,
+    until: float | None = None,
+    but: Collection[str] = frozenset(),
+) -> Amounts:
+    """Σ of the subject's entries in the table with since ≤ time < until, those whose ids are in
+    `but` left out. Raises DatabaseProblem."""
+    return await database.read(lambda c: sum_spent(c, subject, since, until, but))
+
+
+async def generations_of(database: Database) -> Generations:
+    """As they are now. Raises DatabaseProblem."""
+    return await database.read(read_generations)
+
+
+def bump(connection: Connection, name: str) -> int:
+    """The next generation of `name` (access or book), in force with the connection's transaction;
+    another one that wants to do the same waits for it."""
+    if name not in GENERATIONS:
+        raise ValueError(f"no generation is called {name}")
+    row = _insert(connection, state).values(name=name, value="1")
+    grown = cast(cast(state.c.value, BigInteger) + 1, Text)
+    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": grown}))
+    return int(connection.scalars(select(state.c.value).where(state.c.name == name)).one())
+
+
+def read_generations(connection: Connection) -> Generations:
+    """Those that were never moved are 0."""
+    wanted = select(state.c.name, state.c.value).where(state.c.name.in_(GENERATIONS))
+    return Generations(**{name: int(value) for name, value in connection.execute(wanted).all()})
+
+
+def apply(connection: Connection, change: Change, owner: str) -> Generations | None:
+    """Do the change. None where somebody else than `owner` has the right to hold: then nothing is
+    held, and the rest is done.
+
+    Who takes that right waits for this transaction, and so finds the rows that it makes."""
+    fence = select(state.c.value).where(state.c.name == OWNER).with_for_update(read=True)
+    ours = bool(change.holds) and connection.scalar(fence) == owner
+    drop_held(connection, [*change.gone, *(entry.id for entry in change.entries)])
+    insert_entries(connection, change.entries)
+    if not ours:
+        return None
+    rows = [{"id": h.id, "expires_at": h.expires_at, "entry": h.entry} for h in change.holds]
+    connection.execute(reservations.insert(), rows)
+    return read_generations(connection)
+
+
+def become_owner(connection: Connection, owner: str) -> None:
+    """Nobody else may hold from the end of this transaction on."""
+    row = _insert(connection, state).values(name=OWNER, value=owner)
+    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": owner}))
+
+
+def insert_entries(connection: Connection, batch: Sequence[Entry]) -> None:
+    if batch:
+        statement = _insert(connection, entries).on_conflict_do_nothing()
+        connection.execute(statement, [row_of(entry) for entry in batch])
+
+
+def drop_held(connection: Connection, ids: Iterable[str]) -> None:
+    if rows := [{"held": id} for id in ids]:
+        connection.execute(delete(reservations).where(reservations.c.id == bindparam("held")), rows)
+
+
+def sum_spent(
+    connection: Connection,
+    subject: Subject,
+    since: float,
+    until: float | None,
+    but: Collection[str] = frozenset(),
+) -> Amounts:
+    """`spent_in`, in the connection's transaction."""
+    wanted = [entries.c.time >= micros(since)]
+    wanted += [entries.c[name] == storable_text(value) for name, value in subject]
+    if until is not None:
+        wanted.append(entries.c.time < micros(until))
+    figures = _sum(connection, wanted)
+    for some in _slices(but):
+        left_out = _sum(connection, [*wanted, entries.c.id.in_(some)])
+        figures = [all_ - out for all_, out in zip(figures, left_out, strict=True)]
+    return Amounts(*figures)
+
+
+def known_of(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Which of these ids are in the table."""
+    known: set[str] = set()
+    for some in _slices(ids):
+        known.update(connection.scalars(select(entries.c.id).where(entries.c.id.in_(some))))
+    return known
+
+
+def _sum(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> list[int]:
+    columns = (entries.c.requests, entries.c.input_tokens, entries.c.output_tokens,
+               entries.c.cost_nano)  # fmt: skip
+    statement = select(*(func.coalesce(func.sum(column), 0) for column in columns)).where(*wanted)
+    return [int(value) for value in connection.execute(statement).one()]
+
+
+def _slices(ids: Collection[str]) -> Iterable[list[str]]:
+    listed = list(ids)
+    return (listed[start : start + IDS_MAX] for start in range(0, len(listed), IDS_MAX))
+
+
+def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table)

@@ -1,0 +1,66 @@
+"""The entries of a journal that are not in its table: those that wait, and those it refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import chain, islice
+
+from gateway.backends.sql_entries import storable_text
+from gateway.backends.tables import micros
+from gateway.quota.ledger import Subject
+from gateway.quota.limit import Amounts
+from gateway.usage.entry import Entry
+
+
+class Unwritten:
+    """`pending` is in the order in which entries came, the first one of an id counts."""
+
+    def __init__(self) -> None:
+        self.pending: dict[str, Entry] = {}
+        self.set_aside: dict[str, Entry] = {}
+        self._since: dict[str, float] = {}  # when each pending one came
+
+    def add(self, entry: Entry, now: float) -> None:
+        if entry.id not in self.set_aside:
+            self.pending.setdefault(entry.id, entry)
+            self._since.setdefault(entry.id, now)
+
+    def first(self, count: int) -> list[Entry]:
+        return list(islice(self.pending.values(), count))
+
+    def oldest(self) -> float | None:
+        """When the entry came that waits longest."""
+        return next(iter(self._since.values()), None)
+
+    def written(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            del self.pending[entry.id], self._since[entry.id]
+
+    def refused(self, entries: Collection[Entry]) -> None:
+        self.written(entries)
+        self.set_aside.update((entry.id, entry) for entry in entries)
+
+    def all(self) -> tuple[Entry, ...]:
+        return (*self.set_aside.values(), *self.pending.values())
+
+    def of(self, subject: Subject, since: float, until: float | None) -> list[Entry]:
+        """Those of the subject with since ≤ time < until, by the table's clock and texts."""
+        wanted = [(name, storable_text(value)) for name, value in subject]
+        begin, end = micros(since), None if until is None else micros(until)
+        return [
+            entry
+            for entry in chain(self.pending.values(), self.set_aside.values())
+            if begin <= micros(entry.time)
+            and (end is None or micros(entry.time) < end)
+            and all(getattr(entry, name) == value for name, value in wanted)
+        ]
+
+
+def total(amounts: Amounts, more: Collection[Entry]) -> Amounts:
+    """The amounts, and what these entries used."""
+    return Amounts(
+        requests=amounts.requests + sum(e.requests for e in more),
+        input_tokens=amounts.input_tokens + sum(e.tokens.input for e in more),
+        output_tokens=amounts.output_tokens + sum(e.tokens.output for e in more),
+        cost_nano=amounts.cost_nano + sum(e.cost_nano for e in more),
+    )

@@ -1,0 +1,39 @@
+"""The generation in Redis: whoever asks for a verdict after it was published is told."""
+
+import asyncio
+
+import pytest
+from redis_server import redis_server
+
+from gateway.backends.redis_client import connect
+from gateway.backends.redis_generation import publish, published, tell
+from gateway.backends.redis_keys import GENERATION, ORGANIZATIONS
+from gateway.errors import Unavailable
+
+
+def test_every_organization_that_is_there_is_told_and_no_other():
+    async def work(url):
+        client = await connect(url, 5.0, 2)
+        try:
+            await client.sadd(ORGANIZATIONS, "acme", "umbrella")
+            assert await published(client, "acme") is None
+            for generation in (7, 8, 3):  # a smaller one: the database was restored
+                await publish(client, generation)
+                told = [await published(client, name) for name in ("acme", "umbrella", "other")]
+                assert told == [generation, generation, None]
+                assert int(await client.get(GENERATION)) == generation
+        finally:
+            await client.aclose()
+
+    with redis_server("--appendonly", "no") as server:
+        asyncio.run(work(server.url))
+        server.stop()
+
+
+def test_it_can_be_told_from_outside_and_a_redis_that_is_away_is_unavailable():
+    with redis_server("--appendonly", "no") as server:
+        asyncio.run(tell(server.url, 9))
+        assert server.run("GET", GENERATION) == b"9"
+        server.stop()
+        with pytest.raises(Unavailable):
+            asyncio.run(tell(server.url, 10))

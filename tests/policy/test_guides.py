@@ -1,0 +1,43 @@
+"""The examples of docs/guides/quotas.md can be used as they stand, beside the default policy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from golden import POLICIES
+
+from gateway.backends.entities import ENTITIES
+from gateway.policy.parse import parse
+
+GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "quotas.md"
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split()[1].rstrip(":"))
+def test_an_example_is_a_policy(example: str) -> None:
+    files = {
+        "default.yaml": (POLICIES / "default.yaml").read_bytes(),
+        "example.yaml": example.encode(),
+    }
+    found = parse(files, ENTITIES, {"OPENAI_API_KEY": "set"})
+    assert [str(one) for one in found.problems if one.file == "example.yaml"] == []
+    assert found.policy is not None
+
+
+def test_examples_can_stand_beside_each_other() -> None:
+    files = {f"{n}.yaml": text.encode() for n, text in enumerate(EXAMPLES)}
+    files["default.yaml"] = (POLICIES / "default.yaml").read_bytes()
+    assert parse(files, ENTITIES, {"OPENAI_API_KEY": "set"}).policy is not None
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "month_starts_on", "year_starts_in", "rollover", "per: none", "warn_at", "mode: soft",
+        "clamp: true", "on_ledger_outage", "from:",
+    ],
+)  # fmt: skip
+def test_every_way_to_account_exactly_has_an_example(field: str) -> None:
+    assert any(field in example for example in EXAMPLES)
