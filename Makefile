@@ -24,8 +24,9 @@ test: lint ## Run everything: ruff, mypy and the tests (ARGS=… are arguments o
 	@$(PY) scripts/sdks.py
 	@$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
-crash-test: $(INSTALLED) ## Kill -9 what runs under load, then audit the book (KILLS=n, ARGS=--redis).
+crash-test: $(INSTALLED) ## Kill -9 what runs under load, then audit the book, on both ledgers (KILLS=n).
 	@$(PY) tests/exact/crash.py $(if $(KILLS),--kills $(KILLS)) $(ARGS)
+	@$(PY) tests/exact/crash.py --redis $(if $(KILLS),--kills $(KILLS)) $(ARGS)
 
 overspend-test: $(INSTALLED) ## Many clients against small budgets, on both ledgers.
 	@$(PY) tests/exact/overspend.py $(ARGS)

@@ -13,16 +13,16 @@ from functools import partial
 from typing import Any
 
 from gateway.backends.database import Database
-from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.database_problem import DatabaseProblem, DataRefused
 from gateway.backends.entry_json import encode
 from gateway.backends.memory_ledger import MemoryLedger
 from gateway.backends.ownership import share
 from gateway.backends.redis_book import PostedBook
 from gateway.backends.redis_client import ERRORS, Client, RedisProblem, connect_or_single, look
-from gateway.backends.redis_generation import note_recounted, publish, recounted
+from gateway.backends.redis_generation import newest, note_recounted, publish, recounted
 from gateway.backends.redis_journal import RedisJournal
 from gateway.backends.redis_ledger import RedisLedger
-from gateway.backends.sql_book import generations_of, post_entries
+from gateway.backends.sql_book import generations_of, move_on, post_behind, post_entries
 from gateway.backends.sql_journal import SqlJournal
 from gateway.errors import Unavailable, Unwritten
 from gateway.logs import request_fields
@@ -133,13 +133,16 @@ async def _examine(client: Client, absent: RedisProblem | None, log: Log) -> Non
 
 async def _paid(ledger: RedisLedger, journal: RedisJournal, database: Database, log: Log) -> None:
     """The end: what Redis did not take goes into SQL at once, and what that does not take into the
-    log."""
-    owed = [record for record in await ledger.aclose() if isinstance(record, Entry)]
-    unwritten = [*owed, *await journal.aclose()]
-    try:
-        unwritten = await post_entries(database, unwritten)
-    except DatabaseProblem as problem:
-        log.error("database_unavailable", text=str(problem))
+    log. What is still reserved in Redis is left to its lease."""
+    charged = [record for record in await ledger.aclose() if isinstance(record, Entry)]
+    costless = list(await journal.aclose())
+    unwritten = []
+    for entries, post in ((charged, post_behind), (costless, post_entries)):
+        try:
+            unwritten += await post(database, entries) or [] if entries else []
+        except (DatabaseProblem, DataRefused) as problem:
+            log.error("database_unavailable", text=str(problem))
+            unwritten += entries
     _tell_unwritten(unwritten, log)
 
 
@@ -151,8 +154,12 @@ async def _follow_generations(
     while True:
         await asyncio.sleep(settings.generation_seconds)
         with suppress(DatabaseProblem, Unavailable, *ERRORS):
+            published = await newest(client)
             generations = await generations_of(database)
-            await publish(client, generations.access)
+            access = generations.access
+            if access < published:  # restored from a backup
+                access = await database.write(partial(move_on, name="access", beyond=published))
+            await publish(client, access)
             if generations.book != await recounted(client):
                 for organization in await ledger.organizations():
                     await ledger.recount(organization)

@@ -47,7 +47,7 @@ async def check_room(draft: Draft, parts: Parts) -> None:
                 parts.ledger, claims, draft.call.now, rules.organization.currency, least
             )
         except Refusal:
-            if not await _learn(draft, parts, await parts.ledger.generation()):
+            if not await _learn(draft, parts, await _newest(draft, parts)):
                 raise
         except Unavailable as outage:
             _bear(outage, draft)
@@ -70,7 +70,7 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
                 parts.ledger, reservation, draft.call.now, rules.organization.currency
             )
         except Refusal as refusal:
-            if await _learn(draft, parts, await parts.ledger.generation()):
+            if await _learn(draft, parts, await _newest(draft, parts)):
                 continue
             ask = _smaller(ask, draft, refusal)
             continue
@@ -95,6 +95,14 @@ async def _claims(draft: Draft, parts: Parts) -> tuple[Claim, ...]:
     claims = claims_of(rules, key, draft.end_user)
     grants = await parts.access.grants_of(rules.organization.name)
     return raised(claims, grants, draft.call.now)
+
+
+async def _newest(draft: Draft, parts: Parts) -> int:
+    """The generation, before a refusal is final; where nobody can tell, none is newer."""
+    try:
+        return await parts.ledger.generation()
+    except Unavailable:
+        return draft.generation
 
 
 async def _learn(draft: Draft, parts: Parts, generation: int) -> bool:

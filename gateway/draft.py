@@ -85,7 +85,7 @@ class Draft:
         """What is booked should this process die: the most that the request can have used."""
         tokens = Tokens(input=bound.input_tokens, output=bound.output_tokens)
         return self._entry(
-            Outcome.ABANDONED, 0, "", tokens, Source.ESTIMATED, bound.cost_nano, requests=1
+            Outcome.ABANDONED, 0, "", tokens, Source.ABANDONED, bound.cost_nano, requests=1
         )
 
     def entry(self, error: BaseException | None) -> Entry:

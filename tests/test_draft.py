@@ -194,10 +194,10 @@ def test_without_a_price_nothing_costs():
     assert draft_of(answer=answer_of(told=TOLD), price=None).entry(None).cost_nano == 0
 
 
-def test_a_bound_is_booked_as_abandoned_and_as_an_estimate():
+def test_a_bound_is_booked_as_abandoned():
     entry = draft_of().bound_entry(Amounts(1, 50, 20, 777, 1))
     assert entry.outcome is Outcome.ABANDONED
-    assert entry.source is Source.ESTIMATED
+    assert entry.source is Source.ABANDONED
     assert (entry.tokens, entry.cost_nano, entry.requests) == (Tokens(50, 0, 20, 0), 777, 1)
 
 

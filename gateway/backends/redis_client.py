@@ -80,7 +80,10 @@ class _Cluster(RedisCluster):
         return _ClusterPipeline(self, transaction)  # type: ignore[abstract]
 
     def look_again(self) -> None:
-        """Before the next command, ask who has which slots, and connect anew."""
+        """Before the next command, ask who has which slots, and connect anew; first of all another
+        node than the last time, as that may be the one that went."""
+        if (asked := self.get_default_node()) is not None:
+            self.nodes_manager.move_node_to_end_of_cached_nodes(asked.name)
         self._initialize = True
 
 

@@ -6,9 +6,9 @@ Each debt can be paid twice without harm, as nobody knows whether the first time
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -20,6 +20,7 @@ from gateway.quota.ledger import Record, Reservation
 from gateway.quota.limit import Amounts
 
 RETRY_SECONDS = 0.25
+LOGGER = "gateway.ledger"
 
 
 class Way(Enum):
@@ -54,6 +55,10 @@ class Debts:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def has(self, id: str) -> bool:
+        """Whether something is still to be done for this reservation."""
+        return any(debt.reservation.id == id for debt in self._waiting)
+
     def add(self, debt: Debt) -> None:
         self._waiting.append(debt)
         self._more.set()
@@ -62,13 +67,17 @@ class Debts:
         self._work = asyncio.create_task(self._pay_all())
 
     async def aclose(self) -> tuple[Record, ...]:
-        """What is still owed; nothing is tried any more."""
+        """What is owed without a reservation, and so in nobody's hands but the caller's then; the
+        rest is left to its lease. Nothing is tried any more."""
         self._is_closed = True
         if self._work is not None:
             self._work.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._work
-        owed = tuple(debt.record for debt in self._waiting if debt.record is not None)
+            await asyncio.wait([self._work])
+        owed = tuple(
+            debt.record
+            for debt in self._waiting
+            if debt.record is not None and debt.way is Way.CHARGE
+        )
         self._waiting.clear()
         return owed
 
@@ -91,7 +100,11 @@ class Debts:
             if id not in failed:
                 try:
                     await self._pay(debt)
-                except ResponseError:
+                except (ResponseError, ValueError, KeyError) as error:  # rows that are no entries
+                    logging.getLogger(LOGGER).error(
+                        f"The use of {id} cannot be booked; it is tried again. "
+                        f"{type(error).__name__}"
+                    )
                     failed.add(id)
                 except (*AWAY, errors.Unavailable):
                     return False

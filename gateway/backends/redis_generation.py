@@ -1,8 +1,8 @@
 """The generation of keys and grants in Redis, where every verdict reads it.
 
-It is set, not raised: any other generation than the one that a gateway knows makes it read again,
-so that a late, smaller one does no harm, and a database that was restored from a backup, whose
-generation is smaller, is followed. What is published was committed, so who reads then reads it.
+It only grows: one that is published late does not hide a newer one. What is published was
+committed, so who reads then reads it. Where the database has a smaller one, it was restored from a
+backup, and has to move on (accounts.py).
 """
 
 from __future__ import annotations
@@ -12,6 +12,11 @@ from gateway.backends.redis_keys import GENERATION, ORGANIZATIONS, RECOUNTED, ke
 from gateway.errors import Unavailable
 
 TIMEOUT_SECONDS = 5.0
+_RAISE = """
+if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or '-1') then
+  redis.call('SET', KEYS[1], ARGV[1])
+end
+"""
 
 
 async def tell(url: str, generation: int) -> None:
@@ -30,17 +35,20 @@ async def tell(url: str, generation: int) -> None:
 
 
 async def publish(client: Client, generation: int) -> None:
-    """From now on every verdict carries it. To be done after the commit. Raises `redis.RedisError`.
+    """From now on every verdict carries it, or a newer one. To be done after the commit. Raises
+    `redis.RedisError`.
 
     First the one of all, then each organization's own: one that registers itself in the meantime
     (added to ORGANIZATIONS, then the one of all copied where it has none) is not missed."""
-    await client.set(GENERATION, generation)
-    members = await client.smembers(ORGANIZATIONS)
-    pipeline = client.pipeline(transaction=False)
-    for member in members:
+    await _raise(client, GENERATION, generation)
+    for member in await client.smembers(ORGANIZATIONS):
         organization = member.decode() if isinstance(member, bytes) else member
-        pipeline.set(generation_key(organization), generation)
-    await pipeline.execute()
+        await _raise(client, generation_key(organization), generation)
+
+
+async def newest(client: Client) -> int:
+    """The one that was published last. Raises `redis.RedisError`."""
+    return int(await client.get(GENERATION) or 0)
 
 
 async def published(client: Client, organization: str) -> int | None:
@@ -60,3 +68,7 @@ async def recounted(client: Client) -> int:
 
 async def note_recounted(client: Client, generation: int) -> None:
     await client.set(RECOUNTED, generation)
+
+
+async def _raise(client: Client, key: str, generation: int) -> None:
+    await client.eval(_RAISE, 1, key, str(generation))

@@ -42,8 +42,7 @@ from gateway.quota.ledger import (
 )
 from gateway.quota.limit import NOTHING, Amounts
 
-TRIES = 20
-"""Of a question that cannot be answered yet; each time something was mended."""
+TRIES = 20  # of a question that cannot be answered yet; each time something was mended
 SWEPT_AT_ONCE = 100
 
 
@@ -70,17 +69,18 @@ class RedisLedger:
         self._debts.start()
 
     async def aclose(self) -> tuple[Record, ...]:
-        """Records that are still owed: they are in nobody's hands but the caller's then."""
+        """Records of what was used without a reservation and could not be booked: they are in
+        nobody's hands but the caller's then. What is reserved is left to its lease."""
         return await self._debts.aclose()
 
     def owed(self) -> int:
         return len(self._debts)
 
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
-        """Raises ValueError where a reservation of this id is or was open.
-
-        One whose answer was not heard, nobody will use: it is released as soon as that is known to
-        have come through."""
+        """Raises ValueError where a reservation of this id is or was open. One whose answer was not
+        heard is taken back; until then none of its id can be made (errors.Unavailable)."""
+        if self._debts.has(reservation.id):
+            raise unavailable()
         more = {
             "id": reservation.id,
             "bound": by_measure(reservation.bound),
@@ -210,7 +210,7 @@ class RedisLedger:
         now: float,
         more: dict[str, Any],
     ) -> Verdict:
-        """Raises _Unheard, and errors.Unavailable where nothing was done."""
+        """Raises _Unheard; errors.Unavailable where nothing was done."""
         at = now + self._ahead
         leaving = _Leaving()
         for _ in range(TRIES):

@@ -20,13 +20,14 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DataRefused
 from gateway.backends.entry_json import encode
-from gateway.backends.sql_entries import row_of, storable_text
+from gateway.backends.sql_entries import row_of, storable, storable_text
 from gateway.backends.tables import entries, micros, reservations, state
 from gateway.quota.ledger import Generations, Reservation, Subject
 from gateway.quota.limit import Amounts
@@ -126,6 +127,28 @@ def bump(connection: Connection, name: str) -> int:
     grown = cast(cast(state.c.value, BigInteger) + 1, Text)
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": grown}))
     return int(connection.scalars(select(state.c.value).where(state.c.name == name)).one())
+
+
+def move_on(connection: Connection, name: str, beyond: int) -> int:
+    """The next generation of `name` that is larger than `beyond`, as `bump`."""
+    bump(connection, name)
+    larger = cast(state.c.value, BigInteger) <= beyond
+    connection.execute(
+        update(state).where(state.c.name == name, larger).values(value=str(beyond + 1))
+    )
+    return int(connection.scalars(select(state.c.value).where(state.c.name == name)).one())
+
+
+async def post_behind(database: Database, batch: Sequence[Entry]) -> None:
+    """Commit entries that no ledger counted, and have every ledger read its counters again.
+
+    Raises DatabaseProblem, and DataRefused where one of them cannot be stored; then none is."""
+
+    def change(connection: Connection) -> None:
+        insert_entries(connection, [storable(entry) for entry in batch])
+        bump(connection, "book")
+
+    await database.write(change)
 
 
 def read_generations(connection: Connection) -> Generations:

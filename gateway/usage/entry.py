@@ -20,6 +20,7 @@ class Source(StrEnum):
     PROVIDER = "provider"  # the upstream told
     COUNTED = "counted"  # our tokenizer, over everything that was sent and received
     ESTIMATED = "estimated"  # a bound or a part of it: the exchange ended early
+    ABANDONED = "abandoned"  # the bound of a request whose end nobody saw
     NONE = "none"  # nothing was used
 
 

@@ -15,7 +15,7 @@ from ledger_world import LEDGERS, NOW, WHO, Open, World, limit_of
 from gateway.quota.ledger import AlreadyResolved, Verdict
 from gateway.quota.limit import Amounts, Level, Limit, Measure, Mode, Window
 
-STEPS = 600
+STEPS = 3000
 SEEDS = (1, 2, 3)
 BOOKED_IN = range(0, STEPS, 500)
 """Steps after which the counters are compared, too."""
@@ -137,6 +137,7 @@ class Pair:
             with suppress(asyncio.CancelledError):
                 if (await going).granted:
                     await world.vanish(id, trace.now)
+            await world.posts()  # and what is to be taken back is
         await self.look(who)
 
     async def owe(self) -> None:

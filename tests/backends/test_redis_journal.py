@@ -371,7 +371,7 @@ def test_a_crash_of_redis_in_the_middle_loses_nothing(sqlite_url):
         asyncio.run(work(server))
 
 
-def test_a_node_of_a_cluster_that_crashes_holds_up_only_what_it_has(sqlite_url):
+def test_a_node_of_a_cluster_that_crashes_loses_and_doubles_nothing(sqlite_url):
     async def work(cluster):
         known = cluster.node_of(ORGANIZATIONS)
         places = {name: cluster.node_of(stream_of(name)) for name in map(str, range(50))}
@@ -386,7 +386,6 @@ def test_a_node_of_a_cluster_that_crashes_holds_up_only_what_it_has(sqlite_url):
             await asyncio.to_thread(dead.kill)
             journal.post.away = False
             journal.append(entry(60, mine))
-            await until(lambda: set(ids(60)[1::2]) <= set(journal.post.posted))
             await asyncio.to_thread(dead.start)
             await journal.flush()
             assert await journal.post.book() == ids(61)

@@ -59,6 +59,11 @@ class Process:
                 cwd=self.folder, env=environment_of(self.folder, self.environment),
             )  # fmt: skip
 
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
     def said(self) -> str:
         assert self._child is not None
         if self._child.poll() is not None:
