@@ -14,11 +14,16 @@ local function is_of(text, counter)
   return true
 end
 
+-- In the order in which they were made, as buckets drain the oldest first; a hash has none.
 local function open_ids(counter, all)
-  local ids = {}
+  local ids, order = {}, {}
   for i = 1, #all, 2 do
-    if is_of(all[i + 1], counter) then ids[#ids + 1] = all[i] end
+    if is_of(all[i + 1], counter) then
+      ids[#ids + 1] = all[i]
+      order[all[i]] = tonumber(string.match(all[i + 1], '^%d+ (%d+)'))
+    end
   end
+  table.sort(ids, function(one, other) return order[one] < order[other] end)
   return ids
 end
 

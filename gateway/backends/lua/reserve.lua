@@ -19,6 +19,7 @@ if granted then
     'booked', cjson.encode(booked), 'claims', cjson.encode(request.claims),
     'entry', request.entry)
   redis.call('ZADD', key('open'), whole(tonumber(now) + tonumber(request.lease)), request.id)
-  redis.call('HSET', key('whose'), request.id, now .. request.whose)
+  local order = whole(redis.call('INCR', key('order')))
+  redis.call('HSET', key('whose'), request.id, now .. ' ' .. order .. request.whose)
 end
 return verdict(request.claims, granted, now)
