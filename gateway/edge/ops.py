@@ -56,7 +56,7 @@ def build_ops(parts: Parts) -> ASGIApp:
                 found = await parts.ledger.counters()
         except (TimeoutError, Unavailable):
             return PlainTextResponse("the ledger cannot be asked\n", status_code=503)
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, RuntimeError):  # a writer that has ended: `pending` tells
             async with asyncio.timeout(CHECK_SECONDS):
                 await parts.journal.flush()
         state = parts.journal.state(parts.clock())
