@@ -46,16 +46,14 @@ class Access:
         """What is read from now on is at least of this one. To be remembered before `find`."""
         return self._generation
 
-    def follow(self, generation: int) -> bool:
-        """Forget all that is kept, if this is another generation; whether it is.
+    def follow(self, generation: int) -> None:
+        """Forget all that is kept, if this is another generation.
 
         A smaller one is news, too: the database may have been restored from a backup. A late
         answer with an old one costs a second reading, and nothing else."""
-        if generation == self._generation:
-            return False
-        self._generation = generation
-        self._kept = _Kept()
-        return True
+        if generation != self._generation:
+            self._generation = generation
+            self._kept = _Kept()
 
     async def find(self, prefix: str) -> Secret | None:
         """Raises what the keyring does, unless the secret is kept."""

@@ -22,7 +22,7 @@ from gateway.backends.redis_client import ERRORS, Client, RedisProblem, connect_
 from gateway.backends.redis_generation import newest, note_recounted, publish, recounted
 from gateway.backends.redis_journal import RedisJournal
 from gateway.backends.redis_ledger import RedisLedger
-from gateway.backends.sql_book import generations_of, move_on, post_behind, post_entries
+from gateway.backends.sql_book import Count, generations_of, move_on, post_behind, post_entries
 from gateway.backends.sql_journal import SqlJournal
 from gateway.errors import Unavailable, Unwritten
 from gateway.logs import request_fields
@@ -56,19 +56,20 @@ class Sources:
 
 @asynccontextmanager
 async def kept(
-    settings: Settings, database: Database, sources: Sources, log: Log
+    settings: Settings, database: Database, sources: Sources, log: Log, count: Count
 ) -> AsyncIterator[Accounts]:
-    """As the settings say. What was not written at the end is logged in full.
+    """As the settings say. What was not written at the end is logged in full. `count` is told of
+    the abandoned entries that this process puts into the book, as nobody else counts them.
 
     Raises DatabaseProblem at the start, and Unwritten at the end."""
     make = _shared if settings.redis_url else _embedded
-    async with make(settings, database, sources, log) as accounts:
+    async with make(settings, database, sources, log, count) as accounts:
         yield accounts
 
 
 @asynccontextmanager
 async def _embedded(
-    settings: Settings, database: Database, sources: Sources, log: Log
+    settings: Settings, database: Database, sources: Sources, log: Log, count: Count
 ) -> AsyncIterator[Accounts]:
     journal = SqlJournal(
         database,
@@ -77,6 +78,7 @@ async def _embedded(
         pending_max=settings.journal_pending_max,
         clock=sources.clock,
         random_bytes=sources.random_bytes,
+        count=count,
     )
     abandoned = await journal.start()
     try:
@@ -91,7 +93,7 @@ def _taken_over(journal: SqlJournal) -> str | None:
 
 @asynccontextmanager
 async def _shared(
-    settings: Settings, database: Database, sources: Sources, log: Log
+    settings: Settings, database: Database, sources: Sources, log: Log, count: Count
 ) -> AsyncIterator[Accounts]:
     client, absent = await connect_or_single(
         settings.redis_url or "", settings.redis_timeout_seconds, settings.redis_connections
@@ -100,9 +102,11 @@ async def _shared(
         stack.push_async_callback(client.aclose)
         await _examine(client, absent, log)
         abandoned = await share(database)
+        for entry in abandoned:
+            count(entry)
         journal = RedisJournal(
             client,
-            post=partial(post_entries, database),
+            post=partial(post_entries, database, count=count),
             flush_seconds=settings.journal_flush_seconds,
             batch_max=settings.journal_batch_max,
             pending_max=settings.journal_pending_max,
@@ -115,8 +119,8 @@ async def _shared(
         await journal.start()
         ledger.start()
         stack.push_async_callback(_paid, ledger, journal, database, log)
-        follow = partial(_follow_generations, settings, database, client, ledger)
-        yield Accounts(ledger, journal, abandoned, work={"generation": follow})
+        follow = partial(_follow_generations, settings, database, client, ledger, sources.clock)
+        yield Accounts(ledger, journal, len(abandoned), work={"generation": follow})
 
 
 async def _examine(client: Client, absent: RedisProblem | None, log: Log) -> None:
@@ -147,23 +151,37 @@ async def _paid(ledger: RedisLedger, journal: RedisJournal, database: Database, 
 
 
 async def _follow_generations(
-    settings: Settings, database: Database, client: Client, ledger: RedisLedger
+    settings: Settings,
+    database: Database,
+    client: Client,
+    ledger: RedisLedger,
+    clock: Callable[[], float],
 ) -> None:
-    """Pass on what commands changed in SQL: keys and grants, should the command not have come to
-    it, and corrections, which counters do not know of."""
-    while True:
+    """Pass on again and again, until this task is cancelled. The task itself is asked whether it
+    was, as the client of Redis may swallow the cancellation that breaks its wait."""
+    task = asyncio.current_task()
+    while not (task and task.cancelling()):
         await asyncio.sleep(settings.generation_seconds)
         with suppress(DatabaseProblem, Unavailable, *ERRORS):
-            published = await newest(client)
-            generations = await generations_of(database)
-            access = generations.access
-            if access < published:  # restored from a backup
-                access = await database.write(partial(move_on, name="access", beyond=published))
-            await publish(client, access)
-            if generations.book != await recounted(client):
-                for organization in await ledger.organizations():
-                    await ledger.recount(organization)
-                await note_recounted(client, generations.book)
+            await _pass_on(database, client, ledger, clock)
+
+
+async def _pass_on(
+    database: Database, client: Client, ledger: RedisLedger, clock: Callable[[], float]
+) -> None:
+    """What commands changed in SQL: keys and grants, should the command not have come to it, and
+    corrections, which counters do not know of. Raises DatabaseProblem, Unavailable, and one of
+    ERRORS."""
+    published = await newest(client)
+    generations = await generations_of(database)
+    access = generations.access
+    if access < published:  # restored from a backup
+        access = await database.write(partial(move_on, name="access", beyond=published))
+    await publish(client, access)
+    if generations.book != await recounted(client):
+        for organization in await ledger.organizations():
+            await ledger.recount(organization, clock())
+        await note_recounted(client, generations.book)
 
 
 def _tell_unwritten(unwritten: Iterable[Entry], log: Log) -> None:

@@ -17,7 +17,7 @@ from gateway.keys.authenticate import authenticate
 from gateway.parts import Parts
 from gateway.policy.match import check_priced, claims_of, match, whose
 from gateway.policy.policy import OnLedgerOutage
-from gateway.quota.admit import Refusal, admit, check_open, clamp_to
+from gateway.quota.admit import Refusal, admit, check_least, check_open, clamp_to
 from gateway.quota.grant import raised
 from gateway.quota.ledger import Claim, Reservation, Standing
 from gateway.quota.limit import Amounts
@@ -70,9 +70,8 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
                 parts.ledger, reservation, draft.call.now, rules.organization.currency
             )
         except Refusal as refusal:
-            if await _learn(draft, parts, await _newest(draft, parts)):
-                continue
-            ask = _smaller(ask, draft, refusal)
+            if not await _learn(draft, parts, await _newest(draft, parts)):
+                ask = await _smaller(ask, draft, parts, refusal)
             continue
         except Unavailable as outage:
             _bear(outage, draft)
@@ -148,15 +147,25 @@ def _least(draft: Draft) -> Amounts:
     return Amounts(requests=1, input_tokens=1, cost_nano=cost_nano, concurrency=1)
 
 
-def _smaller(ask: Ask, draft: Draft, refusal: Refusal) -> Ask:
-    """The request with the cap that still fits. Raises the refusal where clamping does not help."""
-    assert draft.rules is not None
+async def _smaller(ask: Ask, draft: Draft, parts: Parts, refusal: Refusal) -> Ask:
+    """The request with the cap that still fits; as it was, where there is room again by now.
+
+    Raises Refusal where no cap fits."""
+    rules = draft.rules
+    assert rules is not None
     answers = ask.request.prompts * ask.request.choices
     fixed = ask.output_tokens - ask.cap * answers  # predicted output
-    cap = clamp_to(refusal.standings, ask.input_tokens, answers, draft.rules.price, fixed)
-    if cap is None or cap >= ask.cap:
-        raise refusal
-    return replace(ask, cap=cap, output_tokens=cap * answers + fixed)
+
+    def capped(cap: int) -> Ask:
+        return replace(ask, cap=cap, output_tokens=cap * answers + fixed)
+
+    cap = clamp_to(refusal.standings, ask.input_tokens, answers, rules.price, fixed)
+    if cap is not None and cap < ask.cap:
+        return capped(cap)
+    full, least = bound(ask, rules.price), bound(capped(min(1, ask.cap)), rules.price)
+    currency = rules.organization.currency
+    await check_least(parts.ledger, refusal, least, draft.call.now, currency, full)
+    return ask
 
 
 def _bear(outage: Unavailable, draft: Draft) -> None:

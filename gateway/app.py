@@ -89,10 +89,11 @@ async def assembled(
     journal is written out last."""
     async with AsyncExitStack() as stack:
         meters = Meters()
+        meters.start_time.set(time.time())
         database = Database(settings.database_url, settings.database_threads)
         stack.push_async_callback(database.aclose)
         accounts = await stack.enter_async_context(
-            kept(settings, database, Sources(time.time, os.urandom), log)
+            kept(settings, database, Sources(time.time, os.urandom), log, meters.record)
         )
         detector = PresidioDetector(settings.redaction_threads, settings.redaction_timeout_seconds)
         stack.push_async_callback(detector.aclose)

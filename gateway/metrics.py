@@ -5,15 +5,18 @@ A model that no policy names is `other`. Per-key figures come from the usage dat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
 from gateway.quota.ledger import Standing
 from gateway.quota.limit import Level, Mode
-from gateway.usage.entry import NANO, Entry
+from gateway.usage.entry import NANO, Entry, Outcome
+from gateway.usage.metered import LABELS, OTHER, metered
+from gateway.usage.readings import Sample
 from gateway.usage.record import JournalState
 
 REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
@@ -22,7 +25,6 @@ OVERHEAD_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 Buckets = tuple[float, ...]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-OTHER = "other"
 
 
 class _Maker:
@@ -54,9 +56,7 @@ class Meters:
         self._make_parts(make)
 
     def _make_requests(self, make: _Maker) -> None:
-        self.requests = make.counter(
-            "requests", "Requests answered.", "route", "model", "status", "outcome"
-        )
+        self.requests = make.counter("requests", "Requests answered.", *LABELS["requests"])
         self.request_duration = make.histogram(
             "request_duration_seconds",
             "From the request's head to the end of its answer.",
@@ -91,17 +91,8 @@ class Meters:
         self.inflight = make.gauge("inflight_requests", "Requests in work.")
 
     def _make_accounts(self, make: _Maker) -> None:
-        self.tokens = make.counter(
-            "tokens", "Tokens used, by type.", "organization", "project", "model", "type"
-        )
-        self.cost = make.counter(
-            "cost",
-            "Money used, in units of the currency.",
-            "organization",
-            "project",
-            "model",
-            "currency",
-        )
+        self.tokens = make.counter("tokens", "Tokens used, by type.", *LABELS["tokens"])
+        self.cost = make.counter("cost", "Money used, in units of the currency.", *LABELS["cost"])
         self.limit_decisions = make.counter(
             "limit_decisions",
             "What each limit said: admitted, refused, would_refuse (modes observe and "
@@ -168,35 +159,25 @@ class Meters:
             "policy_reload_failures", "Policies that were not taken over because of errors."
         )
         self.degraded = make.gauge("degraded", "1 while a part is not whole.", "part")
+        self.start_time = make.gauge(
+            "start_time_seconds", "When this process began to count, in unix seconds."
+        )
         self.build_info = make.gauge("build_info", "The version of the gateway.", "version")
         self.build_info.labels(__version__).set(1)
 
     def record(self, entry: Entry) -> None:
-        """Count one entry. A model is named only where a policy names it, else it is `other`."""
-        model = entry.model if entry.upstream else OTHER
-        whose = (entry.organization or OTHER, entry.project or OTHER)
-        route = entry.endpoint or OTHER
-        self.requests.labels(route, model, str(entry.status), entry.outcome.value).inc()
-        self.request_duration.labels(route, model).observe(entry.duration_ms / 1000)
+        """Count one entry. Of an abandoned one nobody knows how long it took."""
+        meters = {"requests": self.requests, "tokens": self.tokens, "cost": self.cost}
+        for (meter, labels), count in metered(entry):
+            meters[meter].labels(*labels).inc(count / NANO if meter == "cost" else count)
+        where = (entry.endpoint or OTHER, entry.model if entry.upstream else OTHER)
+        if entry.outcome is not Outcome.ABANDONED:
+            self.request_duration.labels(*where).observe(entry.duration_ms / 1000)
         if entry.first_token_ms is not None:
-            self.first_token.labels(route, model).observe(entry.first_token_ms / 1000)
-        tokens = entry.tokens
-        kinds = {
-            "input": tokens.input,
-            "cached_input": tokens.cached_input,
-            "output": tokens.output,
-            "reasoning": tokens.reasoning,
-            "audio_input": tokens.audio_input,
-            "audio_output": tokens.audio_output,
-        }
-        for kind, count in kinds.items():
-            if count:
-                self.tokens.labels(*whose, model, kind).inc(count)
-        if entry.cost_nano:
-            self.cost.labels(*whose, model, entry.currency).inc(entry.cost_nano / NANO)
+            self.first_token.labels(*where).observe(entry.first_token_ms / 1000)
         for name, count in entry.redactions.items():
-            entity, action = name.split(":", 1)
-            self.redactions.labels(entity, action, "request").inc(count)
+            entity, action, direction = f"{name}:request".split(":")[:3]
+            self.redactions.labels(entity, action, direction).inc(count)
 
     def decided(self, standings: Iterable[Standing], granted: bool) -> None:
         """Count what each limit said of one request."""
@@ -235,3 +216,10 @@ class Meters:
     def exposition(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""
         return generate_latest(self.registry)
+
+
+def samples(exposition: str) -> Iterator[Sample]:
+    """What an exposition says. Raises ValueError where it is none."""
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            yield sample.name, sample.labels, float(sample.value)

@@ -67,6 +67,10 @@ This version has no circuit breaker, and so no meter of its state.
 METRIC_NOTES = {
     "gateway_overhead_seconds": "`stage` is `authenticate`, `match`, `redact`, `admit` or "
     "`settle`.",
+    "gateway_tokens_total": "`source` is how we know: `provider`, `counted`, `estimated`, or "
+    "`abandoned`, the bound of a request whose end nobody saw. That one is counted by the process "
+    "that puts it into the book, which need not be the one that had the request.",
+    "gateway_cost_total": "`source` as of `gateway_tokens_total`.",
     "gateway_redactions_total": "`direction` is `request` in this version: answers are "
     "restored, not searched.",
     "gateway_degraded": """`part` is

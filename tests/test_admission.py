@@ -12,8 +12,10 @@ from world import NOW, POLICY, World, chat, plain_answer
 from gateway.call import Call
 from gateway.errors import ApiError, LimitReached, Unauthenticated, Unavailable
 from gateway.exchange import exchange
+from gateway.quota.admit import Refusal, rate_headers, retry_headers
 from gateway.quota.grant import Grant
 from gateway.quota.ledger import Reservation, Verdict
+from gateway.quota.limit import Amounts
 from gateway.usage.entry import Outcome
 
 USAGE = {"prompt_tokens": 8, "completion_tokens": 3, "total_tokens": 11}
@@ -124,6 +126,100 @@ def test_a_limit_that_clamps_shrinks_the_cap_to_what_is_left() -> None:
     run(world)
     assert [sent["max_completion_tokens"] for sent in world.upstream.received] == [8, 5]
     assert asyncio.run(world.reserved()) == 0
+
+
+CLAMPED = "{name: t, measure: tokens, amount: 19, per: WINDOW, each: project, clamp: true}"
+LARGE = chat("hi", max_tokens=50)
+"""8 of input; with the 50, more than CLAMPED ever has room for."""
+
+
+@pytest.mark.parametrize(
+    ("window", "retry_after", "told"),
+    [
+        ("day", "21600", "There is room again at 2026-11-24T00:00:00+00:00 (in 6h0m0s)."),
+        ("minute", "4", "Please try again in 4s."),  # 1 of 19 a minute
+    ],
+)
+def test_a_limit_that_clamps_and_is_nearly_full_says_when_there_is_room(
+    window: str, retry_after: str, told: str
+) -> None:
+    world = world_of(CLAMPED.replace("WINDOW", window))
+    asyncio.run(answered(world, world.call(LARGE)))  # uses 11
+    with pytest.raises(LimitReached) as refused:
+        asyncio.run(answered(world, world.call(LARGE)))
+    message = refused.value.message
+    assert message.endswith(f"Limit 19, Used 11, Reserved 0, Requested 9. {told}")
+    assert dict(retry_headers(refused.value))["retry-after"] == retry_after
+
+
+def test_a_prompt_that_is_larger_than_a_limit_that_clamps_never_fits() -> None:
+    world = world_of(CLAMPED.replace("WINDOW", "day"))
+    with pytest.raises(LimitReached, match=r"Limit 19, Requested 29\. Make the prompt shorter;"):
+        asyncio.run(answered(world, world.call(chat("hi " * 20, max_tokens=50))))
+
+
+def test_where_another_limit_is_full_one_that_could_clamp_is_not_blamed() -> None:
+    other = "- {name: o, measure: output_tokens, amount: 60, per: minute, each: project}"
+    clamps = CLAMPED.replace("WINDOW", "day").replace("19", "30")
+    world = world_of(f"{clamps}\n          {other}")
+    asyncio.run(answered(world, world.call(chat("hi", max_tokens=1))))
+    with pytest.raises(LimitReached, match=r"limit o .*Please try again in 1s") as refused:
+        asyncio.run(answered(world, world.call(chat("hi", max_tokens=58))))
+    assert "either" not in refused.value.message
+
+
+def test_what_came_free_while_a_refusal_was_weighed_is_taken() -> None:
+    world = world_of(CLAMPED.replace("WINDOW", "day").replace("19", "30"))
+    look = world.ledger.look
+
+    async def main() -> None:
+        first = exchange(world.call(LARGE), world.parts)
+        await first.__aenter__()  # holds all of it
+
+        async def look_later(claims: Any, now: float, least: Amounts) -> Verdict:
+            if least.output_tokens:  # not the first look, which is at the prompt alone
+                await first.__aexit__(None, None, None)
+                return await look(claims, now, least)
+            return await look((), now, least)
+
+        world.ledger.look = look_later  # type: ignore[assignment]
+        await answered(world, dataclasses.replace(world.call(LARGE), id="req_second"))
+
+    asyncio.run(main())
+    assert [sent["max_tokens"] for sent in world.upstream.received] == [22, 11]
+
+
+def test_a_clamped_request_leaves_nothing_until_it_ends() -> None:
+    world = world_of(CLAMPED.replace("WINDOW", "day").replace("19", "30"))
+    left = "x-ratelimit-remaining-tokens"
+
+    async def main() -> None:
+        async with exchange(world.call(LARGE), world.parts) as answer:
+            assert dict(answer.headers)[left] == "0"
+            other = dataclasses.replace(world.call(chat("hi")), id="req_other")
+            with pytest.raises(Refusal, match="Used 0, Reserved 30") as refused:
+                await answered(world, other)
+            assert dict(rate_headers(refused.value.standings, NOW))[left] == "0"
+            async for _ in answer.pieces():
+                pass
+        headers = await answered(world, world.call(chat("hi", max_tokens=1)))
+        assert dict(headers)[left] == str(30 - 11 - 9)
+
+    asyncio.run(main())
+
+
+def test_a_model_without_a_price_is_refused_where_money_is_limited_and_nothing_leaves() -> None:
+    """No file says so: it is refused when it is read. This holds whatever a policy came from."""
+    world = world_of(PREPAID.replace("amount: 0", "amount: 5"))
+    policy = world.parts.policies.current
+    echo = dataclasses.replace(policy.models["echo"], prices=())
+    world.parts.policies.replace(dataclasses.replace(policy, models={"echo": echo}))
+    with pytest.raises(ApiError, match="`echo` has no price, so limit budget") as refused:
+        run(world)
+    assert (refused.value.status, refused.value.code) == (403, "model_unpriced")
+    assert world.upstream.received == []
+    (entry,) = world.journal.entries
+    assert (entry.outcome, entry.status, entry.requests) == (Outcome.REFUSED, 403, 0)
 
 
 def test_a_soft_limit_lets_pass_and_says_so() -> None:

@@ -1,14 +1,18 @@
 """Meters count what entries say, under labels that callers cannot make."""
 
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics import Meters
+from gateway.metrics import samples as read
 from gateway.quota.ledger import Claim, Standing
 from gateway.quota.limit import Level, Limit, Measure, Mode, Window
-from gateway.usage.entry import Entry, Source, Tokens
+from gateway.usage.entry import NANO, Entry, Outcome, Source, Tokens
+from gateway.usage.metered import metered
+from gateway.usage.readings import Reading
 from gateway.usage.record import JournalState
 
 ENTRY = Entry(
@@ -54,7 +58,7 @@ def test_an_entry_is_counted_by_kind_of_token_and_in_whole_money():
     meters = Meters()
     meters.record(ENTRY)
     meters.record(ENTRY)
-    where = {"organization": "acme", "project": "demo", "model": "echo"}
+    where = {"organization": "acme", "project": "demo", "model": "echo", "source": "provider"}
     assert value(meters, "gateway_tokens_total", **where, type="input") == 20
     assert value(meters, "gateway_tokens_total", **where, type="cached_input") == 8
     assert value(meters, "gateway_tokens_total", **where, type="output") == 14
@@ -63,6 +67,33 @@ def test_an_entry_is_counted_by_kind_of_token_and_in_whole_money():
     assert value(meters, "gateway_redactions_total", **redactions) == 4
     requests = {"route": "chat", "model": "echo", "status": "200", "outcome": "ok"}
     assert value(meters, "gateway_requests_total", **requests) == 2
+
+
+def test_an_abandoned_entry_is_counted_apart_and_takes_no_time():
+    meters = Meters()
+    meters.record(replace(ENTRY, status=0, outcome=Outcome.ABANDONED, source=Source.ABANDONED))
+    where = {"organization": "acme", "project": "demo", "model": "echo", "source": "abandoned"}
+    assert value(meters, "gateway_tokens_total", **where, type="output") == 7
+    assert value(meters, "gateway_cost_total", **where, currency="USD") == 1.5
+    requests = {"route": "chat", "model": "echo", "status": "0", "outcome": "abandoned"}
+    assert value(meters, "gateway_requests_total", **requests) == 1
+    assert b"gateway_request_duration_seconds_count{" not in meters.exposition()
+
+
+def test_what_metrics_say_reads_as_what_was_recorded():
+    meters = Meters()
+    meters.start_time.set(1_793_491_200.123456)
+    odd = replace(ENTRY, model='a "b"\\\n', upstream="", cost_nano=1)
+    entries = (ENTRY, odd)
+    for entry in entries:
+        meters.record(entry)
+    reading = Reading.of("here", read(meters.exposition().decode()))
+    assert reading.start == 1_793_491_200.123456
+    counts = {series: count for entry in entries for series, count in metered(entry)}
+    assert reading.series == {
+        series: Decimal(count) / NANO if series[0] == "cost" else count
+        for series, count in counts.items()
+    }
 
 
 def test_limits_say_what_they_decided():

@@ -42,8 +42,8 @@ class Ownership:
         self._file: int | None = None
         self._connection: Connection | None = None
 
-    async def take(self) -> int:
-        """Take the database for this process, and book what was left open; how much that was.
+    async def take(self) -> list[Entry]:
+        """Take the database for this process, and book what was left open; the entries of that.
 
         Raises DatabaseProblem, also where another gateway has it."""
         await self._lock()
@@ -92,15 +92,15 @@ class Ownership:
             self._connection = await self._database.lend(_lock_postgres)
 
 
-async def share(database: Database) -> int:
+async def share(database: Database) -> list[Entry]:
     """Give the database to the ledger in Redis, which many processes share: an embedded one that
-    still runs holds nothing any more, and what was left open is booked; how much that was.
+    still runs holds nothing any more, and what was left open is booked; the entries of that.
 
     Raises DatabaseProblem."""
     return await database.write(lambda connection: _take_over(connection, REDIS))
 
 
-def _take_over(connection: Connection, owner: str) -> int:
+def _take_over(connection: Connection, owner: str) -> list[Entry]:
     """From the end of this transaction on, only the owner may hold; what is held is booked.
 
     A row that cannot be read is logged and stays as it is."""
@@ -114,9 +114,10 @@ def _take_over(connection: Connection, owner: str) -> int:
                 f"The open reservation {id} cannot be read ({problem}); it is not booked, and "
                 "stays in the table reservations."
             )
-    insert_entries(connection, list(booked.values()))
+    entries = list(booked.values())
+    insert_entries(connection, entries)
     drop_held(connection, booked)
-    return len(booked)
+    return entries
 
 
 def _locked_file(database: Path) -> int:

@@ -1,18 +1,22 @@
 """One client of Redis or Valkey, a single server or a cluster: asked of the server itself.
 
 Every wait has an end, nothing is tried again here (who calls knows what may be done twice), and
-the pool is bounded: who finds it empty waits for a connection, for the timeout at most.
+the pool (of a cluster: each node's) is bounded: who finds it empty waits for a connection, for the
+timeout at most.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
-from redis.asyncio.cluster import ClusterPipeline
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -59,38 +63,70 @@ class RedisProblem(Exception):
 
 
 class _Cluster(RedisCluster):
-    """As a blocking pool: who finds all connections in use waits, for `wait_seconds` at most."""
+    """As a blocking pool a node: who finds all its connections in use waits, for `wait_seconds` at
+    most. A node that is away keeps nobody waiting who wants another one."""
 
-    gate: asyncio.Semaphore
+    gates: Mapping[str, asyncio.Semaphore]  # by node
     wait_seconds: float
+    away: str | None = None  # the node that was it last
 
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
+    async def initialize(
+        self,
+        additional_startup_nodes_info: list[tuple[str, int]] | None = None,
+        last_failed_node_name: str | None = None,
+    ) -> _Cluster:
+        """Ask who has which slots: the node that was away only if no other answers."""
+        await super().initialize(additional_startup_nodes_info, last_failed_node_name or self.away)
+        return self
+
+    async def aclose(self) -> None:
+        self._initialize = False  # else one that would look again is taken to be closed
+        await super().aclose()
+
+    async def _execute_command(self, target_node: ClusterNode, *args: Any, **options: Any) -> Any:
+        gate = self.gates[target_node.name]
         try:
             async with asyncio.timeout(self.wait_seconds):
-                await self.gate.acquire()
+                await gate.acquire()
         except TimeoutError as error:
             raise exceptions.ConnectionError("No connection available.") from error
         try:
-            return await super().execute_command(*args, **options)
+            return await super()._execute_command(target_node, *args, **options)
+        except (exceptions.ConnectionError, exceptions.TimeoutError):
+            self.away = target_node.name
+            raise
         finally:
-            self.gate.release()
+            gate.release()
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
         """One that is executed learns of nodes that went, as a command does."""
         return _ClusterPipeline(self, transaction)  # type: ignore[abstract]
 
-    def look_again(self) -> None:
-        """Before the next command, ask who has which slots, and connect anew; first of all another
-        node than the last time, as that may be the one that went."""
-        if (asked := self.get_default_node()) is not None:
-            self.nodes_manager.move_node_to_end_of_cached_nodes(asked.name)
+    def look_again(self, node: ClusterNode | None) -> None:
+        """`node` went: before the next command, ask who has which slots, and connect anew."""
+        if node is not None:
+            self.away = node.name
+            self.nodes_manager.move_node_to_end_of_cached_nodes(node.name)
         self._initialize = True
 
 
 class _ClusterPipeline(ClusterPipeline):
+    cluster_client: _Cluster
+
+    def __init__(self, client: _Cluster, transaction: bool | None) -> None:
+        super().__init__(client, transaction)
+        self._nodes: set[ClusterNode] = set()
+
+    def execute_command(self, *args: Any, **options: Any) -> ClusterPipeline:
+        if isinstance(node := options.get("target_nodes"), ClusterNode):
+            self._nodes.add(node)
+        return super().execute_command(*args, **options)
+
     async def execute(
         self, raise_on_error: bool = True, allow_redirections: bool = True
     ) -> list[Any]:
+        """Where it is not said which one node it is for, the one asked for slots is taken to be
+        the one that went."""
         answers: list[Any] = []
         try:
             answers = await super().execute(raise_on_error, allow_redirections)
@@ -99,7 +135,8 @@ class _ClusterPipeline(ClusterPipeline):
             raise
         finally:
             if any(isinstance(answer, RedisCluster.ERRORS_ALLOW_RETRY) for answer in answers):
-                self.cluster_client.look_again()  # type: ignore[attr-defined]
+                node, *others = self._nodes or {self.cluster_client.get_default_node()}
+                self.cluster_client.look_again(None if others else node)
         return answers
 
 
@@ -144,7 +181,7 @@ async def connect_or_single(
     await single.aclose()
     cluster = _Cluster.from_url(url, max_connections=connections_max + PIPELINES_MAX, **options)
     assert isinstance(cluster, _Cluster)
-    cluster.gate = asyncio.Semaphore(connections_max)
+    cluster.gates = defaultdict(partial(asyncio.Semaphore, connections_max))
     cluster.wait_seconds = timeout_seconds
     try:
         await cluster.initialize()

@@ -50,7 +50,7 @@ class Debts:
         self._waiting: deque[Debt] = deque()
         self._more = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
-        self._is_closed = False  # a cancellation alone may get lost: see redis_ledger.py, _Leaving
+        self._is_closed = False  # a cancellation alone may get lost: see redis_unheard.py, Leaving
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -39,11 +39,15 @@ async def publish(client: Client, generation: int) -> None:
     `redis.RedisError`.
 
     First the one of all, then each organization's own: one that registers itself in the meantime
-    (added to ORGANIZATIONS, then the one of all copied where it has none) is not missed."""
-    await _raise(client, GENERATION, generation)
-    for member in await client.smembers(ORGANIZATIONS):
-        organization = member.decode() if isinstance(member, bytes) else member
-        await _raise(client, generation_key(organization), generation)
+    (added to ORGANIZATIONS, then the one of all copied where it has none) is not missed. However
+    many there are, that is three questions to a Redis."""
+    await client.eval(_RAISE, 1, GENERATION, str(generation))
+    members = await client.smembers(ORGANIZATIONS)
+    async with client.pipeline(transaction=False) as pipe:
+        for member in members:
+            organization = member.decode() if isinstance(member, bytes) else member
+            pipe.eval(_RAISE, 1, generation_key(organization), str(generation))
+        await pipe.execute()
 
 
 async def newest(client: Client) -> int:
@@ -68,7 +72,3 @@ async def recounted(client: Client) -> int:
 
 async def note_recounted(client: Client, generation: int) -> None:
     await client.set(RECOUNTED, generation)
-
-
-async def _raise(client: Client, key: str, generation: int) -> None:
-    await client.eval(_RAISE, 1, key, str(generation))

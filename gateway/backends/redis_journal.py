@@ -3,19 +3,21 @@
 An entry leaves its stream only when it is committed, so the streams are exactly the backlog; one
 that is posted twice is passed over by its id. What this process took and could not post it keeps
 and tries again; what another process took and never finished is taken over from it.
+
+Each node of a cluster is visited on its own: one that is away holds up its own entries only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from math import inf
 
 from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.redis_client import Client, problem_of
-from gateway.backends.redis_keys import NOBODY
+from gateway.backends.redis_keys import NOBODY, ORGANIZATIONS
 from gateway.backends.redis_streams import Failures, Level, Row, Streams, is_outage
 from gateway.backends.sql_entries import storable
 from gateway.usage.entry import Entry
@@ -25,6 +27,7 @@ RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 LOOKS_KEPT = 10  # rounds for which the organizations are remembered
 LOGGER = "gateway.journal"
 Post = Callable[[Sequence[Entry]], Awaitable[list[Entry]]]
+Work = Callable[[Set[str]], Awaitable[tuple[bool, bool]]]
 
 
 class RedisJournal:
@@ -43,15 +46,18 @@ class RedisJournal:
         self._post, self._clock = post, clock
         self._flush_seconds, self._batch_max = flush_seconds, batch_max
         self._pending_max, self._stream_max = pending_max, stream_entries_max
-        self._claim_seconds, self._claimed_at = claim_seconds, -inf
+        self._claim_seconds = claim_seconds
+        self._claimed_at: dict[str, float] = {}  # by organization
         self._buffer: dict[str, tuple[float, Entry]] = {}  # by id: not handed over yet
         self._taken: dict[str, list[Row]] = {}  # by organization: not finished yet
         self._back: set[str] = set()  # where rows may be ours that we do not have
-        self._organizations: set[str] = set()
+        self._organizations: set[str] = set()  # that are known to all
+        self._busy: set[str] = set()  # organizations that are visited, and ORGANIZATIONS
         self._looks_left = 0
         self._levels: dict[str, Level] = {}
         self._errors = 0
-        self._troubles: set[str] = set()
+        self._troubles: dict[str, str] = {}  # by organization, and of ORGANIZATIONS
+        self._posting = asyncio.Lock()
         self._ended = False
         self._now = asyncio.Event()  # do not wait
         self._round_over = asyncio.Event()  # each time a new one
@@ -73,6 +79,7 @@ class RedisJournal:
         """Return when all that was appended here before, and all that is in any stream now, is
         committed, however late. Raises RuntimeError where nobody posts."""
         appended = set(self._buffer)
+        self._now.set()
         while not appended.isdisjoint(self._buffer):
             await self._next_round()
         self._looks_left = 0
@@ -122,34 +129,43 @@ class RedisJournal:
             if not task.cancelled() and (fault := task.exception()) is not None:
                 _log().error("The poster of usage failed.", exc_info=fault)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._hand_over(), grace_seconds)
+            await asyncio.wait_for(self._hand_over_all(), grace_seconds)
         return tuple(entry for _, entry in self._buffer.values())
 
     async def _post_forever(self) -> None:
-        delay = RETRY_SECONDS_MIN
         try:
-            while not self._ended:
-                self._now.clear()
-                more, away = await self._round()
-                over, self._round_over = self._round_over, asyncio.Event()
-                over.set()
-                wait = delay if away else self._flush_seconds
-                delay = min(2 * delay, RETRY_SECONDS_MAX) if away else RETRY_SECONDS_MIN
-                if (away or not more) and not self._ended:
+            async with asyncio.TaskGroup() as visits:
+                while not self._ended:
+                    self._now.clear()
+                    for names in self._streams.by_node(self._organizations - self._busy):
+                        visits.create_task(self._visit(names, self._round))
+                        self._busy |= names
+                    if ORGANIZATIONS not in self._busy:
+                        visits.create_task(self._visit({ORGANIZATIONS}, self._enroll))
+                        self._busy.add(ORGANIZATIONS)
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(wait):
+                        async with asyncio.timeout(self._flush_seconds):
                             await self._now.wait()
         finally:
             self._round_over.set()
 
-    async def _round(self) -> tuple[bool, bool]:
+    async def _visit(self, names: set[str], work: Work) -> None:
+        """Until there is no more, and nothing is away. Meanwhile they are `_busy`."""
+        delay, more, away = RETRY_SECONDS_MIN, True, False
+        while (more or away) and not self._ended:
+            more, away = await work(names)
+            over, self._round_over = self._round_over, asyncio.Event()
+            over.set()
+            if away:
+                await asyncio.sleep(delay)
+            delay = min(2 * delay, RETRY_SECONDS_MAX) if away else RETRY_SECONDS_MIN
+        self._busy -= names
+
+    async def _round(self, names: Set[str]) -> tuple[bool, bool]:
         """Hand over, take, post. Whether there may be more, and whether something is away."""
-        failed = await self._hand_over()
-        failed |= await self._learn_organizations()
-        if self._clock() - self._claimed_at >= self._claim_seconds:
-            self._claimed_at = self._clock()
-            self._back |= await self._streams.claim(self._organizations, self._claim_seconds)
-        look = await self._streams.look(self._organizations, self._back, self._taken)
+        failed = await self._hand_over(names)
+        await self._claim(names)
+        look = await self._streams.look(names, self._back, self._taken)
         self._levels |= look.levels
         found = {row.organization for row in look.rows}
         through = self._back & look.levels.keys() - found - self._taken.keys()
@@ -161,29 +177,51 @@ class RedisJournal:
         failed |= look.failed
         problem = None
         try:
-            failed |= await self._post_taken()
+            failed |= await self._post_taken(names)
         except DatabaseProblem as error:
             problem = error
-        self._tell(failed, problem)
+        self._tell(names, failed, problem)
         more = bool(found or through or look.made)
         return more, problem is not None or any(map(is_outage, failed.values()))
 
-    async def _learn_organizations(self) -> Failures:
-        self._looks_left -= 1
-        if self._looks_left > 0:
-            return {}
-        names = await self._streams.organizations()
-        if isinstance(names, BaseException):
-            return {NOBODY: names}
-        self._back |= names - self._organizations
-        self._organizations = names | self._taken.keys()
-        self._levels = {name: self._levels[name] for name in names & self._levels.keys()}
-        self._looks_left = LOOKS_KEPT
-        return {}
+    async def _claim(self, names: Set[str]) -> None:
+        now = self._clock()
+        due = {n for n in names if now - self._claimed_at.get(n, -inf) >= self._claim_seconds}
+        if due:
+            self._claimed_at |= dict.fromkeys(due, now)
+            self._back |= await self._streams.claim(due, self._claim_seconds)
 
-    async def _hand_over(self) -> Failures:
+    async def _enroll(self, names: Set[str]) -> tuple[bool, bool]:
+        """Make new organizations known to all, and from time to time ask for those of others. To be
+        known is for good: a Redis that lost them is told again."""
+        new = {entry.organization or NOBODY for _, entry in self._buffer.values()}
+        known = self._organizations | new
+        self._looks_left -= 1
+        if self._looks_left > 0 and known == self._organizations:
+            return False, False
+        told = await self._streams.organizations(known)
         failed: Failures = {}
-        entries = [entry for _, entry in self._buffer.values()]
+        if isinstance(told, BaseException):
+            failed = dict.fromkeys(names, told)
+        elif not told <= self._organizations:
+            self._back |= told - self._organizations
+            self._organizations |= told
+            self._now.set()
+        if not failed:
+            self._looks_left = LOOKS_KEPT
+        self._tell(names, failed, None)
+        return False, any(map(is_outage, failed.values()))
+
+    async def _hand_over_all(self) -> None:
+        await self._enroll({ORGANIZATIONS})
+        nodes = self._streams.by_node(self._organizations)
+        await asyncio.gather(*map(self._hand_over, nodes))
+
+    async def _hand_over(self, names: Set[str]) -> Failures:
+        failed: Failures = {}
+        entries = [
+            entry for _, entry in self._buffer.values() if (entry.organization or NOBODY) in names
+        ]
         for start in range(0, len(entries), self._batch_max):
             some = [
                 entry
@@ -191,17 +229,15 @@ class RedisJournal:
                 if (entry.organization or NOBODY) not in failed
             ]
             for entry, error in zip(some, await self._streams.add(some), strict=True):
-                organization = entry.organization or NOBODY
                 if error is None:
                     del self._buffer[entry.id]
-                    self._organizations.add(organization)
                 else:
-                    failed[organization] = error
+                    failed[entry.organization or NOBODY] = error
         return failed
 
-    async def _post_taken(self) -> Failures:
+    async def _post_taken(self, names: Set[str]) -> Failures:
         """All that was taken, or raise DatabaseProblem; what is finished is not ours any more."""
-        rows = [row for some in self._taken.values() for row in some]
+        rows = [row for name in names for row in self._taken.get(name, ())]
         failed: Failures = {}
         for start in range(0, len(rows), self._batch_max):
             failed |= await self._post_some(rows[start : start + self._batch_max])
@@ -209,7 +245,8 @@ class RedisJournal:
 
     async def _post_some(self, rows: Sequence[Row]) -> Failures:
         entries = [row.entry for row in rows if row.entry is not None]
-        refused = {entry.id for entry in await self._post(entries)} if entries else set()
+        async with self._posting:
+            refused = {entry.id for entry in await self._post(entries)} if entries else set()
         bad = {
             row: None
             for row in rows
@@ -233,18 +270,21 @@ class RedisJournal:
                 del self._taken[name]
         return failed
 
-    def _tell(self, failed: Failures, problem: DatabaseProblem | None) -> None:
-        """Each trouble once, and once that all are over."""
-        troubles = {str(problem)} if problem else set()
-        for name, error in failed.items():
-            what = str(problem_of(error, ""))
-            troubles.add(what if is_outage(error) else f"Organization {name}: {what}")
-        self._errors += len(troubles)
-        for trouble in sorted(troubles - self._troubles):
+    def _tell(self, names: Set[str], failed: Failures, problem: DatabaseProblem | None) -> None:
+        """How it is with these now. Each trouble once, and once that all are over."""
+        before = set(self._troubles.values())
+        here = {name: str(problem) for name in names if problem} | {
+            name: what if is_outage(error) else f"Organization {name}: {what}"
+            for name, error in failed.items()
+            for what in [str(problem_of(error, ""))]
+        }
+        others = {name: what for name, what in self._troubles.items() if name not in names}
+        self._troubles = others | here
+        self._errors += len(set(here.values()))
+        for trouble in sorted(set(here.values()) - before):
             _log().warning(f"Usage cannot be written now; it is tried again. {trouble}")
-        if self._troubles and not troubles:
+        if before and not self._troubles:
             _log().warning("Usage is written again.")
-        self._troubles = troubles
 
 
 def _log() -> logging.Logger:

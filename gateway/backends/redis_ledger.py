@@ -12,8 +12,7 @@ be done twice, or be taken for somebody else's. docs/internals/ledger.md
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from gateway import errors
@@ -30,6 +29,7 @@ from gateway.backends.redis_debts import Debt, Debts, Way
 from gateway.backends.redis_keys import ORGANIZATIONS, key_of
 from gateway.backends.redis_rebuild import Book, Rebuild, counter_line
 from gateway.backends.redis_scripts import AWAY, Client, Scripts, text_of, unavailable
+from gateway.backends.redis_unheard import Leaving, Unheard, heard
 from gateway.backends.tables import micros, seconds
 from gateway.quota.ledger import (
     AlreadyResolved,
@@ -93,7 +93,7 @@ class RedisLedger:
             verdict = await self._ask(
                 "reserve", organization, reservation.claims, reservation.bound, now, more
             )
-        except _Unheard as unheard:
+        except Unheard as unheard:
             self._debts.add(Debt(Way.RESOLVE, reservation, NOTHING, None, now))
             if isinstance(unheard.__cause__, asyncio.CancelledError):
                 raise unheard.__cause__ from None
@@ -106,7 +106,7 @@ class RedisLedger:
         organization = dict(claims[0].subject)["organization"] if claims else ""
         try:
             return await self._ask("look", organization, claims, asked, now, {})
-        except _Unheard as unheard:
+        except Unheard as unheard:
             if isinstance(unheard.__cause__, asyncio.CancelledError):
                 raise unheard.__cause__ from None
             raise unavailable() from unheard.__cause__
@@ -167,15 +167,17 @@ class RedisLedger:
             raise unavailable() from error
         return states
 
-    async def recount(self, organization: str) -> None:
+    async def recount(self, organization: str, now: float) -> None:
         """Read all budgets again, as others have posted entries (corrections); what is open stays.
 
         Raises errors.Unavailable (ledger_unavailable)."""
         try:
             places = await self._budgets(organization)
             lines = [counter_line(organization, place, 0) | {"from_book": True} for place in places]
-            if lines:
-                await self._rebuild.read(organization, places, lines, None, again=True)
+            at = self._timed(now).get("now")
+            for _ in range(TRIES if lines else 0):
+                if await self._rebuild.read(organization, places, lines, at, again=True):
+                    return
         except (*AWAY, errors.Unavailable) as error:
             raise unavailable() from error
 
@@ -210,12 +212,12 @@ class RedisLedger:
         now: float,
         more: dict[str, Any],
     ) -> Verdict:
-        """Raises _Unheard; errors.Unavailable where nothing was done."""
+        """Raises Unheard; errors.Unavailable where nothing was done."""
         at = now + self._ahead
-        leaving = _Leaving()
+        leaving = Leaving()
         for _ in range(TRIES):
             request, places = question(organization, claims, asked, at)
-            async with _heard():
+            async with heard():
                 answer = await self._scripts.run(
                     verb, organization, request | more | self._timed(now)
                 )
@@ -272,29 +274,3 @@ class RedisLedger:
                 raise AlreadyResolved(f"reservation {reservation.id} is not open")
         self._granted.discard(reservation.id)
         return standings_of(reservation.claims, answer, NOTHING, held=True)
-
-
-class _Unheard(Exception):
-    """Redis may have done what was asked; its cause is why nobody knows."""
-
-
-class _Leaving:
-    """Whether this task was cancelled since. The client waits with `asyncio.wait_for`, which before
-    Python 3.12 forgets a cancellation that comes together with what was waited for."""
-
-    def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self._before = self._task.cancelling() if self._task else 0
-
-    def check(self) -> None:
-        """Raises CancelledError."""
-        if self._task and self._task.cancelling() > self._before:
-            raise asyncio.CancelledError
-
-
-@asynccontextmanager
-async def _heard() -> AsyncIterator[None]:
-    try:
-        yield
-    except (*AWAY, asyncio.CancelledError) as error:
-        raise _Unheard from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,7 +67,7 @@ class Rebuild:
         self._client = client
         self._scripts = scripts
         self._book = book
-        self._loads: dict[tuple[str, frozenset[str]], asyncio.Task[None]] = {}
+        self._loads: dict[tuple[str, frozenset[str]], asyncio.Task[bool]] = {}
 
     async def register(self, organization: str, now: str) -> None:
         """Make an organization known whose data are not there, or not any more.
@@ -117,8 +118,9 @@ class Rebuild:
         lines: Sequence[Mapping[str, Any]],
         now: str | None,
         again: bool = False,
-    ) -> None:
-        """Cut, ask, and load; `again` where they are there. Raises one of AWAY, too."""
+    ) -> bool:
+        """Cut, ask, and load; `again` where they are there. False where somebody else loaded first,
+        or a charge came between: what was read is not what counts then. Raises one of AWAY, too."""
         request: dict[str, Any] = {"counters": lines, "again": again} | (
             {"now": now} if now else {}
         )
@@ -129,7 +131,7 @@ class Rebuild:
             if answer
         ]
         if not cuts:
-            return
+            return True
         waiting = [row async for row in entries_of(self._client, organization)]
         sums = {cut.question: await self._sum(cut, waiting) for cut in set(cuts)}
         loads = [
@@ -141,7 +143,7 @@ class Rebuild:
             for cut in cuts
         ]
         request = {"counters": loads} | ({"now": now} if now else {})
-        await self._scripts.run("load", organization, request)
+        return bool(await self._scripts.run("load", organization, request) == len(loads))
 
     async def _sum(self, cut: Cut, waiting: Sequence[tuple[int, Mapping[str, Any]]]) -> Amounts:
         subject, since, until, open_ids = cut.question
@@ -182,12 +184,21 @@ def needs_book(place: Place, now: int, born: int) -> bool:
 async def entries_of(
     client: Client, organization: str
 ) -> AsyncIterator[tuple[int, Mapping[str, Any]]]:
-    """All that waits for the book: the time (microseconds) and the columns. Raises one of AWAY."""
+    """All that waits for the book: the time (microseconds) and the columns; what cannot be read is
+    for the journal to set aside. Raises one of AWAY."""
     start = "-"
     while True:
         page: Any = await client.xrange(stream_of(organization), start, "+", count=PAGE)
         for _, fields in page:
-            yield int(fields[b"time"]), json.loads(fields[b"entry"])
+            with suppress(KeyError, ValueError):
+                yield _row_of(fields)
         if len(page) < PAGE:
             return
         start = "(" + text_of(page[-1][0])
+
+
+def _row_of(fields: Mapping[bytes, bytes]) -> tuple[int, Mapping[str, Any]]:
+    row = json.loads(fields[b"entry"])
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+        raise ValueError("not an entry")
+    return int(fields[b"time"]), row

@@ -1,5 +1,6 @@
 """What is done to the streams of entries: added to, taken from, finished; each step in one pipeline
-for all organizations. A fault of one organization is told beside the answers of the others.
+for some organizations. A fault of one is told beside the answers of the others; but a node of a
+cluster that is away is waited for, and fails all that are asked for in one step (`by_node`).
 
 A row that was taken stays in its stream, known to be taken by this consumer, until it is finished.
 It is deleted first and acknowledged then, so that none is left which nobody will be given again.
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import ClusterDownError, ResponseError
+from redis.exceptions import ClusterDownError, ResponseError, SlotNotCoveredError
 
 from gateway.backends.entry_json import decode, encode
 from gateway.backends.redis_client import ERRORS, Client
@@ -79,24 +80,35 @@ class Streams:
         self._name = name
         self._batch_max = batch_max
 
-    async def organizations(self) -> set[str] | BaseException:
-        """Those that may have a stream."""
+    async def organizations(self, known: Collection[str] = frozenset()) -> set[str] | BaseException:
+        """Those that may have a stream; `known` are among them from now on."""
         try:
-            return {name.decode() or NOBODY for name in await self._client.smembers(ORGANIZATIONS)}
+            told = {name.decode() or NOBODY for name in await self._client.smembers(ORGANIZATIONS)}
+            if new := set(known) - told:
+                await self._client.sadd(ORGANIZATIONS, *new)
         except ERRORS as error:
             return error
+        return told | new
+
+    def by_node(self, organizations: Iterable[str]) -> list[set[str]]:
+        """Together those whose streams are on one node, as far as that is known."""
+        together: dict[Any, set[str]] = {}
+        for name in organizations:
+            try:
+                node = self._node_of(stream_of(name))
+            except SlotNotCoveredError:
+                node = None
+            together.setdefault(node, set()).add(name)
+        return list(together.values())
 
     async def add(self, entries: Sequence[Entry]) -> list[BaseException | None]:
-        """What went wrong with each: then it may be there all the same, and may be added again."""
-        names = {entry.organization or NOBODY for entry in entries}
-        known, *told = await self._run(
-            [("SADD", ORGANIZATIONS, *names)]
-            + [
-                ("XADD", stream_of(e.organization), "*", "entry", encode(e), "time", micros(e.time))
-                for e in entries
-            ]
+        """What went wrong with each: then it may be there all the same, and may be added again.
+        Their organizations have to be known before, or nobody looks there."""
+        told = await self._run(
+            ("XADD", stream_of(e.organization), "*", "entry", encode(e), "time", micros(e.time))
+            for e in entries
         )
-        return [next(_errors([known, answer]), None) for answer in told]
+        return [next(_errors([answer]), None) for answer in told]
 
     async def look(
         self, organizations: Collection[str], back: Collection[str], taken: Collection[str]
@@ -223,8 +235,14 @@ class Streams:
         options: dict[str, Any] = {"parse_justid": True} if words[-1] == "JUSTID" else {}
         if isinstance(self._client, RedisCluster):
             key = words[{"XREADGROUP": -2, "EVAL": 3}.get(words[0], 1)]
-            options["target_nodes"] = self._client.get_node_from_key(key)
+            options["target_nodes"] = self._node_of(key)
         return options
+
+    def _node_of(self, key: str) -> Any:
+        """None where there are none. Raises SlotNotCoveredError."""
+        if isinstance(self._client, RedisCluster):
+            return self._client.get_node_from_key(key)
+        return None
 
 
 def is_outage(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ Everything that inserts may be done twice: rows that are there already are passe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -31,11 +31,13 @@ from gateway.backends.sql_entries import row_of, storable, storable_text
 from gateway.backends.tables import entries, micros, reservations, state
 from gateway.quota.ledger import Generations, Reservation, Subject
 from gateway.quota.limit import Amounts
-from gateway.usage.entry import Entry
+from gateway.usage.entry import Entry, Outcome
 
 IDS_MAX = 500  # of one statement: every database takes so many parameters
 GENERATIONS = ("access", "book")
 OWNER = "owner"
+Count = Callable[[Entry], None]
+"""Counts an abandoned entry in the meters of this process, which has just put it into the book."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,21 +85,26 @@ def hold_of(reservation: Reservation) -> Hold:
     )
 
 
-async def post_entries(database: Database, batch: Sequence[Entry]) -> list[Entry]:
+async def post_entries(
+    database: Database, batch: Sequence[Entry], count: Count = lambda _: None
+) -> list[Entry]:
     """Commit the entries, as `storable` makes them; those that the database refuses come back,
-    found by halving. One that is there already stays as it is.
+    found by halving. One that is there already stays as it is. Abandoned ones that were not are
+    counted.
 
     Raises DatabaseProblem: then some of them may be committed, and all may be posted again."""
     if not batch:
         return []
     try:
-        await database.write(lambda connection: insert_entries(connection, batch))
+        abandoned = await database.write(lambda connection: insert_entries(connection, batch))
     except DataRefused:
         if len(batch) == 1:
             return list(batch)
         middle = len(batch) // 2
-        refused = await post_entries(database, batch[:middle])
-        return refused + await post_entries(database, batch[middle:])
+        refused = await post_entries(database, batch[:middle], count)
+        return refused + await post_entries(database, batch[middle:], count)
+    for entry in abandoned:
+        count(entry)
     return []
 
 
@@ -157,20 +164,22 @@ def read_generations(connection: Connection) -> Generations:
     return Generations(**{name: int(value) for name, value in connection.execute(wanted).all()})
 
 
-def apply(connection: Connection, change: Change, owner: str) -> Generations | None:
-    """Do the change. None where somebody else than `owner` has the right to hold: then nothing is
-    held, and the rest is done.
+def apply(
+    connection: Connection, change: Change, owner: str
+) -> tuple[Generations | None, list[Entry]]:
+    """Do the change; what `insert_entries` tells comes back, too. None where somebody else than
+    `owner` has the right to hold: then nothing is held, and the rest is done.
 
     Who takes that right waits for this transaction, and so finds the rows that it makes."""
     fence = select(state.c.value).where(state.c.name == OWNER).with_for_update(read=True)
     ours = bool(change.holds) and connection.scalar(fence) == owner
     drop_held(connection, [*change.gone, *(entry.id for entry in change.entries)])
-    insert_entries(connection, change.entries)
+    abandoned = insert_entries(connection, change.entries)
     if not ours:
-        return None
+        return None, abandoned
     rows = [{"id": h.id, "expires_at": h.expires_at, "entry": h.entry} for h in change.holds]
     connection.execute(reservations.insert(), rows)
-    return read_generations(connection)
+    return read_generations(connection), abandoned
 
 
 def become_owner(connection: Connection, owner: str) -> None:
@@ -179,10 +188,18 @@ def become_owner(connection: Connection, owner: str) -> None:
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": owner}))
 
 
-def insert_entries(connection: Connection, batch: Sequence[Entry]) -> None:
-    if batch:
-        statement = _insert(connection, entries).on_conflict_do_nothing()
-        connection.execute(statement, [row_of(entry) for entry in batch])
+def insert_entries(connection: Connection, batch: Sequence[Entry]) -> list[Entry]:
+    """Those that were abandoned come back, if they were not there before. Whoever ended a request
+    has counted it; an abandoned one is counted by who puts it into the book, and that is one."""
+    statement = _insert(connection, entries).on_conflict_do_nothing()
+    rows = [row_of(entry) for entry in batch]
+    first = {entry.id: entry for entry in reversed(batch)}
+    if any(entry.outcome is Outcome.ABANDONED for entry in batch):
+        new = connection.scalars(statement.returning(entries.c.id), rows)
+        return [first[id] for id in new if first[id].outcome is Outcome.ABANDONED]
+    if rows:
+        connection.execute(statement, rows)
+    return []
 
 
 def drop_held(connection: Connection, ids: Iterable[str]) -> None:

@@ -28,6 +28,7 @@ from gateway.backends.holds import Holds
 from gateway.backends.ownership import Ownership
 from gateway.backends.sql_book import (
     Change,
+    Count,
     apply,
     hold_of,
     known_of,
@@ -57,18 +58,13 @@ class SqlJournal:
     Readers raise `errors.Unavailable` (code database_unavailable)."""
 
     def __init__(
-        self,
-        database: Database,
-        flush_seconds: float,
-        batch_max: int,
-        pending_max: int,
-        clock: Callable[[], float],
-        random_bytes: Callable[[int], bytes],
-    ) -> None:
-        self._database = database
+        self, database: Database, flush_seconds: float, batch_max: int, pending_max: int,
+        clock: Callable[[], float], random_bytes: Callable[[int], bytes],
+        count: Count = lambda _: None,
+    ) -> None:  # fmt: skip
+        self._database, self._count = database, count
         self._flush_seconds = flush_seconds
-        self._batch_max = batch_max
-        self._pending_max = pending_max
+        self._batch_max, self._pending_max = batch_max, pending_max
         self._clock = clock
         self._owner = random_bytes(16).hex()
         self._ownership = Ownership(database, self._owner)
@@ -101,11 +97,12 @@ class SqlJournal:
         Raises DatabaseProblem, also where another gateway has the database."""
         left_open = await self._ownership.take()
         if left_open:
-            _log().warning(
-                f"{left_open} reservations were left open; they are booked at their bounds."
-            )
+            told = f"{len(left_open)} reservations were left open; they are booked at their bounds."
+            _log().warning(told)
+        for entry in left_open:
+            self._count(entry)
         self._writer = asyncio.create_task(self._write_forever(), name="journal writer")
-        return left_open
+        return len(left_open)
 
     async def aclose(self, grace_seconds: float = 10.0) -> tuple[Entry, ...]:
         """Write what is pending, for at most so long, and as long again for a group in work.
@@ -265,7 +262,9 @@ class SqlJournal:
         if not change:
             return
         try:
-            generations = await self._database.write(lambda c: apply(c, change, self._owner))
+            generations, abandoned = await self._database.write(
+                lambda c: apply(c, change, self._owner)
+            )
         except DataRefused as refusal:
             halves = change.halves()
             if not halves:
@@ -274,6 +273,8 @@ class SqlJournal:
                 await self._commit(half)
             return
         self._unwritten.written(change.entries)
+        for entry in abandoned:
+            self._count(entry)
         if change.holds and generations is None and not self._taken_over:
             self._taken_over = True
             _log().error(TAKEN_OVER)

@@ -1,4 +1,4 @@
-"""What the book says of a counter's window, and of a provider's buckets of costs."""
+"""What the book says of a counter's window, of meters, and of a provider's buckets of costs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import partial
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from gateway.backends.database import Database
-from gateway.backends.sql_entries import storable_text
+from gateway.backends.sql_entries import entry_of_columns, storable_text
 from gateway.backends.tables import entries, micros
 from gateway.usage.entry import Outcome, Source
+from gateway.usage.metered import KINDS, Series, metered
 from gateway.usage.reconcile import BORDER_SECONDS, Bucket, Counter, Ours, Spent, plain_name
 
 COUNTERS_PER_READ = 100
@@ -37,6 +38,10 @@ class SqlReconcile:
             some = counters[start : start + COUNTERS_PER_READ]
             found += await self._database.read(partial(_all_spent, some))
         return found
+
+    async def metered(self, since: float) -> dict[Series, int]:
+        """What the entries with since ≤ time count for in the meters; corrections in none."""
+        return await self._database.read(partial(_metered, since))
 
     async def costs(
         self, spans: Collection[tuple[float, float]], projects: Collection[str]
@@ -66,6 +71,27 @@ def _spent(connection: Connection, counter: Counter) -> Spent:
     sums = select(func.sum(figure), func.sum(corrected)).where(*wanted)
     used, corrections = connection.execute(sums).one()
     return Spent(int(used or 0), int(corrections or 0))
+
+
+def _metered(since: float, connection: Connection) -> dict[Series, int]:
+    alike = ("organization", "project", "upstream", "endpoint", "status", "outcome", "source",
+             "currency")  # fmt: skip
+    figures = ("cost_nano", *(f"{kind}_tokens" for kind in KINDS))
+    named = case((entries.c.upstream != "", entries.c.model), else_="")  # others are callers' texts
+    groups = [*(entries.c[name] for name in alike), named.label("model")]
+    sums = (func.sum(entries.c[name]).label(name) for name in figures)
+    statement = (
+        select(*groups, func.count().label("times"), *sums)
+        .where(entries.c.time >= micros(since), entries.c.outcome != Outcome.CORRECTION.value)
+        .group_by(*groups)
+    )
+    found: dict[Series, int] = {}
+    for row in connection.execute(statement).mappings():
+        whole = {name: int(row[name]) for name in figures}
+        alike_ones = entry_of_columns({**row, **whole, "id": "", "time": 0})
+        for series, count in metered(alike_ones, row["times"]):
+            found[series] = found.get(series, 0) + count
+    return found
 
 
 def _costs(start: float, end: float, connection: Connection) -> Mapping[Bucket, Ours]:

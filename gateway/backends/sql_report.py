@@ -12,7 +12,16 @@ from gateway.backends.database import Database
 from gateway.backends.sql_entries import entry_of, storable_text
 from gateway.backends.tables import MICROSECONDS, entries, micros
 from gateway.usage.entry import Entry, Outcome
-from gateway.usage.report import BUCKETS, FIELDS, SUMS, Query, Row, bucket_name, sum_row
+from gateway.usage.report import (
+    BUCKETS,
+    FIELDS,
+    SUMS,
+    Query,
+    Row,
+    bucket_name,
+    sum_row,
+    with_currency,
+)
 
 PAGE_ROWS = 1000
 
@@ -24,7 +33,8 @@ class SqlReport:
         self._database = database
 
     async def sums(self, query: Query) -> list[Row]:
-        """One row for each value of `query.by` and currency, in the order of those values."""
+        """One row for each value of `query.by` and currency, in the order of those values; what
+        has no currency is beside what has one only if the currency was asked for."""
         return await self._database.read(partial(_sums, query))
 
     async def entries(self, query: Query) -> AsyncGenerator[Entry, None]:
@@ -70,14 +80,15 @@ def _sums(query: Query, connection: Connection) -> list[Row]:
         .where(where_of(query))
         .group_by(*groups.values())
         .order_by(*groups.values())
-        .limit(query.limit)
     )
     rows = []
     for found in connection.execute(statement):
         values: dict[str, Any] = dict(found._mapping)
         shown = {name: _shown(name, values[f"by_{name}"]) for name in groups}
         rows.append(sum_row(shown, {name: int(values[name]) for name in SUMS}))
-    return rows
+    if "currency" not in query.by:
+        rows = with_currency(rows, query.by)
+    return rows[: query.limit]
 
 
 def _group(name: str) -> ColumnElement[Any]:

@@ -48,6 +48,11 @@ def plain(value: object) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 entry`, `2 entries`; without `many`, an s is added."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """A table as wide as the terminal, long values folded; as wide as it needs to be in a pipe.
 

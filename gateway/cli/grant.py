@@ -44,7 +44,7 @@ def add(
     ],
     by: By,
     organization: Annotated[
-        str | None, typer.Option(help="Needed where there are several.")
+        str | None, typer.Option(help="Needed where several have a limit of this name.")
     ] = None,
     project: Annotated[str | None, typer.Option(help="For a limit that counts projects.")] = None,
     key: Annotated[

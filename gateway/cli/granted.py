@@ -36,11 +36,9 @@ class Asked:
 def find_limit(policy: Policy, name: str, whom: Asked) -> tuple[Organization, Limit]:
     """The limit, and the organization that it holds in. Raises CommandError with those that
     exist."""
-    home = _home(policy, whom)
+    home = _home(policy, name, whom)
     project = whom.key.project if whom.key else whom.project
-    projects = [home.projects[project]] if project else list(home.projects.values())
-    limits = {limit.name: limit for one in projects for limit in one.limits}
-    limits |= {limit.name: limit for limit in home.limits}
+    limits = _limits(home, project)
     if name in limits:
         return home, limits[name]
     where = f"{home.name}/{project}" if project else home.name
@@ -110,7 +108,15 @@ def is_prepaid(limit: Limit) -> bool:
     return limit.window is Window.NONE and limit.measure is not Measure.CONCURRENCY
 
 
-def _home(policy: Policy, whom: Asked) -> Organization:
+def _limits(home: Organization, project: str | None) -> dict[str, Limit]:
+    """By name: those of the project, or of all projects, and the organization's own."""
+    projects = [home.projects[project]] if project else list(home.projects.values())
+    limits = {limit.name: limit for one in projects for limit in one.limits}
+    return limits | {limit.name: limit for limit in home.limits}
+
+
+def _home(policy: Policy, name: str, whom: Asked) -> Organization:
+    """Without an option that says so, the only organization that has a limit of the name."""
     key = whom.key
     if key is not None:
         named = (whom.organization or key.organization, whom.project or key.project)
@@ -119,18 +125,26 @@ def _home(policy: Policy, whom: Asked) -> Organization:
         return home_of(policy, key.project, key.organization)
     if whom.project is not None:
         return home_of(policy, whom.project, whom.organization)
-    known = sorted(policy.organizations)
-    if whom.organization is None and len(known) > 1:
-        raise CommandError(
-            f"There are several organizations; say which with --organization: {', '.join(known)}.",
-            EXIT_USAGE,
-        )
-    name = known[0] if whom.organization is None else whom.organization
-    if name not in policy.organizations:
-        raise CommandError(
-            f"There is no organization {name!r}; the policies have {', '.join(known)}."
-        )
-    return policy.organizations[name]
+    known = policy.organizations
+    if whom.organization is not None:
+        if whom.organization not in known:
+            raise CommandError(
+                f"There is no organization {whom.organization!r}; the policies have "
+                f"{', '.join(sorted(known))}."
+            )
+        return known[whom.organization]
+    having = sorted(one for one in known if name in _limits(known[one], None)) or list(known)
+    if len(having) == 1:
+        return known[having[0]]
+    if name not in _limits(known[having[0]], None):
+        every = {limit for home in known.values() for limit in _limits(home, None)}
+        hint = suggestion(name, sorted(every))
+        raise CommandError(f"No organization has a limit {name!r}: {hint}.".replace("?.", "?"))
+    raise CommandError(
+        f"Several organizations have a limit {name!r}; say which with --organization: "
+        f"{', '.join(having)}.",
+        EXIT_USAGE,
+    )
 
 
 def _check_end_user(end_user: str | None) -> None:

@@ -1,66 +1,70 @@
-"""`gateway usage reconcile`: counters against the book, and the book against a provider's costs."""
+"""`gateway usage reconcile`: counters, meters and a provider's costs against the book."""
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gateway.backends.database import Database
-from gateway.backends.sql_reconcile import FIGURES, SqlReconcile
+from gateway.backends.sql_reconcile import SqlReconcile
 from gateway.cli.console import (
-    EXIT_UNAVAILABLE,
     EXIT_USAGE,
     EXIT_WRONG,
     CommandError,
+    counted,
     print_json,
     print_table,
     sentences,
 )
 from gateway.cli.store import AsJson, DatabaseUrl, asked, settings_for, with_database
+from gateway.cli.told import counters_of, read_file, readings_of
 from gateway.usage.costs import Cost, CostsError, read_costs
+from gateway.usage.readings import Reading, meter_differences, not_compared
 from gateway.usage.reconcile import Counter, Difference, cost_differences, counter_differences
 from gateway.usage.report import Row, moment
 
 GATEWAY = "http://127.0.0.1:9090"
-ASK_SECONDS = 30.0
-ANSWER_BYTES_MAX = 256 * 2**20
-FILE_BYTES_MAX = 256 * 2**20
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.5
 COLUMNS = ("what", "ours", "theirs", "difference", "reason")
-METERS = (
-    "The meters of /metrics are not compared: they count since each process started, and not what "
-    "was booked for a process that died."
-)
+TOLD = ("counters", "series", "cost_lines", "pending", "notes")
+METERS = "The meters of /metrics are not compared; --metrics names them."
 
 Ask = Callable[[], tuple[int, list[Counter]]]
-"""How many entries wait to be written, and every counter, before those were written."""
+Scrape = Callable[[], list[Reading]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
-    """What was compared, and what differs."""
+    """What was compared, what differs, and sentences about what cannot be compared."""
 
-    counters: int
-    cost_lines: int
-    pending: int
-    differences: list[Difference]
+    counters: int = 0
+    series: int = 0
+    cost_lines: int = 0
+    pending: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def reconcile(
     gateway: Annotated[
         str | None,
-        typer.Option(help=f"Operations port of a gateway; {GATEWAY} if no --costs is given."),
+        typer.Option(
+            help=f"Operations port of a gateway; {GATEWAY} if no --metrics or --costs is given."
+        ),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL|FILE", help="Operations port of each process, or what its /metrics said."
+        ),
     ] = None,
     costs: Annotated[
         str | None,
@@ -75,12 +79,12 @@ def reconcile(
     ] = None,
     until: Annotated[str | None, typer.Option(help="To when, the same way.")] = None,
     tolerance: Annotated[
-        str, typer.Option(help="Differences of costs up to this are none; units of the currency.")
+        str, typer.Option(help="Differences of money up to this are none; units of the currency.")
     ] = "0.01",
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Compare every counter with the sum of its entries, and a provider's costs with ours.
+    """Compare every counter with the sum of its entries, meters and a provider's costs with ours.
 
     Exits with 1 where something differs. Works while requests go on."""
     with sentences():
@@ -90,11 +94,13 @@ def reconcile(
         begin = asked(lambda: moment(since, now)) if since else None
         end = asked(lambda: moment(until, now)) if until else None
         lines = [] if costs is None else _within(_read(Path(costs)), begin, end)
-        url = gateway or (GATEWAY if costs is None else None)
-        ask = partial(_counters, url) if url else None
+        url = gateway or (GATEWAY if costs is None and not metrics else None)
+        ask = partial(counters_of, url) if url else None
+        scrape = partial(readings_of, metrics) if metrics else None
         work = partial(
-            compared, ask=ask, costs=lines, projects=projects, tolerance=allowed, pause=time.sleep
-        )
+            compared, ask=ask, scrape=scrape, costs=lines, projects=projects, tolerance=allowed,
+            pause=time.sleep,
+        )  # fmt: skip
         found = with_database(settings_for(database_url), work)
         _print(found, as_json)
         if found.differences:
@@ -104,78 +110,61 @@ def reconcile(
 async def compared(
     database: Database,
     ask: Ask | None,
+    scrape: Scrape | None,
     costs: list[Cost],
     projects: dict[str, str],
     tolerance: Decimal,
     pause: Callable[[float], None],
 ) -> Found:
-    """Everything that is asked for. While a counter does not fit, all are asked again, a bounded
+    """Everything that is asked for. While something does not fit, it is asked again, a bounded
     number of times: its entries may be on their way."""
-    book = SqlReconcile(database)
-    pending, counters, differences = 0, list[Counter](), list[Difference]()
-    for attempt in range(ATTEMPTS if ask else 0):
-        assert ask is not None
-        if attempt:
-            pause(PAUSE_SECONDS)
-        pending, counters = ask()
-        spent = await book.spent(counters)
-        after = {counter.identity: counter for counter in ask()[1]}
-        differences = counter_differences(counters, spent, after, pending)
-        if not differences:
-            break
+    book, found = SqlReconcile(database), Found(cost_lines=len(costs))
+    if ask:
+        found.differences += await _settled(partial(_of_counters, book, ask, found), pause)
+    if scrape:
+        look = partial(_of_meters, book, scrape, tolerance, found)
+        found.differences += await _settled(look, pause)
     if costs:
         spans = {(cost.start, cost.end) for cost in costs}
         ours = await book.costs(spans, set(projects.values()))
-        differences += cost_differences(costs, ours, lambda p: projects.get(p, ""), tolerance)
-    return Found(len(counters), len(costs), pending, differences)
-
-
-def _counters(url: str) -> tuple[int, list[Counter]]:
-    """What `GET /counters` answers. Raises CommandError."""
-    try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/counters", timeout=ASK_SECONDS) as answer:
-            raw = answer.read(ANSWER_BYTES_MAX + 1)
-    except (OSError, ValueError, HTTPException) as error:
-        told = getattr(error, "reason", None) or error
-        raise CommandError(f"{url} does not tell its counters: {told}.", EXIT_UNAVAILABLE) from None
-    try:
-        head, *lines = map(json.loads, raw.decode().splitlines())
-        counters = [_counter(line) for line in lines]
-        total, waiting = int(head["counters"]), int(head["pending"]) + int(head["owed"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CommandError(
-            f"{url}/counters answers with something else; is it the operations port of a gateway "
-            "of this version?",
-            EXIT_UNAVAILABLE,
-        ) from None
-    if total != len(counters):
-        raise CommandError(
-            f"{url} has {total} counters and told {len(counters)} of them.", EXIT_UNAVAILABLE
+        found.differences += cost_differences(
+            costs, ours, lambda project: projects.get(project, ""), tolerance
         )
-    return waiting, [counter for counter in counters if counter.measure in FIGURES]
+    return found
 
 
-def _counter(line: Any) -> Counter:
-    until = line["until"]
-    return Counter(
-        subject=tuple((str(name), str(value)) for name, value in line["subject"].items()),
-        measure=str(line["measure"]),
-        window=str(line["window"]),
-        since=float(line["since"]),
-        until=None if until is None else float(until),
-        used=int(line["used"]),
-        reserved=int(line["reserved"]),
-    )
+async def _settled(
+    look: Callable[[], Awaitable[list[Difference]]], pause: Callable[[float], None]
+) -> list[Difference]:
+    differences = await look()
+    for _ in range(ATTEMPTS - 1):
+        if differences:
+            pause(PAUSE_SECONDS)
+            differences = await look()
+    return differences
+
+
+async def _of_counters(book: SqlReconcile, ask: Ask, found: Found) -> list[Difference]:
+    found.pending, counters = ask()
+    found.counters = len(counters)
+    spent = await book.spent(counters)
+    after = {counter.identity: counter for counter in ask()[1]}
+    return counter_differences(counters, spent, after, found.pending)
+
+
+async def _of_meters(
+    book: SqlReconcile, scrape: Scrape, tolerance: Decimal, found: Found
+) -> list[Difference]:
+    before = scrape()
+    booked = await book.metered(min(one.start for one in before))
+    found.series = len(booked.keys() | {series for one in before for series in one.series})
+    found.notes = not_compared(before)
+    return meter_differences(before, booked, scrape(), tolerance)
 
 
 def _read(path: Path) -> list[Cost]:
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise CommandError(f"{path} is too large; export fewer days.", EXIT_UNAVAILABLE)
-        return read_costs(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}."
-        raise CommandError(message, EXIT_UNAVAILABLE) from None
+        return read_costs(read_file(path).decode())
     except UnicodeDecodeError:
         raise CommandError(f"{path} is no text in UTF-8.") from None
     except CostsError as problem:
@@ -210,15 +199,20 @@ def _pair(text: str) -> tuple[str, str]:
 def _print(found: Found, as_json: bool) -> None:
     rows = [_row(one) for one in found.differences]
     if as_json:
-        told = {"counters": found.counters, "cost_lines": found.cost_lines}
-        print_json({**told, "pending": found.pending, "differences": rows})
+        told = {name: getattr(found, name) for name in TOLD}
+        print_json({**told, "differences": rows})
         return
     if rows:
         print_table(COLUMNS, rows)
     if found.pending:
-        typer.echo(f"{found.pending} entries are on their way to the database.", err=True)
-    compared_ = f"{found.counters} counters and {found.cost_lines} lines of costs"
-    typer.echo(f"Compared {compared_}; {len(rows)} differences. {METERS}", err=True)
+        typer.echo(
+            f"On the way to the database: {counted(found.pending, 'entry', 'entries')}.", err=True
+        )
+    counts = f"{found.counters} counters, {found.series} series of meters and "
+    counts += f"{found.cost_lines} lines of costs"
+    typer.echo(f"Compared {counts}; {counted(len(rows), 'difference')}.", err=True)
+    for note in found.notes if found.series else [METERS]:
+        typer.echo(note, err=True)
 
 
 def _row(one: Difference) -> Row:

@@ -15,6 +15,7 @@ from gateway.backends.sql_corrections import SqlCorrections
 from gateway.cli.console import (
     EXIT_USAGE,
     CommandError,
+    counted,
     print_json,
     print_table,
     sentences,
@@ -120,6 +121,6 @@ def _tell(sums: list[Sum], write: bool) -> None:
     if not sums:
         typer.echo("Nothing was used in this time.", err=True)
     elif write:
-        typer.echo(f"{changed} corrections were posted.", err=True)
+        typer.echo(f"Posted {counted(changed, 'correction')}.", err=True)
     elif changed:
-        typer.echo(f"{changed} entries would be corrected; --write does it.", err=True)
+        typer.echo(f"--write corrects {counted(changed, 'entry', 'entries')}.", err=True)

@@ -21,7 +21,7 @@ from gateway.backends.pepper_file import PepperProblem, load_pepper
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError, sentences
 from gateway.cli.project import policy_of
 from gateway.cli.welcome import greeting, is_loopback, make_first_keys
-from gateway.cli.workers import check_workers, supervise
+from gateway.cli.workers import Supervisor, check_workers, supervise
 from gateway.edge.boundary import refused_heads
 from gateway.edge.ops import build_ops
 from gateway.edge.routes import build_api
@@ -45,8 +45,8 @@ def serve(**flags: str | None) -> None:
         settings = _settings(flags)
         policy = policy_of(settings)
         if settings.workers > 1:
-            log = build_log(settings.log_level)
-            raise typer.Exit(uvloop.run(supervise(settings, environment(), log)))
+            supervisor = Supervisor(settings, environment(), build_log(settings.log_level))
+            raise typer.Exit(uvloop.run(supervise(supervisor)))
         try:
             uvloop.run(_serve(settings, policy))
         except (CannotListen, DatabaseProblem, PepperProblem, Unwritten) as problem:

@@ -72,7 +72,7 @@ async def check_open(
     now: float,
     currency: str,
     least: Amounts = LEAST,
-) -> Verdict:
+) -> None:
     """Raise Refusal where it is known already that a request will not fit, before anything costly.
 
     `least` is the least that it can come to. Reserves nothing: that there is room now does not say
@@ -80,7 +80,25 @@ async def check_open(
     verdict = await ledger.look(claims, now, least)
     if not verdict.granted:
         raise refusal_of(verdict.standings, now, currency)
-    return verdict
+
+
+async def check_least(
+    ledger: Ledger, refusal: Refusal, least: Amounts, now: float, currency: str, bound: Amounts
+) -> None:
+    """Raise the refusal of a request that no cap makes fit; return where one would fit by now.
+
+    A limit that clamps had not to hold all of `bound`, but only `least`, the request with the least
+    cap: that is what it tells of, and when there is room for it."""
+    if not any(standing.claim.limit.clamp for standing in _refused(refusal.standings)):
+        raise refusal
+    try:
+        seen = await ledger.look([one.claim for one in refusal.standings], now, least)
+    except errors.Unavailable:
+        raise refusal from None
+    both = zip(seen.standings, refusal.standings, strict=True)
+    standings = [small if small.claim.limit.clamp else full for small, full in both]
+    if _refused(standings):
+        raise refusal_of(standings, now, currency, bound)
 
 
 def refusal_of(
@@ -206,7 +224,10 @@ def _refused(standings: Sequence[Standing], mode: Mode = Mode.ENFORCE) -> list[S
 
 
 def _may_fit_smaller(standing: Standing, bound: Amounts) -> bool:
-    """There is room for more than the prompt; of money, whose price is not known here, for some."""
+    """There is room for more than the prompt; of money, whose price is not known here, for some.
+    Not where a limit clamps: it was asked for the smallest."""
+    if standing.claim.limit.clamp:
+        return False
     beside = {Measure.TOKENS: bound.input_tokens, Measure.OUTPUT_TOKENS: 0, Measure.MONEY: 0}
     taken = beside.get(standing.claim.limit.measure)
     return taken is not None and bound.output_tokens > 1 and standing.remaining > taken

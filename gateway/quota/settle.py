@@ -3,7 +3,7 @@
 Both run to their end when the caller is cancelled meanwhile, and the cancellation goes on after
 that: a client that leaves must not leave a reservation half resolved. Both raise AlreadyResolved
 where the reservation was resolved before, by its expiry for instance: then its record is in the
-book already, and this one was not appended. The caller counts that; the client is not told.
+book already, and this one was not appended. The caller logs that; the client is not told.
 """
 
 from __future__ import annotations

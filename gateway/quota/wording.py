@@ -28,7 +28,7 @@ def told(standing: Standing, now: float, currency: str, reserved_output: int | N
     if reserved_output is None:
         advice = _advice(standing, now)
     else:
-        advice = f"{_when(standing, now)} {_smaller(standing.claim.limit, reserved_output)}"
+        advice = f"{_when(standing, now)} {_smaller(reserved_output)}"
     return f"{_opening(standing)}: {_figures(standing, currency)}. {advice}"
 
 
@@ -122,7 +122,8 @@ def _amount(value: int, measure: Measure, currency: str) -> str:
 
 def _advice(standing: Standing, now: float) -> str:
     if is_too_large(standing):
-        return "Make the prompt shorter or max_tokens smaller; waiting does not help."
+        smaller = "" if standing.claim.limit.clamp else " or max_tokens smaller"
+        return f"Make the prompt shorter{smaller}; waiting does not help."
     if standing.room_at is None and not frees_up(standing):
         ask = "to top it up" if is_prepaid(standing.claim.limit) else "for more"
         return f"Waiting does not help; ask an administrator {ask}."
@@ -143,9 +144,9 @@ def _when(standing: Standing, now: float) -> str:
     return f"There is room again at {at.isoformat()} (in {duration(wait)})."
 
 
-def _smaller(limit: Limit, reserved_output: int) -> str:
-    clamp = "" if limit.clamp else " or, in the policy, `clamp: true` for this limit"
+def _smaller(reserved_output: int) -> str:
     return (
         f"{reserved_output} output tokens were to be reserved, by the request's cap or the model's "
-        f"default; a smaller max_tokens{clamp} may make it fit."
+        "default; a smaller max_tokens or, in the policy, `clamp: true` for this limit may make it "
+        "fit."
     )

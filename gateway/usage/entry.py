@@ -105,7 +105,8 @@ class Entry:
 
     `requests` is 1 where the request counts against request limits, else 0. `model` is what was
     asked, `served_model` what the upstream says it used. `redactions` counts by
-    "ENTITY:action". `corrects` is the id of the entry that a correction is about."""
+    "ENTITY:action", of the answer by "ENTITY:action:answer". `corrects` is the id of the entry that
+    a correction is about."""
 
     id: str
     time: float

@@ -172,6 +172,20 @@ def sum_row(groups: Mapping[str, Any], sums: Mapping[str, int]) -> Row:
     }
 
 
+def with_currency(rows: Sequence[Row], by: Sequence[str]) -> list[Row]:
+    """One row less where a row without a currency stands beside one that has it: what was refused
+    before its model was known costs nothing in any. `rows` are in order of their groups, and in a
+    group in order of the currency."""
+    found: list[Row] = []
+    for row in rows:
+        if found and not found[-1]["currency"] and all(found[-1][one] == row[one] for one in by):
+            before = found.pop()
+            groups = {name: row[name] for name in (*by, "currency")}
+            row = sum_row(groups, {name: before[name] + row[name] for name in SUMS})
+        found.append(row)
+    return found
+
+
 def csv_line(values: Sequence[Any]) -> str:
     """One line of CSV (RFC 4180). A text that a spreadsheet would run as a formula gets a leading
     apostrophe (OWASP, "CSV Injection"); numbers stay as they are."""

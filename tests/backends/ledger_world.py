@@ -41,11 +41,23 @@ async def redis(book: Book) -> AsyncIterator[Ledger]:
         yield ledger
 
 
-LEDGERS: Mapping[str, Open] = {
+@asynccontextmanager
+async def redis_cluster(book: Book) -> AsyncIterator[Ledger]:
+    """Skips the test where there is no cluster to be had."""
+    import redis_world
+
+    async with redis_world.redis_cluster(book) as ledger:
+        yield ledger
+
+
+LEDGERS: dict[str, Open] = {
     "memory": memory,
     "redis": redis,
 }
 """Each opens a ledger that knows nothing but the book, as after a restart that lost all else."""
+
+PLACES: Mapping[str, Open] = LEDGERS | {"redis-cluster": redis_cluster}
+"""And where one of them can lie, too: what takes long runs over LEDGERS only."""
 
 NOW = 1_795_456_800.0  # Monday 2026-11-23T18:00:00Z
 
@@ -72,7 +84,8 @@ class FakeBook:
     """Keeps posts and what is held, and can be slow or broken: to read, to hold, or both.
 
     A ledger that keeps posts elsewhere at first sets `drain`, which brings them here, what is owed
-    included; one that does not ask for generations sets `tell`, awaited when they changed."""
+    included; one that does not ask for generations sets `tell`, awaited when they changed (and
+    when that was)."""
 
     posts: list[Post] = field(default_factory=list)
     held: dict[str, Reservation] = field(default_factory=dict)
@@ -81,7 +94,7 @@ class FakeBook:
     slow: asyncio.Event | None = None
     slow_hold: asyncio.Event | None = None
     drain: Callable[[], Awaitable[None]] | None = None
-    tell: Callable[[Generations], Awaitable[None]] | None = None
+    tell: Callable[[Generations, float], Awaitable[None]] | None = None
 
     async def hold(self, reservation: Reservation) -> Generations:
         await self._answer(self.slow_hold)
@@ -166,17 +179,17 @@ class World:
             await self.book.drain()
         return self.book.posts
 
-    async def change(self, access: int = 0, book: int = 0) -> None:
+    async def change(self, access: int = 0, book: int = 0, now: float = NOW) -> None:
         """Keys or grants changed, or entries were posted by somebody else."""
         known = self.book.known
         self.book.known = Generations(known.access + access, known.book + book)
         if self.book.tell is not None:
-            await self.book.tell(self.book.known)
+            await self.book.tell(self.book.known, now)
 
     async def correct(self, id: str, used: Amounts, now: float = NOW) -> None:
         """Post a correction, as the command line does."""
         self.book.post([Post(id, now, WHO, used, "correction")])
-        await self.change(book=1)
+        await self.change(book=1, now=now)
 
     def asking(
         self,

@@ -89,6 +89,13 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def come_back(self) -> None:
+        """Whether it was paused, or has ended."""
+        if self._process is None:
+            self.start()
+        else:
+            self.resume()
+
     def run(self, *words: Any) -> Any:
         """One command, from beside; answers are bytes."""
         with redis.Redis.from_url(self.url, socket_timeout=5) as link:
@@ -155,11 +162,22 @@ class ServerCluster:
         """Again, after `kill`: return when all slots are served."""
         for node in self.nodes:
             node.start()
+        self.come_together()
+
+    def come_together(self) -> None:
+        """Return when all slots are served."""
         until(self._whole, lambda: "the nodes do not come together")
 
     def kill(self) -> None:
         for node in self.nodes:
             node.kill()
+
+    def empty(self) -> None:
+        """As if it were new, after whatever was done to its nodes."""
+        for node in self.nodes:
+            node.come_back()
+        self.come_together()
+        self.run("FLUSHALL")
 
     def node_of(self, key: str) -> RedisServer:
         """Where the key lies."""
@@ -179,7 +197,7 @@ class ServerCluster:
             for node, some in zip(self.nodes, self._slots(), strict=True):
                 node.run("CLUSTER", "ADDSLOTS", *some)
                 self.nodes[0].run("CLUSTER", "MEET", "127.0.0.1", node.port)
-            until(self._whole, lambda: "the nodes do not come together")
+            self.come_together()
         except (RuntimeError, redis.ResponseError) as error:
             raise NoCluster(str(error)) from error
 

@@ -1,6 +1,7 @@
 """Ledgers in a real Redis, whose stream is posted to the FakeBook of a World when it is asked for.
 
-One server a test process; each ledger begins with an empty Redis, as after a restart that lost it.
+One server and one cluster a test process; each ledger begins with an empty Redis, as after a
+restart that lost it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
-from redis_server import RedisServer, redis_server
+from redis_server import RedisServer, ServerCluster, redis_server
+from redis_server import redis_cluster as redis_server_cluster
 
+from gateway.backends.redis_client import Client, connect
 from gateway.backends.redis_generation import publish
 from gateway.backends.redis_keys import ORGANIZATIONS, stream_of
 from gateway.backends.redis_ledger import RedisLedger
@@ -34,6 +37,13 @@ def server() -> RedisServer:
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(redis_server())
+
+
+@cache
+def cluster() -> ServerCluster:
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(redis_server_cluster("--appendonly", "no"))
 
 
 class FlakyRedis(Redis):
@@ -109,7 +119,7 @@ class HeldLedger(RedisLedger):
         return standings
 
 
-async def post_stream(client: Redis, book: FakeBook) -> None:
+async def post_stream(client: Client, book: FakeBook) -> None:
     """What a poster does: commit, then take it from the stream."""
     for organization in await client.smembers(ORGANIZATIONS):
         stream = stream_of(organization.decode())
@@ -120,22 +130,34 @@ async def post_stream(client: Redis, book: FakeBook) -> None:
 
 @asynccontextmanager
 async def redis(book: Any) -> AsyncIterator[RedisLedger]:
-    async with client_of(server()) as client:
-        await client.flushall()
-        ledger = HeldLedger(client, PostedBook(book), encode, use_now=True)
-        ledger.fake = book
-
-        async def drain() -> None:
-            while ledger.owed():  # noqa: ASYNC110
-                await asyncio.sleep(0)
-            await post_stream(client, book)
-
-        async def tell(known: Generations) -> None:
-            await publish(client, known.access)
-            for organization in await ledger.organizations():
-                await ledger.recount(organization)
-
-        book.drain, book.tell = drain, tell
-        ledger.start()
+    async with client_of(server()) as client, _ledger(client, book) as ledger:
         yield ledger
-        await ledger.aclose()
+
+
+@asynccontextmanager
+async def redis_cluster(book: Any) -> AsyncIterator[RedisLedger]:
+    client = await connect(cluster().url, timeout_seconds=5, connections_max=50)
+    async with client, _ledger(client, book) as ledger:
+        yield ledger
+
+
+@asynccontextmanager
+async def _ledger(client: Client, book: Any) -> AsyncIterator[RedisLedger]:
+    await client.flushall()
+    ledger = HeldLedger(client, PostedBook(book), encode, use_now=True)
+    ledger.fake = book
+
+    async def drain() -> None:
+        while ledger.owed():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await post_stream(client, book)
+
+    async def tell(known: Generations, now: float) -> None:
+        await publish(client, known.access)
+        for organization in await ledger.organizations():
+            await ledger.recount(organization, now)
+
+    book.drain, book.tell = drain, tell
+    ledger.start()
+    yield ledger
+    await ledger.aclose()

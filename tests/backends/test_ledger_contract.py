@@ -1,4 +1,4 @@
-"""What every Ledger does, over each one of ledger_world.LEDGERS."""
+"""What every Ledger does, over each one of ledger_world.PLACES."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from ledger_world import LEDGERS, NOW, WHO, Open, Post, World, limit_of, scenario, tokens
+from ledger_world import NOW, PLACES, WHO, Open, Post, World, limit_of, scenario, tokens
 
 from gateway import errors
 from gateway.quota.ledger import AlreadyResolved
@@ -20,9 +20,9 @@ DAILY = limit_of(Measure.TOKENS, 100, Window.DAY)
 MINUTELY = limit_of(Measure.TOKENS, 60, Window.MINUTE)
 
 
-@pytest.fixture(params=LEDGERS)
+@pytest.fixture(params=PLACES)
 def open_ledger(request: pytest.FixtureRequest) -> Open:
-    return LEDGERS[request.param]
+    return PLACES[request.param]
 
 
 @scenario

@@ -20,6 +20,24 @@ from gateway.backends.redis_client import (
 INCREMENT = "return redis.call('INCR', KEYS[1])"
 
 
+@pytest.fixture(scope="module")
+def nodes():
+    with redis_cluster(*AOF, "--cluster-require-full-coverage", "no") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(nodes):
+    nodes.empty()
+    return nodes
+
+
+@pytest.fixture(scope="module")
+def server():
+    with redis_server() as server:
+        yield server
+
+
 def asked(url, question, timeout_seconds=2.0):
     """What `question(client)` returns."""
 
@@ -87,8 +105,8 @@ def test_a_server_that_is_absent_at_the_start_is_used_when_it_comes(tmp_path):
         server.kill()
 
 
-@pytest.mark.parametrize("world", [redis_server, redis_cluster])
-def test_a_command_whose_answer_is_lost_is_not_sent_again(world):
+@pytest.mark.parametrize("world", ["server", "cluster"])
+def test_a_command_whose_answer_is_lost_is_not_sent_again(world, request):
     async def question(client):
         assert await client.eval(INCREMENT, 1, "count") == 1
         node.pause()
@@ -97,12 +115,13 @@ def test_a_command_whose_answer_is_lost_is_not_sent_again(world):
         node.resume()
         return int(await until_done(lambda: client.get("count")))
 
-    with world("--appendonly", "no") as server:
-        node = server.node_of("count") if world is redis_cluster else server
-        assert asked(server.url, question, timeout_seconds=0.4) == 2
+    running = request.getfixturevalue(world)
+    running.run("FLUSHALL")
+    node = running.node_of("count") if world == "cluster" else running
+    assert asked(running.url, question, timeout_seconds=0.4) == 2
 
 
-def test_commands_and_pipelines_find_a_node_of_a_cluster_that_came_again():
+def test_commands_and_pipelines_find_a_node_of_a_cluster_that_came_again(cluster):
     async def question(client):
         for work in (lambda: client.get("count"), lambda: piped(client)):
             assert await work()
@@ -115,31 +134,47 @@ def test_commands_and_pipelines_find_a_node_of_a_cluster_that_came_again():
     async def piped(client):
         return (await client.pipeline(transaction=False).get("count").execute())[0]
 
-    with redis_cluster(*AOF) as cluster:
-        node = cluster.node_of("count")
-        node.run("SET", "count", 1)
-        asked(cluster.url, question)
+    node = cluster.node_of("count")
+    node.run("SET", "count", 1)
+    asked(cluster.url, question)
 
 
-def test_a_pipeline_follows_slots_to_their_new_node():
+def test_a_node_that_says_nothing_takes_no_connection_from_those_of_others(cluster):
     async def question(client):
-        assert await client.pipeline(transaction=False).get("count").execute() == [None]
-        slot = cluster.nodes[0].run("CLUSTER", "KEYSLOT", "count")
-        old = cluster.node_of("count")
+        await client.set(here, 1)
+        node.pause()
+        waiting = [asyncio.create_task(client.get(away)) for _ in range(10)]
+        await asyncio.sleep(0)
+        assert await client.get(here) == b"1"
+        assert not any(task.done() for task in waiting)
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(error, ERRORS) for error in told)
+        assert await client.get(here) == b"1"
+        node.resume()
+        assert await until_done(lambda: client.set(away, 2))
+
+    away, node = "away", cluster.node_of("away")
+    here = next(key for key in "abcdefgh" if cluster.node_of(key) is not node)
+    asked(cluster.url, question, timeout_seconds=0.4)
+
+
+def test_who_finds_no_connection_free_waits_for_one(server, cluster):
+    async def question(client):
+        return await asyncio.gather(*(client.incr("queue") for _ in range(100)))
+
+    for world in (server, cluster):
+        assert sorted(asked(world.url, question)) == list(range(1, 101))
+
+
+def test_a_pipeline_follows_slots_to_their_new_node(cluster):
+    async def question(client):
+        assert await client.pipeline(transaction=False).get("moved").execute() == [None]
+        slot = cluster.nodes[0].run("CLUSTER", "KEYSLOT", "moved")
+        old = cluster.node_of("moved")
         new = next(node for node in cluster.nodes if node is not old)
         id = new.run("CLUSTER", "MYID").decode()
         for node in (new, old):
             node.run("CLUSTER", "SETSLOT", slot, "NODE", id)
-        return await client.pipeline(transaction=False).incr("count").execute()
+        return await client.pipeline(transaction=False).incr("moved").execute()
 
-    with redis_cluster() as cluster:
-        assert asked(cluster.url, question) == [1]
-
-
-def test_who_finds_no_connection_free_waits_for_one():
-    async def question(client):
-        return await asyncio.gather(*(client.incr("count") for _ in range(100)))
-
-    for world in (redis_server, redis_cluster):
-        with world() as server:
-            assert sorted(asked(server.url, question)) == list(range(1, 101))
+    assert asked(cluster.url, question) == [1]

@@ -24,14 +24,27 @@ from gateway.usage.entry import Entry
 PATIENCE = 25
 
 
-@pytest.fixture(scope="module", params=[redis_server, redis_cluster], ids=["one", "cluster"])
-def running(request):
-    with request.param() as server:
-        yield server
+@pytest.fixture(scope="module")
+def nodes():
+    with redis_cluster(*AOF, "--cluster-require-full-coverage", "no") as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def redis(running):
+def cluster(nodes):
+    nodes.empty()
+    return nodes
+
+
+@pytest.fixture(scope="module")
+def server():
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["server", "cluster"])
+def redis(request):
+    running = request.getfixturevalue(request.param)
     running.run("FLUSHALL")
     return running
 
@@ -371,13 +384,17 @@ def test_a_crash_of_redis_in_the_middle_loses_nothing(sqlite_url):
         asyncio.run(work(server))
 
 
-def test_a_node_of_a_cluster_that_crashes_loses_and_doubles_nothing(sqlite_url):
-    async def work(cluster):
-        known = cluster.node_of(ORGANIZATIONS)
-        places = {name: cluster.node_of(stream_of(name)) for name in map(str, range(50))}
-        mine = next(name for name, node in places.items() if node is not known)
-        dead = places[mine]
-        other = next(name for name, node in places.items() if node not in (known, dead))
+def names_on(cluster):
+    """An organization on each node: first that which knows all organizations."""
+    first = cluster.node_of(ORGANIZATIONS)
+    names = {cluster.node_of(stream_of(name)): name for name in map(str, range(50))}
+    return [names.pop(first), *names.values()]
+
+
+def test_a_node_of_a_cluster_that_crashes_loses_and_doubles_nothing(cluster, sqlite_url):
+    async def work():
+        _, mine, other = names_on(cluster)
+        dead = cluster.node_of(stream_of(mine))
         async with journal_of(cluster, sqlite_url) as journal:
             journal.post.away = True
             for n in range(60):
@@ -392,8 +409,74 @@ def test_a_node_of_a_cluster_that_crashes_loses_and_doubles_nothing(sqlite_url):
             for name in (mine, other):
                 assert await nothing_left(journal.client, name)
 
-    with redis_cluster(*AOF, "--cluster-require-full-coverage", "no") as cluster:
-        asyncio.run(work(cluster))
+    run(work)
+
+
+@pytest.mark.parametrize("go", ["pause", "kill"])
+def test_a_node_that_is_away_holds_up_the_organizations_there_and_no_other(go, cluster, sqlite_url):
+    async def work():
+        new, mine, other = names_on(cluster)
+        node = cluster.node_of(stream_of(mine))
+        async with journal_of(cluster, sqlite_url) as journal:
+            for n in range(20):
+                journal.append(entry(n, (mine, other)[n % 2]))
+            await journal.flush()
+            await asyncio.to_thread(getattr(node, go))
+            for n in range(20, 50):
+                journal.append(entry(n, (mine, other, new)[n % 3]))
+            there = {f"req_{n}" for n in range(20, 50) if n % 3 == 0}
+            await until(lambda: len(set(journal.post.posted)) == 40)
+            await until(lambda: journal.state(time.time()).errors)
+            journal.append(entry(50, other))
+            await until(lambda: "req_50" in journal.post.posted)
+            assert not there & set(journal.post.posted)
+            assert journal.state(time.time()).pending >= len(there)
+            await asyncio.to_thread(node.come_back)
+            await journal.flush()
+            assert await journal.post.book() == ids(51)
+            for name in (new, mine, other):
+                assert await nothing_left(journal.client, name)
+
+    run(work)
+
+
+def test_where_nobody_can_tell_who_has_streams_those_that_are_known_are_posted(cluster, sqlite_url):
+    async def work():
+        _, mine, new = names_on(cluster)
+        node = cluster.node_of(ORGANIZATIONS)
+        async with journal_of(cluster, sqlite_url) as journal:
+            journal.append(entry(0, mine))
+            await journal.flush()
+            node.pause()
+            journal.append(entry(1, new))
+            await until(lambda: journal.state(time.time()).errors)
+            journal.append(entry(2, mine))
+            await until(lambda: "req_2" in journal.post.posted)
+            assert "req_1" not in journal.post.posted
+            node.resume()
+            await journal.flush()
+            assert await journal.post.book() == ids(3)
+            assert await nothing_left(journal.client, new)
+
+    run(work)
+
+
+def test_the_end_hands_over_all_that_nodes_take_that_are_there(cluster, sqlite_url):
+    async def work():
+        _, mine, other = names_on(cluster)
+        node = cluster.node_of(stream_of(mine))
+        async with journal_of(cluster, sqlite_url) as journal:
+            for n, name in enumerate((mine, other)):
+                journal.append(entry(n, name))
+            await journal.flush()
+            journal.post.away = True
+            await asyncio.to_thread(node.kill)
+            for n, name in enumerate((mine, other), start=2):
+                journal.append(entry(n, name))
+            assert await journal.aclose() == (entry(2, mine),)
+            assert await journal.client.xlen(stream_of(other)) == 1
+
+    run(work)
 
 
 def test_the_end_hands_over_all_and_returns_what_redis_did_not_take(redis, sqlite_url):

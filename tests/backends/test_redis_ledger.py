@@ -12,7 +12,7 @@ import pytest
 import redis as blocking
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_world import NOW, WHO, Open, World, limit_of, tokens
+from ledger_world import NOW, WHO, Open, Post, World, limit_of, tokens
 from redis_world import FlakyRedis, HeldLedger, PostedBook, client_of, encode, redis, server
 
 from gateway import errors
@@ -166,8 +166,135 @@ def test_entries_that_are_posted_while_a_counter_is_read_are_counted_once() -> N
         assert await client_in(world).xlen(stream) == 0
         world.book.slow.set()
         assert await looking == (7, 0)
-        await ledger_of(world).recount("acme")
+        await ledger_of(world).recount("acme", NOW)
         assert await world.figures(year) == (7, 0)
+
+    played(play)
+
+
+def test_a_charge_while_a_counter_is_recounted_leaves_no_correction_out() -> None:
+    async def play(world: World) -> None:
+        await world.reserve("a", tokens(10), DAILY)
+        await world.settle("a", tokens(10))
+        await world.posts()
+        correction = Post("c", NOW, WHO, tokens(-4), "correction")
+        world.book.post([correction])
+        world.book.slow = asyncio.Event()
+        recounting = asyncio.ensure_future(ledger_of(world).recount("acme", NOW))
+        counter = (await client_in(world).keys("gw:{acme}:c:tokens:day:*"))[0]
+        while not await client_in(world).hexists(counter, "count"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        world.owe("b", tokens(3), DAILY)
+        await paid(world)
+        world.book.slow.set()
+        await recounting
+        assert await world.figures(DAILY) == (9, 0)
+
+    played(play)
+
+
+def test_a_recount_that_joins_an_older_one_sees_what_was_posted_since() -> None:
+    async def play(world: World) -> None:
+        await world.reserve("a", tokens(10), DAILY)
+        await world.settle("a", tokens(10))
+        await world.posts()
+        async with another(world) as other:
+            asked, go_on = asyncio.Event(), asyncio.Event()
+            spent = other._book.spent
+
+            async def slow(*words: Any) -> Amounts:
+                sums = await spent(*words)
+                asked.set()
+                await go_on.wait()
+                return sums
+
+            other._rebuild._book.spent = slow  # type: ignore[method-assign]
+            older = asyncio.ensure_future(other.recount("acme", NOW))
+            await asked.wait()
+            world.book.post([Post("c", NOW, WHO, tokens(-4), "correction")])
+            newer = asyncio.ensure_future(ledger_of(world).recount("acme", NOW))
+            go_on.set()
+            await asyncio.gather(older, newer)
+        assert await world.figures(DAILY) == (6, 0)
+
+    played(play)
+
+
+def test_what_was_reserved_unheard_and_abandoned_since_is_not_charged_as_well() -> None:
+    async def play(world: World) -> None:
+        await world.figures(DAILY)
+        client_in(world).breaks = "after"
+        with pytest.raises(errors.Unavailable):
+            await world.reserve("a", tokens(50), DAILY, expires_after=60)
+        client_in(world).breaks = "before"
+        world.owe("a", tokens(20), DAILY)
+        async with another(world) as other:
+            assert await other.sweep(NOW + 61) == 1
+        client_in(world).breaks = ""
+        await paid(world)
+        assert await world.figures(DAILY) == (50, 0)
+        assert [(post.id, post.outcome) for post in await world.posts()] == [("a", "abandoned")]
+
+    played(play)
+
+
+def test_what_was_reserved_unheard_is_settled_when_it_is_charged() -> None:
+    async def play(world: World) -> None:
+        async with another(world) as other:
+            await world.reserve("a", tokens(50), DAILY)
+            asked = world.reservations["a"]
+            other.owe(asked, tokens(20), world.post_of("a", tokens(20), "settled"), NOW)
+            other.start()
+            while other.owed():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            await other.aclose()
+        assert await world.figures(DAILY) == (20, 0)
+        assert [post.outcome for post in await world.posts()] == ["settled"]
+
+    played(play)
+
+
+def test_while_an_unheard_reservation_is_not_taken_back_none_of_its_id_is_made() -> None:
+    async def play(world: World) -> None:
+        await world.figures(DAILY)
+        client_in(world).breaks = "before"
+        with pytest.raises(errors.Unavailable):
+            await world.reserve("a", tokens(50), DAILY)
+        client_in(world).breaks = ""
+        with pytest.raises(errors.Unavailable):  # or what takes the first one back would take it
+            await world.reserve("a", tokens(50), DAILY)
+        await paid(world)
+        assert await world.figures(DAILY) == (0, 0)
+
+    played(play)
+
+
+def test_a_settlement_that_its_stream_refuses_leaves_the_reservation_whole() -> None:
+    async def play(world: World) -> None:
+        await world.reserve("a", tokens(50), DAILY)
+        stream = stream_of(WHO["organization"])
+        await client_in(world).set(stream, "no stream")
+        assert await world.settle("a", tokens(20)) == ()
+        assert await world.figures(DAILY) == (0, 50)
+        await client_in(world).delete(stream)
+        await paid(world)
+        assert await world.figures(DAILY) == (20, 0)
+        assert [post.id for post in await world.posts()] == ["a"]
+
+    played(play)
+
+
+def test_a_row_that_is_no_entry_keeps_no_counter_from_being_read() -> None:
+    async def play(world: World) -> None:
+        stream = stream_of(WHO["organization"])
+        await world.reserve("a", tokens(5), DAILY)
+        await world.settle("a", tokens(5))
+        for entry in ("{", "[]", '{"id": 1}'):
+            await client_in(world).xadd(stream, {"entry": entry, "time": "1"})
+        await client_in(world).xadd(stream, {"other": "field"})
+        year = limit_of(Measure.TOKENS, 100, Window.YEAR)
+        assert await world.figures(year) == (5, 0)
+        await client_in(world).xtrim(stream, maxlen=0)
 
     played(play)
 

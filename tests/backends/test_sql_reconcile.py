@@ -1,6 +1,7 @@
 """What the book says of counters and of buckets of costs, on SQLite and on a real Postgres."""
 
 import asyncio
+from collections import Counter as Counts
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.backends.database import Database
 from gateway.backends.sql_book import post_entries
 from gateway.backends.sql_reconcile import SqlReconcile
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
+from gateway.usage.metered import metered
 from gateway.usage.reconcile import Bucket, Counter, Ours, Spent
 
 DAY = 1_793_491_200.0
@@ -82,3 +84,26 @@ def test_projects_that_are_asked_for_are_apart(ask):
     found = ask(lambda book: book.costs({(DAY, DAY + 86_400)}, {"b"}))
     costs = {(b.project, b.currency): ours.cost_nano for b, ours in found.items()}
     assert costs == {("b", "USD"): 100, ("", "USD"): 193, ("", "EUR"): 100}
+
+
+def test_the_book_counts_for_what_the_meters_would_have_counted(ask):
+    served = [
+        replace(ENTRY, id=f"req_s{n}", upstream="openai", endpoint="chat", status=200, **more)
+        for n, more in enumerate(
+            ({}, {}, {"model": "echo"}, {"source": Source.ABANDONED, "outcome": Outcome.ABANDONED})
+        )
+    ]
+    late = [replace(entry, time=DAY + 100_000) for entry in served]
+    late.append(replace(BOOK[6], id="req_r", time=DAY + 100_000, status=401))
+    early = replace(served[0], id="req_e", time=DAY + 99_999)
+    correction = replace(BOOK[5], id="cor_2", time=DAY + 100_000)
+
+    async def question(book):
+        await post_entries(book._database, [*late, early, correction])
+        return await book.metered(DAY + 100_000)
+
+    counts = Counts()
+    for entry in late:
+        counts.update(dict(metered(entry)))
+    assert counts["requests", ("other", "other", "401", "refused")] == 1
+    assert ask(question) == counts

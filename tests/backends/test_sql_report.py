@@ -132,3 +132,23 @@ def test_sums_keep_to_the_question_and_come_in_order(ask):
     assert keys == sorted(keys)
     few = ask(Query(since=NOW + 5000, by=("day", "model"), filters={"project": "demo"}, limit=2))
     assert few == rows[:2]
+
+
+def test_what_was_refused_before_its_model_was_known_has_no_row_of_its_own(migrated_url):
+    known = Entry("req_1", NOW, organization="acme", model="echo", currency="USD", cost_nano=7)
+    refused = Entry("req_2", NOW, organization="acme", outcome=Outcome.REFUSED)
+
+    async def main(by):
+        database = Database(migrated_url, 1)
+        try:
+            await post_entries(database, [known, refused])
+            return await SqlReport(database).sums(Query(since=0, by=by, limit=2))
+        finally:
+            await database.aclose()
+
+    def shown(*by):
+        rows = asyncio.run(main(by))
+        return [(row["currency"], row["entries"], row["refused"], row["cost_nano"]) for row in rows]
+
+    assert shown("organization") == [("USD", 2, 1, 7)]
+    assert shown("organization", "currency") == [("", 1, 1, 0), ("USD", 1, 0, 7)]

@@ -2,7 +2,12 @@
 
 import pytest
 
-from gateway.cli.console import plain, print_table
+from gateway.cli.console import counted, plain, print_table
+
+
+def test_one_of_a_thing_is_not_many():
+    assert [counted(n, "row") for n in range(3)] == ["0 rows", "1 row", "2 rows"]
+    assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]
 
 
 @pytest.mark.parametrize(("value", "shown"), [

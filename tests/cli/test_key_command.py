@@ -1,18 +1,16 @@
 """`gateway key`: keys are made, listed, shown, rotated and revoked from a terminal."""
 
-import asyncio
 import json
-import os
 import re
 import sqlite3
 import time
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from command_line import complaint, run, using
 
-from gateway.backends.database import Database
 from gateway.backends.pepper_file import load_pepper
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.cli.key import app as key_app
@@ -49,20 +47,13 @@ organizations:
 
 
 @pytest.fixture
-def gateway(tmp_path, monkeypatch):
-    """Runs `gateway …` in a folder of its own, with policies and a migrated database."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
-        monkeypatch.delenv(name)
-    (tmp_path / "policies").mkdir()
-    (tmp_path / "policies/shared.yaml").write_text(SHARED)
-    (tmp_path / "policies/second.yaml").write_text(SECOND)
-    database = Database(Settings().database_url, 1)
-    database.migrate()
-    asyncio.run(database.aclose())
+def gateway(home):
+    """Runs `gateway key …` in a folder of its own, with policies and a migrated database."""
+    (home / "policies/shared.yaml").write_text(SHARED)
+    (home / "policies/second.yaml").write_text(SECOND)
     app = typer.Typer()
     app.add_typer(key_app, name="key")
-    return lambda *words: CliRunner().invoke(app, ["key", *words], catch_exceptions=False)
+    return partial(run, app, "key")
 
 
 def made(gateway, *words):
@@ -72,24 +63,11 @@ def made(gateway, *words):
 
 
 def enter(text):
-    async def main():
-        database = Database(Settings().database_url, 1)
-        try:
-            return await authenticate(
-                f"Bearer {text}", SqlKeyring(database), load_pepper(Settings()), time.time()
-            )
-        finally:
-            await database.aclose()
-
-    return asyncio.run(main())
-
-
-def complaint(result, exit_code):
-    assert result.exit_code == exit_code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("gateway: ")
-    assert "Traceback" not in result.output
-    return result.stderr
+    return using(
+        lambda database: authenticate(
+            f"Bearer {text}", SqlKeyring(database), load_pepper(Settings()), time.time()
+        )
+    )
 
 
 def test_a_created_key_is_one_json_object_that_gets_in(gateway):

@@ -1,28 +1,29 @@
 """`gateway usage reconcile`: what differs is named, and the exit code tells of it."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from typer.testing import CliRunner
+from command_line import run as run_command
+from command_line import using
 
-from gateway.backends.database import Database
 from gateway.backends.sql_book import post_entries
 from gateway.cli.usage import app
-from gateway.settings import Settings
+from gateway.metrics import Meters
 from gateway.usage.entry import Entry, Source, Tokens
 
 DAY = 1_793_491_200.0
 BOOK = [
     Entry(
         id=f"req_{n}", time=DAY + 40_000, organization="acme", project="demo", model="gpt-4o",
-        requests=1, tokens=Tokens(10, 0, 5, 0), source=Source.PROVIDER, cost_nano=500_000_000,
-        currency="USD",
+        upstream="openai", requests=1, tokens=Tokens(10, 0, 5, 0), source=Source.PROVIDER,
+        cost_nano=500_000_000, currency="USD",
     )
     for n in range(3)
 ]  # fmt: skip
@@ -30,29 +31,20 @@ COSTS = 'start_time,amount_value,amount_currency,line_item\n1793491200,{},usd,"g
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GATEWAY_DATABASE_URL", raising=False)
+def run(home, monkeypatch):
     monkeypatch.setattr("gateway.cli.reconcile.PAUSE_SECONDS", 0)
-
-    async def fill():
-        database = Database(Settings().database_url, 1)
-        database.migrate()
-        await post_entries(database, BOOK)
-        await database.aclose()
-
-    asyncio.run(fill())
-    return lambda *words: CliRunner().invoke(app, ["reconcile", *words], catch_exceptions=False)
+    using(lambda database: post_entries(database, BOOK))
+    return partial(run_command, app, "reconcile")
 
 
 @contextmanager
-def gateway(*answers: str) -> Iterator[str]:
+def gateway(*answers: str, path: str = "/counters") -> Iterator[str]:
     """An operations port that gives these answers in turn, the last one for ever."""
     left = list(answers)
 
     class Port(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            assert self.path == "/counters"
+            assert self.path == path
             body = (left.pop(0) if len(left) > 1 else left[0]).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
@@ -86,7 +78,7 @@ def test_counters_that_are_their_entries_are_no_difference(run):
         result = run("--gateway", url, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {
-        "counters": 1, "cost_lines": 0, "pending": 0, "differences": [],
+        "counters": 1, "series": 0, "cost_lines": 0, "pending": 0, "notes": [], "differences": [],
     }  # fmt: skip
 
 
@@ -99,13 +91,75 @@ def test_a_counter_that_differs_is_named_and_the_exit_code_is_1(run):
     assert (found["ours"], found["theirs"], found["difference"]) == ("3", "5", "-2")
 
 
+def meters(*entries: Entry, start: float = DAY) -> str:
+    counting = Meters()
+    counting.start_time.set(start)
+    for entry in entries:
+        counting.record(entry)
+    return counting.exposition().decode()
+
+
+def test_meters_of_all_processes_that_are_the_book_together_are_no_difference(run):
+    Path("two.prom").write_text(meters(*BOOK[2:], start=DAY + 5))
+    with gateway(meters(*BOOK[:2]), path="/metrics") as url:
+        for place in (url, f"{url}/", f"{url}/metrics"):
+            result = run("--metrics", place, "--metrics", "two.prom", "--json")
+            assert result.exit_code == 0, result.output
+        told = json.loads(result.stdout)
+    assert (told["series"], told["counters"], told["differences"]) == (4, 0, [])
+    assert told["notes"][0].startswith("The meters count since 2026-11-01T00:00:00.000Z")
+
+
+def test_a_meter_that_differs_is_named_and_the_exit_code_is_1(run):
+    with gateway(meters(*BOOK[:2]), path="/metrics") as url:
+        result = run("--metrics", url, "--json", "--tolerance", "1")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["differences"]
+    assert [(one["ours"], one["theirs"]) for one in found] == [
+        ("3", "2"),
+        ("30", "20"),
+        ("15", "10"),
+    ]
+    assert 'project="demo"' in found[1]["what"]
+    assert "is not named here" in found[1]["reason"]
+
+
+def test_meters_that_are_ahead_of_the_book_are_asked_again(run):
+    more = replace(BOOK[0], id="req_9")
+    with gateway(meters(*BOOK, more), meters(*BOOK, more), meters(*BOOK), path="/metrics") as url:
+        assert run("--metrics", url).exit_code == 0
+
+
+def test_a_process_that_was_restarted_is_said_plainly(run):
+    Path("old.prom").write_text(meters(*BOOK[:1]))
+    Path("new.prom").write_text(meters(start=DAY + 50_000))
+    result = run("--metrics", "old.prom", "--metrics", "new.prom")
+    assert result.exit_code == 1
+    assert "new.prom started later than that" in result.stderr
+    assert "The meters of /metrics are not compared" not in result.stderr
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("<html>", "bad.prom is not what /metrics of a gateway of this version says"),
+    ("", "it has no gateway_start_time_seconds"),
+    (None, "bad.prom cannot be read"),
+])  # fmt: skip
+def test_what_is_no_metrics_is_a_sentence(run, text, told):
+    if text is not None:
+        Path("bad.prom").write_text(text)
+    result = run("--metrics", "bad.prom")
+    assert result.exit_code == 3
+    assert told in result.stderr
+
+
 def test_entries_on_their_way_are_waited_for(run):
     with gateway(counters(5, pending=2), counters(5, pending=2), counters(3)) as url:
         assert run("--gateway", url).exit_code == 0
     with gateway(counters(5, pending=2)) as url:
         result = run("--gateway", url)
     assert result.exit_code == 1
-    assert "2 entries are on their way" in result.stdout + result.stderr
+    assert "On the way to the database: 2 entries.\n" in result.stderr
+    assert "; 1 difference.\n" in result.stderr
 
 
 @pytest.mark.parametrize("answer", ["hello", "[]", '{"counters": 1}', "", "{}\n[1]"])

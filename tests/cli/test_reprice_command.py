@@ -1,17 +1,15 @@
 """`gateway usage reprice`: shown before it is written, and written once."""
 
-import asyncio
 import json
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
+from command_line import run as run_command
+from command_line import using
 
-from gateway.backends.database import Database
 from gateway.backends.sql_book import post_entries
 from gateway.cli.usage import app
-from gateway.settings import Settings
 from gateway.usage.entry import Entry, Source, Tokens
 
 POLICY = """
@@ -51,22 +49,10 @@ BOOK = [
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("DATABASE_URL", "POLICIES", "REDIS_URL"):
-        monkeypatch.delenv(f"GATEWAY_{name}", raising=False)
-    Path("policies").mkdir()
-    Path("policies/p.yaml").write_text(POLICY)
-
-    async def fill():
-        database = Database(Settings().database_url, 1)
-        database.migrate()
-        await post_entries(database, BOOK)
-        await database.aclose()
-
-    asyncio.run(fill())
-    since = ("reprice", "--since", "2026-11-01", "--until", "2026-12-01")
-    return lambda *words: CliRunner().invoke(app, [*since, *words], catch_exceptions=False)
+def run(home):
+    (home / "policies/p.yaml").write_text(POLICY)
+    using(lambda database: post_entries(database, BOOK))
+    return partial(run_command, app, "reprice", "--since", "2026-11-01", "--until", "2026-12-01")
 
 
 def sums(result):
@@ -81,7 +67,7 @@ def test_the_difference_is_shown_and_nothing_written(run):
         assert (row["entries"], row["changed"]) == (2, 1)
         assert (row["old"], row["new"], row["difference"]) == ("0.007", "0.012", "0.005")
         assert row["month"] == "2026-11"
-    assert "1 entries would be corrected" in run().stderr
+    assert "--write corrects 1 entry." in run().stderr
 
 
 def test_what_has_no_price_is_listed_and_left(run):
@@ -93,10 +79,10 @@ def test_what_has_no_price_is_listed_and_left(run):
 
 
 def test_what_is_written_is_in_every_report_and_a_second_run_finds_nothing(run):
-    assert "1 corrections were posted" in run("--write", "--by", "ada").stderr
+    assert "Posted 1 correction." in run("--write", "--by", "ada").stderr
     assert sums(run("--json"))["gpt-4o", "USD"]["changed"] == 0
     words = ["--since", "2026-11-01", "--until", "2026-12-01", "--json"]
-    rows = json.loads(CliRunner().invoke(app, words, catch_exceptions=False).stdout)
+    rows = json.loads(run_command(app, *words).stdout)
     (made,) = [row for row in rows if row["outcome"] == "correction"]
     assert (made["corrects"], made["cost"]) == ("req_1", "0.005")
     assert (made["code"], made["requests"]) == ("repriced by ada", 0)

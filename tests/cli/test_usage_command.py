@@ -1,6 +1,5 @@
 """`gateway usage`: entries and sums as a table, JSON or CSV."""
 
-import asyncio
 import csv
 import fcntl
 import io
@@ -13,15 +12,14 @@ import subprocess
 import sys
 import termios
 import time
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
+from command_line import run, using
 
-from gateway.backends.database import Database
 from gateway.backends.sql_book import post_entries
 from gateway.cli.console import plain
 from gateway.cli.usage import TABLE_COLUMNS, app
-from gateway.settings import Settings
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
 from gateway.usage.report import ENTRY_COLUMNS, entry_row
 
@@ -44,19 +42,10 @@ BOOK = [
 
 
 @pytest.fixture
-def gateway(tmp_path, monkeypatch):
+def gateway(home):
     """Runs `gateway usage …` on a database that has BOOK."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GATEWAY_DATABASE_URL", raising=False)
-
-    async def fill():
-        database = Database(Settings().database_url, 1)
-        database.migrate()
-        await post_entries(database, BOOK)
-        await database.aclose()
-
-    asyncio.run(fill())
-    return lambda *words: CliRunner().invoke(app, words, catch_exceptions=False)
+    using(lambda database: post_entries(database, BOOK))
+    return partial(run, app)
 
 
 def rows(result):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -51,6 +52,16 @@ def test_a_revoked_key_is_refused_on_its_next_request_at_every_replica(plant: Pl
     assert [ask(url, made["key"]) for url in plant.urls * 2] == [200] * 4
     plant.gateways[0].command("key", "revoke", made["id"])
     assert [ask(url, made["key"]) for url in plant.urls] == [401, 401]
+
+
+def test_the_meters_of_all_replicas_are_the_book_together(plant: Plant) -> None:
+    key = plant.key("by-requests")
+    assert [ask(url, key) for url in plant.urls * 3] == [200] * 6
+    assert [ask(url, "no-key") for url in plant.urls] == [401, 401]
+    places = [word for gateway in plant.gateways for word in ("--metrics", gateway.ops_url)]
+    told = json.loads(plant.gateways[0].command("usage", "reconcile", *places, "--json"))
+    assert told["series"] >= 4
+    assert told["differences"] == []
 
 
 def test_a_raise_holds_from_the_next_request_at_every_replica_and_so_does_its_end() -> None:
@@ -131,14 +142,7 @@ def test_reservations_of_a_killed_gateway_are_booked_when_it_starts_again() -> N
     with running(policy_text(ROOMY), 1, shared=False) as plant:
         (gateway,) = plant.gateways
         key = plant.key("by-requests")
-        slow = {**BODY, "stream": True, "simulate": {"chunk_delay_seconds": 5}}
-        request = urllib.request.Request(
-            f"{gateway.url}/v1/chat/completions",
-            json.dumps(slow).encode(),
-            {"authorization": f"Bearer {key}", "content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30):
-            gateway.end(signal.SIGKILL)
+        kill_in_a_request(gateway, key)
         database = sqlite3.connect(plant.database_url.removeprefix("sqlite:///"))
         assert database.execute("SELECT count(*) FROM reservations").fetchone() == (1,)
         gateway.start()
@@ -149,6 +153,38 @@ def test_reservations_of_a_killed_gateway_are_booked_when_it_starts_again() -> N
         assert left == (0,)
         assert booked == [("abandoned", 1, "abandoned")]
         assert gateway.metric("gateway_reservations_abandoned_total") == 1
+        assert gateway.metric("gateway_tokens_total") > 0
+        words = ("usage", "reconcile", "--metrics", gateway.ops_url, "--json")
+        assert json.loads(gateway.command(*words))["differences"] == []
+
+
+def test_use_of_a_killed_replica_is_in_the_meters_of_another() -> None:
+    policy = re.sub(r"_timeout: \ds", "_timeout: 1s", policy_text(ROOMY))
+    short = {"reservation_margin_seconds": "1", "write_timeout_seconds": "1"}
+    with running(policy, 2, shared=True, sweep_seconds="0.2", **short) as plant:
+        killed, other = plant.gateways
+        kill_in_a_request(killed, plant.key("by-requests"))
+        tokens = until(lambda: other.metric("gateway_tokens_total"), "it is posted")
+        (booked,) = json.loads(other.command("usage", "--json"))
+        assert (booked["outcome"], booked["input_tokens"] + booked["output_tokens"]) == (
+            "abandoned",
+            tokens,
+        )
+        words = ("usage", "reconcile", "--metrics", other.ops_url, "--json")
+        told = json.loads(other.command(*words))
+        assert (told["series"], told["differences"]) == (4, [])
+
+
+def kill_in_a_request(gateway: GatewayProcess, key: str) -> None:
+    """As its stream has begun."""
+    slow = {**BODY, "stream": True, "simulate": {"chunk_delay_seconds": 5}}
+    request = urllib.request.Request(
+        f"{gateway.url}/v1/chat/completions",
+        json.dumps(slow).encode(),
+        {"authorization": f"Bearer {key}", "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30):
+        gateway.end(signal.SIGKILL)
 
 
 def used_of(gateway: GatewayProcess) -> int:

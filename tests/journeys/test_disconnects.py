@@ -1,6 +1,7 @@
-"""A caller that leaves at chunk k, for every k, shape of usage, endpoint, form and policy, through
-the whole of the gateway but its sockets: one entry, of what the upstream generated until then
-within the error that docs/internals/bounds.md states, and nothing stays reserved."""
+"""A caller that leaves at chunk k, for every k, shape of usage, endpoint, form, policy, and number
+of answers, through the whole of the gateway but its sockets: one entry, of what the upstream
+generated until then within the error that docs/internals/bounds.md states, and nothing stays
+reserved."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ upstreams:
 models:
   echo:
     upstream: provider
-    endpoints: [chat, completions]
+    endpoints: [chat, completions, embeddings]
     price: {input: 1, output: 2}
     context: 1000
     max_output: 400
@@ -56,13 +57,24 @@ UNTOLD = (UsageShape.NEVER, UsageShape.ZERO, UsageShape.WRONG)
 ASKED = {
     Endpoint.CHAT: {"model": "echo", "messages": [{"role": "user", "content": "hi there"}]},
     Endpoint.COMPLETIONS: {"model": "echo", "prompt": "hi there"},
+    Endpoint.EMBEDDINGS: {"model": "echo", "input": "hi there"},
 }
-PROMPT = {Endpoint.CHAT: 2 + 1 + 3 + 3, Endpoint.COMPLETIONS: 2}
+PROMPT = {Endpoint.CHAT: 2 + 1 + 3 + 3, Endpoint.COMPLETIONS: 2, Endpoint.EMBEDDINGS: 2}
+TALKS = [
+    (Endpoint.CHAT, 1),
+    (Endpoint.CHAT, 2),
+    (Endpoint.COMPLETIONS, 1),
+    (Endpoint.COMPLETIONS, 2),
+]
+"""Endpoints that stream, and how many answers (`n`) are asked for."""
 
 
-def matrix(test: Any) -> Any:
-    test = pytest.mark.parametrize("endpoint", list(ASKED))(test)
-    return pytest.mark.parametrize("shape", SHAPES)(test)
+def matrix(*kinds: tuple[Endpoint, int]) -> Any:
+    def over_all(test: Any) -> Any:
+        test = pytest.mark.parametrize(("endpoint", "answers"), kinds)(test)
+        return pytest.mark.parametrize("shape", SHAPES)(test)
+
+    return over_all
 
 
 @dataclass
@@ -70,27 +82,58 @@ class Case:
     """What the upstream sends, as writes and the tokens that were generated for each."""
 
     endpoint: Endpoint
+    answers: int
     shape: UsageShape
     stream: bool
 
+    @property
+    def generated(self) -> int:
+        """Tokens of all answers together, when they are whole."""
+        return 0 if self.endpoint is Endpoint.EMBEDDINGS else GENERATED * self.answers
+
+    def asked(self) -> dict[str, Any]:
+        more = {} if self.endpoint is Endpoint.EMBEDDINGS else {"n": self.answers}
+        return {**ASKED[self.endpoint], **more, "stream": self.stream}
+
     def writes(self) -> list[tuple[bytes, int]]:
-        counts = Counts(PROMPT[self.endpoint], GENERATED, 0, 0)
+        counts = Counts(PROMPT[self.endpoint], self.generated, 0, 0)
         if not self.stream:
-            usage = usage_object(counts, self.shape)
-            body = json_bytes({**self._said("".join(PIECES), "stop", "message"), "usage": usage})
+            body = json_bytes({**self._whole(), "usage": self._usage(counts)})
             size = len(body) // JSON_PIECES + 1
             parts = [body[at : at + size] for at in range(0, len(body), size)]
-            return [(part, 0 if at else GENERATED) for at, part in enumerate(parts)]
-        events = [Event(self._said(piece, None), count(piece, "o200k")) for piece in PIECES]
-        events.append(Event(self._said("", "stop")))
+            return [(part, 0 if at else self.generated) for at, part in enumerate(parts)]
+        events = [
+            Event({"choices": [self._choice(index, piece, None)]}, count(piece, "o200k"))
+            for piece in PIECES
+            for index in range(self.answers)
+        ]
+        events += [
+            Event({"choices": [self._choice(index, "", "stop")]}) for index in range(self.answers)
+        ]
         told = with_usage(events, {}, counts, self.shape, asked=True)
         writes = [(event_bytes(event.data), event.tokens) for event in told]
         return [*writes, (b"data: [DONE]\n\n", 0)]
 
-    def _said(self, text: str, finish: str | None, name: str = "delta") -> dict[str, Any]:
+    def _usage(self, counts: Counts) -> dict[str, Any] | None:
+        """Of embeddings nothing is said of output."""
+        usage = usage_object(counts, self.shape)
+        if usage and self.endpoint is Endpoint.EMBEDDINGS:
+            return {name: usage[name] for name in ("prompt_tokens", "total_tokens")}
+        return usage
+
+    def _whole(self) -> dict[str, Any]:
+        if self.endpoint is Endpoint.EMBEDDINGS:
+            vector = {"object": "embedding", "index": 0, "embedding": [0.5, -0.25, 1e-3]}
+            return {"object": "list", "data": [vector]}
+        text = "".join(PIECES)
+        return {"choices": [self._choice(n, text, "stop", "message") for n in range(self.answers)]}
+
+    def _choice(
+        self, index: int, text: str, finish: str | None, name: str = "delta"
+    ) -> dict[str, Any]:
         is_chat = self.endpoint is Endpoint.CHAT
         said = {name: {"content": text}} if is_chat else {"text": text}
-        return {"choices": [{"index": 0, **said, "finish_reason": finish}]}
+        return {"index": index, **said, "finish_reason": finish}
 
 
 class Left:
@@ -101,8 +144,7 @@ class Left:
         self.on_its_way = 0
         self._world, self._case, self._chunk = world, case, chunk
         self._gone = asyncio.Event()
-        body = {**ASKED[case.endpoint], "stream": case.stream}
-        self._asked = [{"type": "http.request", "body": json.dumps(body).encode()}]
+        self._asked = [{"type": "http.request", "body": json.dumps(case.asked()).encode()}]
 
     def _pieces(self) -> Iterator[bytes]:
         for number, (data, tokens) in enumerate(self._case.writes(), 1):
@@ -168,46 +210,50 @@ async def all_chunks(leaving: str, case: Case) -> list[tuple[Left, Entry]]:
     return seen
 
 
-@matrix
+@matrix(*TALKS)
 def test_a_stream_that_is_cancelled_is_booked_as_far_as_it_came(
-    shape: UsageShape, endpoint: Endpoint
+    shape: UsageShape, endpoint: Endpoint, answers: int
 ) -> None:
-    case = Case(endpoint, shape, stream=True)
+    case = Case(endpoint, answers, shape, stream=True)
     seen = asyncio.run(all_chunks("cancel", case))
     for left, entry in seen:
         assert entry.tokens.output in (left.generated, left.generated - left.on_its_way)
     early = [(left, entry) for left, entry in seen if entry.outcome is Outcome.CLIENT_LEFT]
     assert len(early) >= len(PIECES) - 2
     assert all(entry.source is Source.ESTIMATED for _, entry in early)
-    assert early[0][0].generated < GENERATED, "the upstream was stopped"
+    assert early[0][0].generated < case.generated, "the upstream was stopped"
     assert [entry.tokens.output for _, entry in early[1:4]] == [2, 4, 6]
 
 
-@matrix
-def test_a_stream_that_is_drained_is_booked_whole(shape: UsageShape, endpoint: Endpoint) -> None:
-    for left, entry in asyncio.run(all_chunks("drain", Case(endpoint, shape, stream=True))):
+@matrix(*TALKS)
+def test_a_stream_that_is_drained_is_booked_whole(
+    shape: UsageShape, endpoint: Endpoint, answers: int
+) -> None:
+    case = Case(endpoint, answers, shape, stream=True)
+    for left, entry in asyncio.run(all_chunks("drain", case)):
         assert entry.outcome is Outcome.OK
         assert entry.source is (Source.COUNTED if shape in UNTOLD else Source.PROVIDER)
-        assert entry.tokens.output == left.generated == GENERATED
+        assert entry.tokens.output == left.generated == case.generated
 
 
-@matrix
+@matrix(*TALKS, (Endpoint.EMBEDDINGS, 1))
 def test_of_a_json_answer_that_is_cancelled_the_prompt_is_booked(
-    shape: UsageShape, endpoint: Endpoint
+    shape: UsageShape, endpoint: Endpoint, answers: int
 ) -> None:
     """Nothing of it can be read before its end, so the error is its whole output."""
-    seen = asyncio.run(all_chunks("cancel", Case(endpoint, shape, stream=False)))
+    seen = asyncio.run(all_chunks("cancel", Case(endpoint, answers, shape, stream=False)))
     assert len(seen) == JSON_PIECES
     for _, entry in seen:
         assert (entry.outcome, entry.source) == (Outcome.CLIENT_LEFT, Source.ESTIMATED)
         assert entry.tokens.output == 0
 
 
-@matrix
+@matrix(*TALKS, (Endpoint.EMBEDDINGS, 1))
 def test_a_json_answer_that_is_drained_is_booked_whole(
-    shape: UsageShape, endpoint: Endpoint
+    shape: UsageShape, endpoint: Endpoint, answers: int
 ) -> None:
-    for _, entry in asyncio.run(all_chunks("drain", Case(endpoint, shape, stream=False))):
+    case = Case(endpoint, answers, shape, stream=False)
+    for _, entry in asyncio.run(all_chunks("drain", case)):
         assert (entry.outcome, entry.status) == (Outcome.OK, 200)
         assert entry.source is (Source.COUNTED if shape in UNTOLD else Source.PROVIDER)
-        assert entry.tokens.output == GENERATED
+        assert entry.tokens.output == case.generated

@@ -15,6 +15,7 @@ from gateway import errors
 from gateway.quota.admit import (
     Refusal,
     admit,
+    check_least,
     check_open,
     rate_headers,
     refusal_of,
@@ -129,10 +130,25 @@ def test_what_is_shut_for_any_request_is_refused_before_work_is_done() -> None:
     assert shut.asked is None
 
 
+def test_a_refusal_stays_as_it_is_where_the_least_cannot_be_asked_about() -> None:
+    class Away(Fixed):
+        async def look(
+            self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING
+        ) -> Verdict:
+            raise errors.Unavailable("away", code="ledger_unavailable")
+
+    for clamp in (True, False):  # that which does not clamp is not even asked about
+        first = refusal(stands(clamp=clamp))
+        ledger: Any = Away(verdict(True))
+        with pytest.raises(Refusal) as caught:
+            asyncio.run(check_least(ledger, first, BOUND, NOW, "EUR", BOUND))
+        assert caught.value is first
+
+
 @pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.SOFT])
 def test_only_enforced_limits_refuse(mode: Mode) -> None:
     watched = verdict(True, stands(mode=mode))
-    assert asyncio.run(check_open(fixed(watched), (), NOW, "EUR")) is watched
+    asyncio.run(check_open(fixed(watched), (), NOW, "EUR"))
     assert asyncio.run(admit(fixed(watched), RESERVATION, NOW, "EUR")) is watched
 
 
@@ -182,6 +198,12 @@ def test_a_request_larger_than_the_limit_can_never_fit() -> None:
     )
     assert (error.type, error.code, error.retry) == ("tokens", "rate_limit_exceeded", False)
     assert retry_headers(error) == [("x-should-retry", "false")]
+
+
+def test_too_large_for_a_limit_that_clamps_is_the_prompt_alone() -> None:
+    assert refusal(stands(asked=4096, wait=None, clamp=True)).message.endswith(
+        "Make the prompt shorter; waiting does not help."
+    )
 
 
 def test_too_large_is_tokens_also_for_a_budget() -> None:
@@ -253,7 +275,7 @@ def test_a_refusal_by_the_output_cap_says_which_cap_and_what_helps() -> None:
     rate = refusal_of([stands(asked=800)], NOW, "EUR", bound).message
     assert rate.endswith(f"Please try again in 6s. {told}")
     clamps = refusal_of([stands(asked=800, clamp=True)], NOW, "EUR", bound).message
-    assert clamps.endswith("default; a smaller max_tokens may make it fit.")
+    assert clamps.endswith("Please try again in 6s.")  # it was asked for the least already
     prepaid = stands(Measure.MONEY, Window.NONE, asked=800, wait=None)
     assert told in refusal_of([prepaid], NOW, "EUR", bound).message
 

@@ -14,6 +14,7 @@ from gateway.usage.report import (
     ENTRY_COLUMNS,
     SUMS,
     QuestionError,
+    Row,
     bucket_name,
     columns_by,
     csv_line,
@@ -24,6 +25,7 @@ from gateway.usage.report import (
     moment,
     sum_columns,
     sum_row,
+    with_currency,
 )
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
@@ -127,6 +129,26 @@ def test_a_sum_always_names_its_currency_and_names_it_last():
     row = sum_row({"currency": "EUR", "project": "demo"}, sums)
     assert row == {"project": "demo", **sums, "cost": "2.5", "currency": "EUR"}
     assert tuple(row) == sum_columns(("currency", "project"))
+
+
+def row(project: str, currency: str, entries: int, cost_nano: int = 0) -> Row:
+    sums = dict.fromkeys(SUMS, 0) | {"entries": entries, "cost_nano": cost_nano}
+    return sum_row({"project": project, "currency": currency}, sums)
+
+
+def test_what_has_no_currency_is_counted_beside_what_has_one():
+    rows = [
+        row("demo", "", 2), row("demo", "USD", 3, 5),
+        row("lost", "", 1),
+        row("main", "EUR", 4, 7), row("main", "USD", 1, 1),
+        row("two", "", 2), row("two", "EUR", 1, 1), row("two", "USD", 1, 2),
+    ]  # fmt: skip
+    assert with_currency(rows, ("project",)) == [
+        row("demo", "USD", 5, 5),
+        row("lost", "", 1),
+        row("main", "EUR", 4, 7), row("main", "USD", 1, 1),
+        row("two", "EUR", 3, 1), row("two", "USD", 1, 2),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [

@@ -5,7 +5,7 @@
 --                                           seq, amounts, b:AMOUNT, h:AMOUNT:SEQ;
 --                                           pending, count while it is read from the book (cut.lua)
 --   prefix:r:ID       a reservation (hash)  time, bound, booked, claims, entry
---   prefix:done:ID    withdrawn or charged: no reservation of this id is made any more
+--   prefix:done:ID    withdrawn, charged or abandoned: no reservation of this id is made any more
 --   prefix:open       its id by its expiry; prefix:whose  whom it is of
 --   prefix:counters   names of counters;    prefix:entries  the stream to the book
 --   prefix:generation, prefix:born          missing where data were lost

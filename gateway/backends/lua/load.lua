@@ -1,5 +1,7 @@
--- End what cut.lua began at the same time: add what had been used by then.
+-- End what cut.lua began at the same time: add what had been used by then. → how many were ended;
+-- others were ended by somebody else, or have begun again.
 local now = micros()
+local ended = 0
 for _, counter in ipairs(request.counters) do
   local text = redis.call('HGET', counter.key, 'count')
   local count = text and cjson.decode(text)
@@ -11,9 +13,10 @@ for _, counter in ipairs(request.counters) do
       redis.call('HSET', counter.key, 'used', big.text(big.add(since, big.of(counter.used))))
     end
     redis.call('HDEL', counter.key, 'count', 'pending')
+    ended = ended + 1
     if redis.call('HGET', counter.key, 'open') == '0' then
       let_rest(counter.kind, counter.key, now)
     end
   end
 end
-return 1
+return ended

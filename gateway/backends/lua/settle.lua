@@ -4,7 +4,7 @@ local now = micros()
 local text = redis.call('HGET', key('r', request.id), 'claims')
 if not text then
   if not request.entry then
-    redis.call('SET', key('done', request.id), 'withdrawn', 'PX', DAY_MS)
+    redis.call('SET', key('done', request.id), 'withdrawn', 'PX', DAY_MS, 'NX')
   end
   return answer_of({ unknown = true, now = now })
 end

@@ -54,9 +54,11 @@ local function post(entry, time)
   redis.call('XADD', key('entries'), '*', 'entry', entry, 'time', time)
 end
 
--- Give back what is held and add what was used (by measure); `entry` is posted, if there is one.
+-- Give back what is held and add what was used (by measure); `entry` is posted, if there is one:
+-- first, as a script that Redis ends with an error keeps what it has done.
 local function resolve(id, used, entry, now)
   local found = redis.call('HMGET', key('r', id), 'time', 'booked')
+  if entry then post(entry, found[1]) end
   for _, held in ipairs(cjson.decode(found[2])) do
     if is_there(held.key) then
       kinds[held.kind].resolve(held, used[held.measure], now)
@@ -68,5 +70,4 @@ local function resolve(id, used, entry, now)
   redis.call('DEL', key('r', id))
   redis.call('ZREM', key('open'), id)
   redis.call('HDEL', key('whose'), id)
-  if entry then post(entry, found[1]) end
 end
