@@ -7,28 +7,25 @@ docs/internals/streams.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Container, Hashable
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
-from gateway.errors import ApiError, UpstreamFailed
+from gateway.answer_text import AnswerText
+from gateway.errors import ApiError, TextBlocked, UpstreamFailed
 from gateway.forward import Reply, answer_headers, error_object, judge, told_in_error
 from gateway.openai.chunks import (
     DONE,
     choices,
-    continued,
-    put_text,
     read_object,
     says_only_usage,
-    text_at,
     written,
 )
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
-from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, answer_places
 from gateway.openai.usage import Told, larger, tokens_told
-from gateway.privacy.redact import Vault
-from gateway.privacy.restore import Restorer
+from gateway.privacy.mint import Vault
+from gateway.privacy.watch import Watch
 
 DRAIN_SECONDS = 1.0  # after [DONE]: time to see the end, so that the connection can be used again
 _KEY_LENGTH_MIN = 12  # a shorter one is no secret, but a word that any answer may have ("EMPTY")
@@ -55,6 +52,7 @@ class Answer:
         wants_usage: bool,
         content_is_json: bool,
         vault: Vault,
+        watch: Watch | None = None,
         answer_bytes_max: int,
         upstream_key: str | None,
         cap: Cap | None = None,
@@ -66,29 +64,29 @@ class Answer:
         self.served_model = ""
         self._reply = reply
         self._wants_usage = wants_usage
-        self._content_is_json = content_is_json
-        self._restorer = Restorer(vault) if vault else None
+        self._text = AnswerText(vault, watch, content_is_json, answer_bytes_max)
         self._bytes_max = answer_bytes_max
         key = (upstream_key or "").strip()
         self._key = key if len(key) >= _KEY_LENGTH_MIN else None
         self._first = b""
         self._rest: AsyncGenerator[bytes, None] | None = None
         self._overrun = Overrun(cap) if cap else None
-        self._said: dict[Hashable, list[str]] = {}
-        self._untold: list[str] = []
-        self._said_chars = 0
-        self._last: dict[Hashable, tuple[dict[str, Any], AnswerPlace]] = {}
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._failed = self._done = False
 
     @property
+    def watched(self) -> Mapping[str, int]:
+        """What was found in the answer, by `ENTITY:action`."""
+        return self._text.watched
+
+    @property
     def output_text(self) -> list[str]:
-        return ["".join(texts) for texts in self._said.values()]
+        return self._text.output_text
 
     @property
     def untold_text(self) -> str:
-        return "".join(self._untold)
+        return self._text.untold_text
 
     async def begin(self) -> None:
         """Read until there is something to send: of a stream its first events, else all of it.
@@ -100,6 +98,7 @@ class Answer:
         self.replied = good and media in (_STREAM, _JSON)
         self.streams = good and media == _STREAM
         if self.streams:
+            self._text.overrun = self._overrun
             self._rest = self._stream()
             self._first = await anext(self._rest, b"")
             if not self._first:
@@ -127,8 +126,8 @@ class Answer:
             raise _invalid("is not a JSON object")
         self._observe(answer)
         self.complete = not self._failed
-        body = written(answer) if self._restore(answer, whole=True) else body
-        self._untold.clear()
+        body = written(answer) if await self._text.restore(answer, whole=True) else body
+        self._text.is_told()
         return body
 
     async def _refusal(self) -> bytes:
@@ -139,7 +138,7 @@ class Answer:
         passed_on = error_object(body)
         if error is not None or passed_on is None:
             raise error or _invalid("is not a JSON object")
-        self._restore(passed_on, whole=True)
+        await self._text.restore(passed_on, whole=True)
         return written(passed_on)
 
     async def _body(self) -> bytes:
@@ -156,7 +155,7 @@ class Answer:
         try:
             async for piece in self._reply.pieces:
                 for event in reader.feed(piece):
-                    out += self._event(event)
+                    out += await self._event(event)
                     if self._done:
                         break
                 if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
@@ -167,9 +166,11 @@ class Answer:
                 if self._done:
                     await self._drain()
                     return
-            out += self._end(reader.finish())
+            out += await self._end(reader.finish())
         except (ApiError, EventTooLong) as error:
-            if self.started and (held := bytes(out) + self._flush()):
+            if isinstance(error, TextBlocked):
+                self._text.drop()
+            if self.started and (held := bytes(out) + await self._text.flush()):
                 yield self._sent(held)
             if isinstance(error, EventTooLong):
                 raise _invalid(f"has an event of more than {self._bytes_max} bytes") from error
@@ -177,13 +178,13 @@ class Answer:
         if out:
             yield self._sent(bytes(out))
 
-    def _end(self, cut: Event | None) -> bytes:
+    async def _end(self, cut: Event | None) -> bytes:
         """The upstream said all that it will; `cut` is what no blank line closed."""
         if cut is None or cut.data is None:
             self.complete = bool(self._open) and self._open <= self._finished and not self._failed
-            return self._flush()
+            return await self._text.flush()
         if cut.data.strip() == DONE:
-            return self._event(cut)
+            return await self._event(cut)
         raise _invalid("ends in the middle of an event")
 
     async def _drain(self) -> None:
@@ -192,22 +193,22 @@ class Answer:
                 async for _ in self._reply.pieces:
                     pass
 
-    def _event(self, event: Event) -> bytes:
+    async def _event(self, event: Event) -> bytes:
         """What is sent for one event of the upstream: it, with extra ones before it, or nothing."""
         if event.data is None:
             return event.encode()
         if event.data.strip() == DONE:
             self._done, self.complete = True, not self._failed
-            return self._flush() + event.encode()
+            return await self._text.flush() + event.encode()
         chunk = read_object(event.data)
         if chunk is None:
-            return self._plain(event, event.data)
+            return await self._plain(event, event.data)
         told = self.told
         ending = self._observe(chunk)
-        changed = self._restore(chunk, ending=None if self._failed else ending)
+        changed = await self._text.restore(chunk, ending=None if self._failed else ending)
         if self.told is not told:
-            self._untold.clear()
-        out = self._flush(None if self._failed else ending)
+            self._text.is_told()
+        out = await self._text.flush(None if self._failed else ending)
         hides = not self._wants_usage and isinstance(chunk.get("usage"), dict)
         if not (hides and says_only_usage(chunk)):
             if hides:
@@ -218,18 +219,16 @@ class Answer:
         if running and not self._failed and self._overrun and self._overrun.is_past(self.told):
             self.cut = self.complete = self._done = True
             last = self._overrun.ending(chunk, running, self.told, self._wants_usage)
-            out += self._flush() + b"".join(map(encode, (*map(written, last), DONE.encode())))
+            out += await self._text.flush()
+            out += b"".join(map(encode, (*map(written, last), DONE.encode())))
         return out
 
-    def _plain(self, event: Event, data: str) -> bytes:
-        """An event that is no JSON object: a text of its own, restored if there is a vault."""
-        if self._restorer is None:
+    async def _plain(self, event: Event, data: str) -> bytes:
+        """An event that is no JSON object."""
+        told = await self._text.plain(data)
+        if told == data:
             return event.encode()
-        lane = ("plain",)
-        restored = self._restorer.feed(lane, data) + self._restorer.flush(lane)
-        if restored == data:
-            return event.encode()
-        return event.with_data(restored.encode("utf-8", "replace")).encode()
+        return event.with_data(told.encode("utf-8", "replace")).encode()
 
     def _observe(self, chunk: dict[str, Any]) -> set[int]:
         """Take the facts out of a chunk; the choices that it ends."""
@@ -245,47 +244,6 @@ class Answer:
         self._open.update(said)
         self._finished |= ending
         return ending
-
-    def _restore(
-        self, chunk: dict[str, Any], ending: Container[int] | None = (), whole: bool = False
-    ) -> bool:
-        """Put values back into the chunk; whether that changed it. Lanes of choices in `ending`
-        (None: of all) hold nothing back any more, nor does a chunk that is the whole answer."""
-        changed = False
-        for place in answer_places(chunk, self._content_is_json):
-            text = text_at(chunk, place.path)
-            if place.choice != ERROR_CHOICE:
-                self._keep(place, text)
-            if self._restorer is None:
-                continue
-            self._last[place.lane] = (chunk, place)
-            restored = self._restorer.feed(place.lane, text, place.json_depth)
-            if whole or ending is None or place.choice in ending:
-                restored += self._restorer.flush(place.lane)
-            if restored != text:
-                put_text(chunk, place.path, restored)
-                changed = True
-        return changed
-
-    def _flush(self, ending: Container[int] | None = None) -> bytes:
-        """Extra events with what the lanes of choices in `ending` (None: of all) hold back."""
-        out = b""
-        for lane in self._restorer.held_lanes() if self._restorer else ():
-            chunk, place = self._last[lane]
-            if ending is None or place.choice in ending:
-                assert self._restorer is not None
-                extra = continued(chunk, place, self._restorer.flush(lane))
-                out += encode(written(extra))
-        return out
-
-    def _keep(self, place: AnswerPlace, text: str) -> None:
-        self._said.setdefault(place.lane, []).append(text)
-        self._untold.append(text)
-        self._said_chars += len(text)
-        if self._overrun and self.streams:
-            self._overrun.add(place.choice, place.lane[1], text)
-        if self._said_chars > self._bytes_max:
-            raise _invalid(f"has more than {self._bytes_max} characters of text")
 
     def _sent(self, data: bytes) -> bytes:
         if self._key is None or self._key.encode() not in data:

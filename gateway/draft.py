@@ -9,7 +9,7 @@ from dataclasses import replace
 from gateway.answer import Answer
 from gateway.ask import Ask
 from gateway.call import Call
-from gateway.errors import ApiError, ClientLeft, UpstreamFailed, UpstreamTooSlow
+from gateway.errors import ApiError, ClientLeft, TextBlocked, UpstreamFailed, UpstreamTooSlow
 from gateway.keys.key import Key
 from gateway.openai.tokens import (
     BYTES,
@@ -135,9 +135,14 @@ class Draft:
             currency=rules.organization.currency if rules else "",
             duration_ms=self.elapsed_ms(),
             first_token_ms=self.first_token_ms,
-            redactions=self.redactions,
+            redactions=self._redactions(),
             policy_digest=rules.digest if rules else "",
         )
+
+    def _redactions(self) -> dict[str, int]:
+        """Of the request by `ENTITY:action`, of the answer by `ENTITY:action:answer`."""
+        watched = self.answer.watched if self.answer else {}
+        return self.redactions | {f"{name}:answer": count for name, count in watched.items()}
 
     def _left(self, error: BaseException | None) -> bool:
         return isinstance(error, ClientLeft) or (
@@ -158,6 +163,8 @@ class Draft:
             or (isinstance(error, ApiError) and (error.code or "").startswith("upstream_"))
         ):
             return Outcome.UPSTREAM_ERROR
+        if isinstance(error, TextBlocked):
+            return Outcome.REFUSED
         if isinstance(error, ApiError) and self.sent_at is None and error.status != 500:
             return Outcome.REFUSED
         return Outcome.FAILED

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,16 +17,14 @@ from gateway.answer import Answer
 from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
 from gateway.draft import Draft
-from gateway.errors import BadRequest, TooLarge, Unavailable
+from gateway.errors import BadRequest, Unavailable
 from gateway.forward import Patience, forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
-from gateway.openai.texts import free_texts, lay_back, read_texts
-from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
 from gateway.policy.match import Rules, match
 from gateway.policy.policy import Endpoint, OnClientLeft
-from gateway.privacy.redact import Vault, redact
 from gateway.quota.admit import rate_headers, soft_headers
+from gateway.redaction import redact_request
 from gateway.settled import Settled
 
 PATHS = {
@@ -58,13 +55,14 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
         await check_room(draft, parts)
         draft.did("match")
-        request, vault = await _redact(draft, request, len(raw), rules, parts)
+        aside = partial(_aside, parts, len(raw))
+        request, vault, watch = await redact_request(draft, request, rules, parts, aside)
         draft.did("redact")
-        asked = await _aside(parts, len(raw), lambda: weigh(request, rules.model))
+        asked = await aside(lambda: weigh(request, rules.model))
         ask, standings = await reserve(draft, asked, parts)
         draft.ask = ask
         draft.did("admit")
-        body = await _aside(parts, len(raw), lambda: outgoing(ask, rules.model))
+        body = await aside(lambda: outgoing(ask, rules.model))
         draft.sending()
         if rules.upstream.on_client_left is OnClientLeft.DRAIN:
             call.keep_on()
@@ -78,6 +76,7 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
                 wants_usage=request.wants_usage,
                 content_is_json=request.content_is_json,
                 vault=vault,
+                watch=watch,
                 answer_bytes_max=parts.settings.answer_bytes_max,
                 upstream_key=target.api_key,
                 cap=output_cap(ask, rules.model),
@@ -124,25 +123,3 @@ def _read(raw: bytes, call: Call, parts: Parts) -> Request:
 
 def _end_user(request: Request, rules: Rules, parts: Parts) -> str:
     return end_user_id(request.user, parts.secret("end_user", rules.organization.name))
-
-
-async def _redact(
-    draft: Draft, request: Request, size_bytes: int, rules: Rules, parts: Parts
-) -> tuple[Request, Vault]:
-    """The request with its private values replaced, and the vault that can put them back."""
-    profile, most = rules.project.redaction, parts.settings.redaction_bytes_max
-    endpoint, body = request.endpoint, request.body
-    places = await _aside(parts, size_bytes, lambda: free_texts(endpoint, body))
-    texts = await _aside(parts, size_bytes, lambda: read_texts(body, places))
-    size = await _aside(parts, size_bytes, lambda: sum(map(utf8_length, texts)))
-    if size > most and profile.actions:
-        raise TooLarge(
-            f"The texts of this request are too long to be redacted: {size} bytes, and at most "
-            f"{most} are scanned. Send less at once, or have GATEWAY_REDACTION_BYTES_MAX raised."
-        )
-    scope = parts.secret("redaction", rules.organization.name, rules.project.name)
-    aside = partial(_aside, parts, size_bytes)
-    redacted = await redact(texts, profile, parts.detector, scope, aside)
-    draft.redactions = dict(redacted.counts)
-    body = await _aside(parts, size_bytes, lambda: lay_back(body, places, redacted.texts))
-    return replace(request, body=body), redacted.vault

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 PREFIX = "GATEWAY_"
@@ -16,30 +17,23 @@ class SettingsError(Exception):
     """One or more settings cannot be used; each line names one and says what would be right."""
 
 
-def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if not minimum <= value <= maximum:
-            raise ValueError(f"a whole number from {minimum} to {maximum}")
-        return value
-
-    return parse
-
-
-def _seconds(minimum: float, maximum: float) -> Callable[[str], float]:
+def _number(
+    kind: type[int | float], what: str, minimum: float, maximum: float
+) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = minimum - 1
         if not minimum <= value <= maximum:
-            raise ValueError(f"seconds from {minimum:g} to {maximum:g}")
+            raise ValueError(f"{what} from {minimum} to {maximum}")
         return value
 
     return parse
+
+
+_integer = partial(_number, int, "a whole number")
+_seconds = partial(_number, float, "seconds")
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:

@@ -38,7 +38,7 @@ class Settled:
         self._parts.state.inflight -= 1
         self._parts.meters.inflight.dec()
         self._draft.mark()
-        if isinstance(error, TextBlocked):
+        if isinstance(error, TextBlocked) and error.counts:
             self._draft.redactions = dict(error.counts)
         if isinstance(error, Unauthenticated):
             self._draft.key = error.key

@@ -16,7 +16,7 @@ from gateway.answer import Answer
 from gateway.errors import ApiError, Unavailable, UpstreamFailed, UpstreamTooSlow
 from gateway.forward import Headers, Reply
 from gateway.openai.usage import Told
-from gateway.privacy.redact import Vault
+from gateway.privacy.mint import Vault
 
 MAIL, CARD = "EMAIL_ADDRESS_ABCDEFGH", "CREDIT_CARD_QRSTUVWX"
 VALUES = {MAIL: 'ann "a"@example.com', CARD: "4111 1111 1111 1111"}

@@ -13,7 +13,7 @@ from gateway.answer import Answer
 from gateway.forward import Reply
 from gateway.openai.overrun import SLACK_TOKENS, Cap
 from gateway.openai.usage import Told
-from gateway.privacy.redact import Vault
+from gateway.privacy.mint import Vault
 
 HEAD = {"id": "c-1", "object": "chat.completion.chunk", "model": "m"}
 MAIL = "EMAIL_ADDRESS_ABCDEFGH"

@@ -65,6 +65,7 @@ def answer_of(
         status=status,
         told=told,
         output_text=[text] if text else [],
+        watched={},
         untold_text=untold,
         cut=cut,
         complete=complete,

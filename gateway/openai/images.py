@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 _HEAD_CHARACTERS: Final = 512 * 1024  # of base64: where a JPEG tells its size at the latest
+_PICTURES: Final = ("image_url", "image", "input_image")
 _TILES_MAX: Final = 8
 _PATCHES_MAX: Final = 1536
 
@@ -47,6 +48,20 @@ def image_tokens(image: Any, largest: int) -> int:
         return min(base + tile * _tiles(*size), largest)
     patches = -(-size[0] // 32) * -(-size[1] // 32)
     return min(-(-patches * _PATCHES[largest] // 100), largest)
+
+
+def has_images(body: Any) -> bool:
+    """Whether a part of any message is a picture, in whatever list it stands."""
+    todo = [body.get("messages"), body.get("input"), body.get("prompt")]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo.extend(one for one in value if isinstance(one, dict | list))
+        elif isinstance(value, dict):
+            if any(name in value for name in _PICTURES):
+                return True
+            todo.append(value.get("content"))
+    return False
 
 
 def size_of(url: Any) -> tuple[int, int] | None:

@@ -7,11 +7,12 @@ from gateway.policy.fields import Row
 from gateway.policy.limits import ORGANIZATION_LEVELS, PROJECT_LEVELS, Calendar, build_limit
 from gateway.policy.policy import Model, Organization, Policy, Project, UpstreamPolicy
 from gateway.policy.prices import build_prices
-from gateway.privacy.redact import Profile
+from gateway.policy.redaction import build_profiles
+from gateway.privacy.profile import Profile
 
 
 def build_policy(bundle: Bundle, digest: str) -> Policy:
-    profiles = {name: _profile(name, row) for name, row in rows_in(bundle.redaction)}
+    profiles = build_profiles(bundle)
     return Policy(
         digest=digest,
         upstreams={name: _upstream(name, row) for name, row in rows_in(bundle.upstreams)},
@@ -53,11 +54,6 @@ def _model(name: str, row: Row) -> Model:
         tokenizer=row["tokenizer"],
         image_tokens=row["image_tokens"],
     )
-
-
-def _profile(name: str, row: Row) -> Profile:
-    actions = {entity: item.value for entity, item in row["entities"].items()}
-    return Profile(name, actions, row["score_min"])
 
 
 def _organization(

@@ -5,6 +5,7 @@ Kind
 ├── Several   a list of one kind
 ├── OneOrMore one of a kind, or a list of it
 ├── Named     a block whose keys are names that the admin gives
+├── Short     a table, or the scalar of its one field that matters most
 └── Table     a block whose keys are known: the fields
 
 `read` gives the value, or None after it has reported what is wrong and what would be right.
@@ -164,6 +165,28 @@ class Named:
             "additionalProperties": self.kind.schema(definitions),
         }
         return schema if self.may_be_empty else {**schema, "minProperties": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A Row; one scalar stands for a table of which only `field` is written."""
+
+    field: str
+    table: Table
+
+    def read(self, label: str, node: Node, findings: Findings) -> Row | None:
+        if isinstance(node, Scalar):
+            if self._alone.read(label, node, findings) is None:
+                return None
+            node = Block(((Scalar(self.field, True, node.place), node),), node.place)
+        return self.table.read(label, node, findings)
+
+    def schema(self, definitions: Definitions) -> dict[str, Any]:
+        return {"anyOf": [self._alone.schema(definitions), self.table.schema(definitions)]}
+
+    @property
+    def _alone(self) -> Kind:
+        return next(one.kind for one in self.table.fields if one.name == self.field)
 
 
 @dataclass(frozen=True, slots=True)

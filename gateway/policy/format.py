@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gateway.policy.fields import Field, Named, Several, Table
 from gateway.policy.format_models import MODEL, UPSTREAM
+from gateway.policy.format_redaction import profile_table
 from gateway.policy.policy import OnLedgerOutage
 from gateway.policy.words import (
     CURRENCY,
@@ -15,15 +16,12 @@ from gateway.policy.words import (
     MODEL_PATTERN,
     NAME,
     amount,
-    choice,
     flag,
-    fraction,
     member,
     share,
     whole,
     zone,
 )
-from gateway.privacy.redact import Action
 from gateway.quota.limit import Level, Measure, Mode, Window
 
 LIMIT = Table(
@@ -160,20 +158,7 @@ ORGANIZATION = Table(
 
 def policy_file(entities: frozenset[str]) -> Table:
     """A whole file. `entities` are what the detector can look for."""
-    profile = Table(
-        "redaction_profile",
-        "What private values are looked for, and what is done with each kind.",
-        (
-            Field("score_min", fraction(), "Findings below this are not acted on.", default="0.4"),
-            Field(
-                "entities",
-                Named(choice(sorted(entities)), member(Action), "entity", may_be_empty=True),
-                "What to do with each kind. Kinds that are not named are not looked for, so {} "
-                "looks for nothing.",
-                required=True,
-            ),
-        ),
-    )
+    profile = profile_table(entities)
     return Table(
         "policy",
         "Policies of the Completion Gateway. All files of the folder are one bundle.",

@@ -16,6 +16,7 @@ from gateway.policy.document import read_document
 from gateway.policy.format import policy_file
 from gateway.policy.policy import Policy, Problem
 from gateway.policy.problems import Findings, Place
+from gateway.policy.redaction import check_redaction
 
 FILES_MAX = 1000
 FOLDER = Place(".", 0)
@@ -32,7 +33,9 @@ class Parsed:
 
 
 def parse(
-    files: Mapping[str, bytes], entities: frozenset[str], environ: Mapping[str, str]
+    files: Mapping[str, bytes],
+    entities: frozenset[str],
+    environ: Mapping[str, str],
 ) -> Parsed:
     """One Policy out of all files (name → content).
 
@@ -53,6 +56,7 @@ def parse(
         if not any(row and row.wrote("organizations") for row in rows):
             findings.error(FOLDER, "there is no organization; write one under `organizations:`")
         check_bundle(bundle, environ, findings)
+        check_redaction(bundle, entities, findings)
     policy = None if findings.failed else build_policy(bundle, digest_of(files))
     return Parsed(policy, findings.in_order())
 

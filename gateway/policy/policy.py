@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.privacy.redact import Profile
+from gateway.privacy.profile import Profile
 from gateway.quota.limit import Limit
 from gateway.usage.entry import Price
 

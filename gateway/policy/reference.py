@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.policy.fields import Field, Kind, Named, OneOrMore, Several, Table, Word
+from gateway.policy.fields import Field, Kind, Named, OneOrMore, Several, Short, Table, Word
 from gateway.policy.format import policy_file
 
 INTRO = """<!-- Written from gateway/policy/format*.py. Change those, not this. -->
@@ -37,6 +37,8 @@ def _tables(kind: Kind) -> Iterator[Table]:
             yield from _tables(one.kind)
     elif isinstance(kind, Several | OneOrMore | Named):
         yield from _tables(kind.kind)
+    elif isinstance(kind, Short):
+        yield from _tables(kind.table)
 
 
 def _section(table: Table) -> str:
@@ -57,6 +59,8 @@ def _value(kind: Kind) -> str:
     match kind:
         case Table():
             return f"[{_title(kind).lower()}](#{_title(kind).lower().replace(' ', '-')})"
+        case Short():
+            return f"`{kind.field}`, or a {_value(kind.table)}"
         case Several():
             return f"list of: {_value(kind.kind)}"
         case OneOrMore():

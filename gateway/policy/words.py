@@ -259,3 +259,4 @@ VARIABLE = matching(
 )
 CURRENCY = matching(r"[A-Z]{3}", "three capitals, such as USD or EUR")
 TEXT = matching(r"[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]{0,198}[^\x00-\x20\x7f])?", "a short text")
+LONG_TEXT = matching(r"(?s:.{1,4000})", "a text of at most 4000 characters")

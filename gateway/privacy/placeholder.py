@@ -36,6 +36,11 @@ def hashed(scope_key: bytes, entity: str, value: str) -> str:
     return f"{entity}_{_digest(scope_key, 'hash', entity, value)[:_HASH_BYTES].hex()}"
 
 
+def masked(value: str, keep_last: int = 0) -> str:
+    """Its last characters stay to be seen, unless that were more than half of it."""
+    return MASK + value[-keep_last:] if 0 < keep_last * 2 <= len(value) else MASK
+
+
 def begin(entities: Iterable[str]) -> str:
     """A pattern for the first character of what may be a placeholder of these entities."""
     letters = {letter for entity in entities for letter in (entity[0], entity[0].lower())}

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, KeysView, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from gateway.errors import TextBlocked, Unavailable
-from gateway.privacy.placeholder import MASK, hashed, look_alikes, placeholder, token
+from gateway.privacy.mint import Mint, Vault
+from gateway.privacy.profile import REVERSIBLE, Action, Profile, Rule
 from gateway.privacy.spans import Span, resolve, whole_words
 
 T = TypeVar("T")
-
-
-class Action(StrEnum):
-    ALLOW = "allow"
-    MASK = "mask"
-    HASH = "hash"
-    PLACEHOLDER = "placeholder"  # restored in the answer
-    BLOCK = "block"  # refuses the request
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What to look for, and what to do with it. Entities that are not named are not looked for."""
-
-    name: str
-    actions: Mapping[str, Action]
-    score_min: float = 0.4
 
 
 class DetectionFailed(Exception):
@@ -37,7 +20,7 @@ class DetectionFailed(Exception):
 
 
 class Detector(Protocol):
-    """Runs off the event loop. Raises DetectionFailed."""
+    """Raises DetectionFailed. What takes long is done off the event loop."""
 
     async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
         """One list of spans a text: any order, overlaps possible."""
@@ -53,39 +36,6 @@ class Aside(Protocol):
 async def in_place(work: Callable[[], T]) -> T:
     """An Aside for those with no event loop to keep free."""
     return work()
-
-
-class Vault:
-    """What stands for what in one request. It lives in that request's frame and nowhere else: it
-    shows counts only, and refuses to be copied or pickled."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, str] | None = None) -> None:
-        self._values = dict(values or {})
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __contains__(self, placeholder: object) -> bool:
-        return placeholder in self._values
-
-    def __getitem__(self, placeholder: str) -> str:
-        return self._values[placeholder]
-
-    def placeholders(self) -> KeysView[str]:
-        return self._values.keys()
-
-    def entities(self) -> Mapping[str, int]:
-        """How many values of each entity there are."""
-        return Counter(name.rpartition("_")[0] for name in self._values)
-
-    def __repr__(self) -> str:
-        counts = sorted(self.entities().items())
-        return f"Vault({', '.join(f'{entity}={count}' for entity, count in counts)})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a vault stays in its request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,46 +56,74 @@ async def redact(
 ) -> Redacted:
     """Do to every private value in `texts` what the profile says.
 
-    `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret, one
-    a project. What the profile allows is counted and left, and hides nothing that it overlaps.
+    `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret.
+    What is only reported is counted and left, and hides nothing that it overlaps.
     `aside` does what follows detection: some 15 µs a value, which add up in a long text.
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
     (redaction_failed) if the detector fails: nothing leaves unseen."""
-    if not profile.actions or not texts:
+    if not profile.rules or not texts:
         return Redacted(tuple(texts), Vault(), {})
     found = await _detect(texts, profile, detector)
-    return await aside(lambda: _replace(texts, found, profile, scope_key))
+    return await aside(lambda: _replace(texts, found, profile.rules, scope_key))
+
+
+def decide(
+    found: Sequence[Sequence[Span]], rules: Mapping[str, Rule]
+) -> tuple[list[list[Span]], Mapping[str, Action]]:
+    """Of what was found that which rules are about, and what is done with each of its kinds."""
+    known = [
+        [s for s in spans if s.entity in rules and _counts(s, rules[s.entity])] for spans in found
+    ]
+    counts = Counter(span.entity for spans in known for span in resolve_each(spans))
+    return known, {entity: rules[entity].action_for(count) for entity, count in counts.items()}
+
+
+def _counts(span: Span, rule: Rule) -> bool:
+    return span.start < span.end and span.score >= rule.score_min
+
+
+def resolve_each(spans: Sequence[Span]) -> list[Span]:
+    """The disjoint spans of each kind."""
+    kinds: dict[str, list[Span]] = {}
+    for span in spans:
+        kinds.setdefault(span.entity, []).append(span)
+    return [span for kind in kinds.values() for span in resolve(kind)]
 
 
 def _replace(
-    texts: Sequence[str], found: Sequence[Sequence[Span]], profile: Profile, scope_key: bytes
+    texts: Sequence[str],
+    found: Sequence[Sequence[Span]],
+    rules: Mapping[str, Rule],
+    scope_key: bytes,
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
+    known, actions = decide(found, rules)
     counts: Counter[str] = Counter()
-    to_replace: list[list[Span]] = []
-    blocked: set[str] = set()
-    for text, spans in zip(texts, found, strict=True):
-        known = [s for s in spans if s.entity in profile.actions and s.score >= profile.score_min]
-        allowed = [span for span in known if profile.actions[span.entity] is Action.ALLOW]
-        others = [span for span in known if profile.actions[span.entity] is not Action.ALLOW]
-        blocked |= {s.entity for s in others if profile.actions[s.entity] is Action.BLOCK}
-        resolved = resolve(others)
-        for span in resolve(allowed) + resolved:
-            counts[f"{span.entity}:{profile.actions[span.entity]}"] += 1
-        to_replace.append(whole_words(text, resolved))
+    to_replace: list[list[tuple[Span, Action, int]]] = []
+    blocked = {entity for entity, action in actions.items() if action is Action.BLOCK}
+    for text, spans in zip(texts, known, strict=True):
+        reported = [span for span in spans if actions[span.entity] is Action.REPORT]
+        resolved = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
+        for span in resolve(reported) + resolved:
+            counts[f"{span.entity}:{actions[span.entity]}"] += 1
+        to_replace.append(
+            [
+                (span, actions[span.entity], rules[span.entity].keep_last)
+                for span in whole_words(text, resolved)
+            ]
+        )
     if blocked:
         raise _refusal(blocked, counts)
-    mint = _Mint(scope_key, profile)
-    if any(to_replace):
-        mint.taken.update(*map(look_alikes, texts))
+    names_values = any(action in REVERSIBLE for action in actions.values())
+    mint = Mint(scope_key, texts if names_values else ())
     redacted = tuple(map(mint.replaced, texts, to_replace))
-    return Redacted(redacted, Vault(mint.values), dict(counts))
+    return Redacted(redacted, mint.vault(), dict(counts))
 
 
 async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
     """The failure is not chained: its frames hold text."""
     try:
-        found = await detector.detect(texts, frozenset(profile.actions))
+        found = await detector.detect(texts, frozenset(profile.rules))
     except DetectionFailed:
         found = []
     if len(found) != len(texts):
@@ -165,50 +143,3 @@ def _refusal(blocked: Set[str], counts: Mapping[str, int]) -> TextBlocked:
     )
     refusal.counts = counts
     return refusal
-
-
-class _Mint:
-    """Makes what stands for values, over all texts of one request."""
-
-    def __init__(self, scope_key: bytes, profile: Profile) -> None:
-        self.values: dict[str, str] = {}
-        self.taken: set[str] = set()  # tokens that the texts themselves hold
-        self._scope_key = scope_key
-        self._profile = profile
-        self._given: dict[tuple[str, str], str] = {}
-        self._salts: dict[str, int] = {}  # by unsalted placeholder: those below are taken
-
-    def replaced(self, text: str, spans: Sequence[Span]) -> str:
-        """`text` with something else at each of the disjoint, sorted `spans`."""
-        pieces: list[str] = []
-        done = 0
-        for span in spans:
-            pieces += (text[done : span.start], self._stand_in(span, text[span.start : span.end]))
-            done = span.end
-        return "".join((*pieces, text[done:]))
-
-    def _stand_in(self, span: Span, value: str) -> str:
-        action = self._profile.actions[span.entity]
-        if action is Action.MASK:
-            return MASK
-        if action is Action.HASH:
-            return hashed(self._scope_key, span.entity, value)
-        return self._placeholder(span.entity, value)
-
-    def _placeholder(self, entity: str, value: str) -> str:
-        """Salted where it is taken: by another value (also one that only differs in how its
-        characters are encoded, and one number can be written in thousands of ways), or by what
-        somebody wrote into a text."""
-        if name := self._given.get((entity, value)):
-            return name
-        made = unsalted = placeholder(self._scope_key, entity, value)
-        salt = self._salts.get(unsalted, 0)
-        if salt:
-            made = placeholder(self._scope_key, entity, value, salt)
-        while made in self.values or token(made) in self.taken:
-            salt += 1
-            made = placeholder(self._scope_key, entity, value, salt)
-        self._salts[unsalted] = salt + 1
-        self._given[entity, value] = made
-        self.values[made] = value
-        return made

@@ -1,20 +1,17 @@
-"""The verb restore: an answer's placeholders → the values that they stand for, fed in pieces. Pure.
+"""The verb restore: an answer's stand-ins → the values that they stand for, fed in pieces. Pure.
 
-Only what the vault holds is restored; a look-alike that a user typed or a model made up stays. A
-model may change the case of a placeholder, and write `_` as `\\_`, a space or `-`; nothing else is
-guessed. Of a stream, no more is held back than a suffix that can still grow into a placeholder.
+Only what the vault holds is restored; a look-alike that a user typed or a model made up stays. Of a
+stream, no more is held back than a suffix that can still grow into a stand-in (wording.py).
 """
 
 from __future__ import annotations
 
 import json
-import re
-from bisect import bisect_left
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from gateway.privacy.placeholder import begin, canonical, pattern
-from gateway.privacy.redact import Vault
+from gateway.privacy.mint import Vault
+from gateway.privacy.wording import Literals, Placeholders, Wording
 
 _CONTEXT = 6  # characters that decide whether a word starts: the length of `\\u5361`
 _JSON_DEPTH_MAX = 4
@@ -35,11 +32,11 @@ class Restorer:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._known = sorted(vault.placeholders())
-        self._begin = re.compile(begin(vault.entities() or ["_"]))
-        self._longest = max(map(len, self._known), default=0)
-        self._gaps_max = max((name.count("_") for name in self._known), default=0)
-        self._patterns: dict[int, re.Pattern[str]] = {}
+        self._wordings: list[Wording] = []
+        if vault.placeholders():
+            self._wordings.append(Placeholders(vault.placeholders(), vault.entities()))
+        if vault.synthetic():
+            self._wordings.append(Literals(vault.synthetic()))
         self._lanes: dict[Hashable, _Lane] = {}
 
     def __repr__(self) -> str:
@@ -47,7 +44,7 @@ class Restorer:
 
     def feed(self, lane: Hashable, text: str, json_depth: int = 0) -> str:
         """What of the lane's text can be told now, values restored."""
-        if not self._known:
+        if not self._wordings:
             return text
         state = self._lanes.setdefault(lane, _Lane())
         state.json_depth = min(json_depth, _JSON_DEPTH_MAX)
@@ -63,42 +60,28 @@ class Restorer:
         return [lane for lane, state in self._lanes.items() if state.held]
 
     def _advance(self, state: _Lane, more: str, *, final: bool) -> str:
-        text = state.before + state.held + more
+        text, depth = state.before + state.held + more, state.json_depth
         done = len(state.before)
-        hold = len(text) if final else self._hold_from(text, done, state.json_depth)
+        hold = len(text) if final else self._hold_from(text, done, depth)
         pieces: list[str] = []
-        while (found := self._next(text, done, state.json_depth)) and found.start() < hold:
-            value = self._vault[canonical(found[0])]
-            pieces += (text[done : found.start()], _escaped(value, state.json_depth))
-            done = found.end()
+        while (found := self._next(text, done, depth)) and found[0] < hold:
+            start, end, name = found
+            pieces += (text[done:start], _escaped(self._vault[name], depth))
+            done = end
             if hold < done:
-                hold = self._hold_from(text, done, state.json_depth)
+                hold = self._hold_from(text, done, depth)
         pieces.append(text[done:hold])
         state.before, state.held = text[max(0, hold - _CONTEXT) : hold], text[hold:]
         return "".join(pieces)
 
-    def _next(self, text: str, start: int, json_depth: int) -> re.Match[str] | None:
-        """The first placeholder that the vault knows. One that it does not know may overlap it."""
-        if json_depth not in self._patterns:
-            self._patterns[json_depth] = pattern(self._vault.entities(), 2**json_depth)
-        search = self._patterns[json_depth].search
-        found = search(text, start)
-        while found and canonical(found[0]) not in self._vault:
-            found = search(text, found.start() + 1)
-        return found
+    def _next(self, text: str, start: int, json_depth: int) -> tuple[int, int, str] | None:
+        """Where the first stand-in begins and ends, and its name; the longer of two."""
+        found = [one for w in self._wordings if (one := w.find(text, start, json_depth))]
+        return min(found, key=lambda one: (one[0], -one[1]), default=None)
 
     def _hold_from(self, text: str, floor: int, json_depth: int) -> int:
-        """Where the first suffix begins that is, or may become, a known placeholder."""
-        longest = self._longest + self._gaps_max * 2**json_depth
-        for found in self._begin.finditer(text, max(floor, len(text) - longest)):
-            suffix = text[found.start() :]
-            if suffix.isascii() and self._is_prefix(canonical(suffix)):
-                return found.start()
-        return len(text)
-
-    def _is_prefix(self, written: str) -> bool:
-        at = bisect_left(self._known, written)
-        return at < len(self._known) and self._known[at].startswith(written)
+        """Where the first suffix begins that is, or may become, a stand-in."""
+        return min(wording.hold_from(text, floor, json_depth) for wording in self._wordings)
 
 
 def _escaped(value: str, json_depth: int) -> str:

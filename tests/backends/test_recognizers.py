@@ -4,17 +4,17 @@ import base64
 import inspect
 import json
 import re
+import sys
 from collections.abc import Iterator
 from re import _constants as op
 from re import _parser
-from types import ModuleType
 from typing import Any
 
 import pytest
 from presidio_analyzer.predefined_recognizers.generic.iban_patterns import regex_per_country
 
 from gateway.backends.presidio_detector import recognizers
-from gateway.backends.recognizers import finder, network, numbers, phones, secrets
+from gateway.backends.recognizers import numbers
 
 BY_ENTITY = {one.ENTITY: one for one in recognizers()}
 
@@ -306,8 +306,8 @@ def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
             for item in holder:
                 yield from inside(item, where)
 
-    modules: list[ModuleType] = [finder, network, numbers, phones, secrets]
-    for module in modules:
+    room = numbers.__name__.rpartition(".")[0]
+    for module in [sys.modules[name] for name in sorted(sys.modules) if name.startswith(room)]:
         for name, value in vars(module).items():
             yield from inside(value, f"{module.__name__}.{name}")
             if inspect.isclass(value):
@@ -357,7 +357,7 @@ def test_no_pattern_tries_a_character_more_than_a_fixed_number_of_times() -> Non
 )  # fmt: skip
 def test_a_long_text_that_is_made_to_be_slow_is_read_to_its_end(piece: str) -> None:
     """A quadratic step would take minutes here."""
-    for entity in BY_ENTITY:
+    for entity in VALUES:
         text = (piece * 60_000)[:60_000] + " "
         assert VALUES[entity][0] in found(entity, f"{text}; {VALUES[entity][0]}")
 
@@ -370,5 +370,5 @@ def test_no_recognizer_asks_the_network(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr("socket.socket." + name, refuse)
     monkeypatch.setattr("socket.getaddrinfo", refuse)
     for one in recognizers():
-        for value in VALUES[one.ENTITY]:
+        for value in VALUES.get(one.ENTITY, ()):
             assert one.analyze(value, [one.ENTITY])

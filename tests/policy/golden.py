@@ -74,9 +74,10 @@ def _prices(model: Model) -> str:
 
 
 def _project(project: Project) -> Iterator[str]:
-    actions = ", ".join(f"{e}: {a}" for e, a in sorted(project.redaction.actions.items()))
+    rules = sorted(project.redaction.rules.items())
+    actions = ", ".join(f"{e}: {r.action} ≥ {r.score_min}" for e, r in rules)
     yield f"  project {project.name} may use {', '.join(sorted(project.models))}"
-    yield f"    redaction {project.redaction.name} ≥ {project.redaction.score_min}: {actions}"
+    yield f"    redaction {project.redaction.name}: {actions}"
     yield from ("  " + _limit(limit) for limit in project.limits)
 
 

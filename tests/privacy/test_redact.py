@@ -12,7 +12,8 @@ import pytest
 
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.placeholder import placeholder
-from gateway.privacy.redact import Action, DetectionFailed, Profile, Redacted, redact
+from gateway.privacy.profile import Action, Profile, Rule
+from gateway.privacy.redact import DetectionFailed, Redacted, redact
 from gateway.privacy.spans import Span
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ class Forgetful:
 
 
 def profile(score_min: float = 0.4, **actions: str) -> Profile:
-    return Profile("test", {name: Action(action) for name, action in actions.items()}, score_min)
+    rules = {name: Rule(Action(action), score_min) for name, action in actions.items()}
+    return Profile("test", rules)
 
 
 def redacted(*texts: str, using: Profile, key: bytes = KEY) -> Redacted:
@@ -90,7 +92,7 @@ def test_another_scope_has_other_placeholders() -> None:
 
 
 def test_each_entity_has_its_own_action() -> None:
-    using = profile(EMAIL_ADDRESS="hash", CREDIT_CARD="mask", PHONE_NUMBER="allow")
+    using = profile(EMAIL_ADDRESS="hash", CREDIT_CARD="mask", PHONE_NUMBER="report")
     result = redacted("ann@x.de 4111111111111111 5551234", using=using)
     hashed, mask, phone = result.texts[0].split()
     assert re.fullmatch("EMAIL_ADDRESS_[0-9a-f]{16}", hashed)
@@ -106,10 +108,10 @@ def test_a_mask_does_not_tell_the_length() -> None:
 
 
 def test_what_is_allowed_is_counted_and_cannot_hide_what_is_not() -> None:
-    using = profile(PHONE_NUMBER="allow", CREDIT_CARD="mask")
+    using = profile(PHONE_NUMBER="report", CREDIT_CARD="mask")
     result = redacted("4111111111111111 5551234", using=using)
     assert result.texts == ("******** 5551234",)
-    assert result.counts == {"PHONE_NUMBER:allow": 2, "CREDIT_CARD:mask": 1}
+    assert result.counts == {"PHONE_NUMBER:report": 2, "CREDIT_CARD:mask": 1}
 
 
 def test_a_blocked_entity_refuses_the_request_and_names_no_value() -> None:
@@ -206,7 +208,7 @@ def test_a_number_in_thousands_of_ways_to_write_it_costs_little_for_each(
         made.append(placeholder(*args, **named))
         return made[-1]
 
-    monkeypatch.setattr("gateway.privacy.redact.placeholder", counted)
+    monkeypatch.setattr("gateway.privacy.mint.placeholder", counted)
     written = ["".join(d) for d in product(*("4４", "1１") * 5, *["1"] * 6)]
     result = redacted(" ".join(written), using=PLACEHOLDERS)
     assert [result.vault[name] for name in result.texts[0].split()] == written
@@ -257,3 +259,52 @@ def test_the_vault_shows_counts_only_and_cannot_be_carried_away() -> None:
 
 def test_the_result_shows_no_text() -> None:
     assert "hello" not in repr(redacted("hello ann@x.de", using=PLACEHOLDERS))
+
+
+def ruled(**rules: Rule) -> Profile:
+    return Profile("test", rules)
+
+
+def test_a_mask_can_keep_the_last_characters_but_never_most_of_a_value() -> None:
+    using = ruled(PHONE_NUMBER=Rule(Action.MASK, keep_last=4))
+    result = redacted("4111111111111111 5551234", using=using)
+    assert result.texts == ("********1111 ********",)
+
+
+def test_each_entity_has_its_own_least_score() -> None:
+    using = ruled(
+        EMAIL_ADDRESS=Rule(Action.MASK, score_min=0.9),
+        PHONE_NUMBER=Rule(Action.MASK, score_min=0.5),
+    )
+    found = asyncio.run(redact(["a@b.de 5551234"], using, Words(0.6), KEY))
+    assert found.texts == ("a@b.de ********",)
+
+
+def test_a_rule_acts_from_its_least_count_over_all_texts_on() -> None:
+    using = ruled(EMAIL_ADDRESS=Rule(Action.BLOCK, count_min=3, below=Action.MASK))
+    assert redacted("a@b.de", "c@d.de", using=using).texts == ("********", "********")
+    with pytest.raises(TextBlocked):
+        redacted("a@b.de", "c@d.de e@f.de", using=using)
+
+
+def test_below_its_least_count_a_value_is_left_and_reported() -> None:
+    using = ruled(EMAIL_ADDRESS=Rule(Action.BLOCK, count_min=2))
+    result = redacted("a@b.de", using=using)
+    assert (result.texts, result.counts) == (("a@b.de",), {"EMAIL_ADDRESS:report": 1})
+
+
+def test_a_replaced_value_is_another_of_the_same_form_that_the_vault_knows() -> None:
+    using = ruled(CREDIT_CARD=Rule(Action.REPLACE), EMAIL_ADDRESS=Rule(Action.REPLACE))
+    result = redacted("4111111111111111 a@b.de", "a@b.de", using=using)
+    card, mail = result.texts[0].split()
+    assert result.texts[1] == mail
+    assert re.fullmatch("4[0-9]{15}", card)
+    assert (result.vault[card], result.vault[mail]) == ("4111111111111111", "a@b.de")
+
+
+def test_a_form_with_too_few_values_gets_placeholders() -> None:
+    texts = [f"{first}@{second}.de" for first, second in product("abcdef", repeat=2)]
+    using = ruled(EMAIL_ADDRESS=Rule(Action.REPLACE))
+    result = redacted(*texts, using=using)
+    assert len(set(result.texts)) == len(texts)
+    assert [result.vault[name] for name in result.texts] == texts

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.privacy.redact import Action, Profile, Vault, redact
+from gateway.privacy.mint import Vault
+from gateway.privacy.profile import Action, Profile, Rule
+from gateway.privacy.redact import redact
 from gateway.privacy.restore import Restorer
 from gateway.privacy.spans import Span
 
@@ -265,7 +267,7 @@ def test_whatever_is_redacted_comes_back(texts: list[str], data: st.DataObject) 
         ]
         for text in texts
     ]
-    everything = Profile("test", dict.fromkeys(ENTITIES, Action.PLACEHOLDER))
+    everything = Profile("test", dict.fromkeys(ENTITIES, Rule(Action.PLACEHOLDER)))
     result = asyncio.run(redact(texts, everything, Anything(found), b"k" * 32))
     for text, hidden in zip(texts, result.texts, strict=True):
         assert in_pieces(list(hidden), result.vault) == text

@@ -1,0 +1,156 @@
+"""Where a text gives a value to a name: code, environment files, YAML, JSON, options, sentences.
+
+Pure. What a value must be like to be a secret is told here too: the name alone says little, for
+code is full of `password = self.password` and documents of `"password": "<your password>"`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+VALUE_MAX = 200
+_LINE_MAX = 120  # how far the beginning of a line is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """`text[start:end]` is the value. `literal`: it cannot be an expression of a program."""
+
+    start: int
+    end: int
+    value: str
+    literal: bool
+
+
+_SEPARATOR = re.compile(
+    r"""\\{0,3}+["'`]?+\]?+[ \t]{0,8}+"""  # the end of a quoted name, or of an index
+    r"(?:(?::[ \t]?[A-Za-z][\w\[\].|]{0,24}+[ \t]?)?"  # a type
+    r"(?:=>|:=|\?=|={1,3}+|!==?)|:|是|为|為|は|(?:was|is)(?= ))[ \t]{0,8}+"
+)
+_OPTION = re.compile(r"(?:[ \t]|=)[ \t]{0,2}+")
+_DASHES = re.compile(r"--?[\w-]{0,24}\Z")
+_TAG = re.compile(r"<[\w:.-]{0,24}\Z")
+_QUOTE = re.compile(r"""[bBfFrRuU]?(\\{0,3}+)(["'`])""")
+_BARE = re.compile(r"""[!#-%'(-+\--:=?-_a-~]{1,201}""")
+_TO_LINE_END = re.compile(r"[!-~]{1,201}")
+_ENVIRONMENT = re.compile(r"(?:\A|[\n\r]|\\n)(?:export |set |ENV |ARG |- )?[A-Z0-9_]{0,40}\Z")
+_CLOSING = ".:!?)]}\\'"
+
+
+def assigned(text: str, at: int, name_start: int) -> Assignment | None:
+    """What is given to the name that ends at `at`, if anything is."""
+    before = text[max(0, name_start - _LINE_MAX) : name_start]
+    if text.startswith(">", at):
+        return _tagged(text, at + 1) if _TAG.search(before) else None
+    separator = _SEPARATOR.match(text, at)
+    if separator is None and _DASHES.search(before):
+        separator = _OPTION.match(text, at)
+    if separator is None:
+        return None
+    quote = _QUOTE.match(text, separator.end())
+    if quote:
+        return _quoted(text, quote)
+    if "!" in separator[0] or "==" in separator[0]:
+        return None
+    in_environment = "=" in separator[0] and _ENVIRONMENT.search(before)
+    if in_environment and text[name_start:at].isupper():
+        return _bare(text, separator.end(), _TO_LINE_END, literal=True)
+    return _bare(text, separator.end(), _BARE, literal=False)
+
+
+def _tagged(text: str, start: int) -> Assignment | None:
+    end = text.find("<", start, start + VALUE_MAX + 1)
+    return Assignment(start, end, text[start:end], True) if end > start else None
+
+
+def _quoted(text: str, quote: re.Match[str]) -> Assignment | None:
+    """Up to the same quote, escaped as often as the first one."""
+    start, closing = quote.end(), quote[1] + quote[2]
+    limit = start + VALUE_MAX + len(closing)
+    end = text.find(closing, start, limit)
+    while not quote[1] and end > start and text[end - 1] == "\\":
+        end = text.find(closing, end + 1, limit)
+    return Assignment(start, end, text[start:end], True) if end > start else None
+
+
+def _bare(text: str, start: int, shape: re.Pattern[str], literal: bool) -> Assignment | None:
+    run = shape.match(text, start)
+    if run is None or len(run[0]) > VALUE_MAX:
+        return None
+    value = run[0] if literal else run[0].partition("\\n")[0].rstrip(_CLOSING)
+    ends = ";" if text.startswith(";", start + len(value)) else ""
+    return Assignment(start, start + len(value), value, literal or bool(ends))
+
+
+_TEMPLATE = re.compile(
+    r"[*•●]{3}|\.{3}|…|<[^>]{0,80}>|\$[({]|\{\{|\{[^}]{0,80}\}|%\(|%[sdr]|\$[A-Za-z_]{1,40}\Z"
+    r"|%[A-Za-z_]{1,40}%|\[[^\]]{1,80}\]|#\{|\Ax{3,}+\Z",
+    re.IGNORECASE,
+)
+_STAND_IN = re.compile(r"[A-Z][A-Z_]{2,40}_(?:[A-Z2-7]{8}|[0-9a-f]{16})")
+_PLACE = re.compile(r"[\w+.-]{0,20}://|[.~]{0,2}/[\w./-]{0,200}\Z|[A-Za-z]:\\|\.{1,2}\\")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}")
+_NAME = r"[A-Za-z_$][\w$]{0,60}+"
+_EXPRESSION = re.compile(
+    rf"[!*&@(]?{_NAME}(?:(?:\??\.|->|::){_NAME}){{0,8}}(?:\Z|[\[(|+].*+|\?\Z)", re.DOTALL
+)
+
+
+def written_for_readers(value: str) -> bool:
+    """A gap to be filled in, stars, an ellipsis, or what this gateway itself put into a text."""
+    if len(set(value)) < 3 or _STAND_IN.fullmatch(value):
+        return True
+    return _TEMPLATE.search(value) is not None
+
+
+def is_place(value: str) -> bool:
+    """A path or an address: where a secret lies, not the secret."""
+    return _PLACE.match(value) is not None
+
+
+def is_expression(value: str) -> bool:
+    """A name, an attribute, a call or an index, as programs have them."""
+    return _EXPRESSION.fullmatch(value) is not None
+
+
+_TURNS = re.compile(r"(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]")
+_LETTERS_OF_A_WORD = re.compile(r"[a-z]{5}|[A-Z]{5}")
+_TURNS_MIN, _BITS_MIN = 3, 2.7
+
+
+def looks_random(value: str) -> bool:
+    """Letters and digits in no order of words: a machine made it.
+
+    Shannon's entropy alone cannot tell `oauth2Client` from a token: it also takes digits between
+    letters at three places, or both cases and no five letters of one case in a row."""
+    if not any(one.isdigit() for one in value) or not any(one.isalpha() for one in value):
+        return False
+    if _DATE.match(value) or bits_a_character(value) < _BITS_MIN:
+        return False
+    if len(_TURNS.findall(value)) >= _TURNS_MIN:
+        return True
+    return value.lower() != value != value.upper() and not _LETTERS_OF_A_WORD.search(value)
+
+
+def bits_a_character(value: str) -> float:
+    """Shannon's entropy of the value's characters."""
+    total = len(value)
+    return -sum(n / total * math.log2(n / total) for n in Counter(value).values())
+
+
+def in_small_letters(text: str) -> str:
+    """`text.lower()` of the same length: one letter's small form has two code points."""
+    return text.replace("\u0130", "I").lower()
+
+
+def names(small: str, needles: tuple[str, ...]) -> Iterator[int]:
+    """Where any of the needles begins in a text of small letters."""
+    for needle in needles:
+        at = small.find(needle)
+        while at >= 0:
+            yield at
+            at = small.find(needle, at + len(needle))

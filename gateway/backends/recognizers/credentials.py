@@ -1,0 +1,247 @@
+"""What stands behind a word that says so: passwords, and tokens and keys of any provider."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.backends.recognizers.assignments import (
+    assigned,
+    in_small_letters,
+    is_expression,
+    is_place,
+    looks_random,
+    names,
+    written_for_readers,
+)
+from gateway.backends.recognizers.finder import Finder, Found
+
+_SAMPLES: Final = frozenset(
+    [
+        "admin",
+        "administrator",
+        "anonymous",
+        "bytes",
+        "changeit",
+        "changeme",
+        "changethis",
+        "default",
+        "disabled",
+        "dummy",
+        "empty",
+        "enabled",
+        "example",
+        "fake",
+        "false",
+        "field",
+        "foobar",
+        "guest",
+        "hidden",
+        "hunter",
+        "incorrect",
+        "input",
+        "invalid",
+        "letmein",
+        "missing",
+        "mock",
+        "none",
+        "null",
+        "number",
+        "object",
+        "optional",
+        "pass",
+        "passphrase",
+        "passwd",
+        "password",
+        "passwort",
+        "placeholder",
+        "postgres",
+        "pwd",
+        "redacted",
+        "replaceme",
+        "replace",
+        "required",
+        "root",
+        "sample",
+        "secret",
+        "secretstr",
+        "string",
+        "test",
+        "testing",
+        "text",
+        "tiger",
+        "token",
+        "true",
+        "undefined",
+        "unknown",
+        "user",
+        "username",
+        "value",
+        "xxxx",
+        "your",
+        "yourpassword",
+        "yoursecret",
+        "mypassword",
+        "mysecret",
+        "mytoken",
+        "somepassword",
+        "mypass",
+        "pw",
+        "here",
+        "foo",
+        "bar",
+        "baz",
+        "qux",
+        "abc",
+        "abcdef",
+    ]
+)
+"""What documentation writes for a password, and what programs write where its type stands."""
+
+_SAMPLE_PARTS = re.compile(
+    "your[-_ ]?|change[-_ ]?me|replace|example|placeholder|dummy|redacted|sample|insert[-_ ]",
+    re.IGNORECASE,
+)
+_NOT_LETTERS = re.compile(r"[\W\d_]++", re.ASCII)
+_WORDS = re.compile(r"[A-Za-z]{1,40}+(?:[_-][A-Za-z]{1,40}+){1,12}")
+_OF_A_NAME = re.compile("pass|pwd|secret|token|key|user|name|field|hash|input|auth", re.IGNORECASE)
+
+
+def _is_sample(value: str) -> bool:
+    """A word that documentation uses, as it is or among other letters only."""
+    letters = value.isalpha()
+    if letters and (value.lower() in _SAMPLES or _OF_A_NAME.search(value)):
+        return True
+    return bool(_WORDS.fullmatch(value) or _SAMPLE_PARTS.search(value))
+
+
+class Password(Finder):
+    """Passwords in addresses and connection strings, and behind a word that says password.
+
+    The span is the password alone. What documentation writes for one is none: `<password>`, `***`,
+    `${VAR}`, `changeme`. A bare word of letters only is one in an environment file and before a
+    `;`, but not in code, where it is a variable."""
+
+    ENTITY = "PASSWORD"
+    _NEEDLES = ("pass", "pwd", "kennwort", "contrase", "senha", "密码", "密碼", "口令",
+                "パスワード", "비밀번호")  # fmt: skip
+    _NAME = re.compile(
+        r"(?:pass(?:word|wort|wd|phrase|code)|(?<![a-z])pass|(?<![a-z])pwd|kennwort|contraseña"
+        r"|contrasena|senha|密码|密碼|口令|パスワード|비밀번호)(?:[_-]?[0-9]{1,2})?"
+        r"(?![0-9A-Za-z_-])",
+    )
+    _SHORT = ("pass", "pwd")
+    _SHORT_BEFORE = re.compile(r"""(?:[_"'.<-]|[a-z](?=[A-Z]))\Z""")
+    _IN_URL = re.compile(
+        r""":(?<=[0-9A-Za-z]:)//[^\s/?#:@"'`<>\\]{0,100}+:([^\s/?#"'`<>\\]{1,200})@"""
+        r"""(?=[0-9A-Za-z\[_])"""
+    )
+    _IN_GO = re.compile(r"""[\w.-](?<![\w.-].)[\w.-]{0,63}+:([^\s"'`<>]{1,100})@(?:tcp|unix)\(""")
+    _IN_ORACLE = re.compile(r"""[Tt]hin:[\w.-]{1,64}+/([^\s"'`<>/]{1,100})@""")
+    _LENGTH_MIN = 6
+
+    def find(self, text: str) -> Iterator[Found]:
+        if "@" in text:
+            yield from self._in_addresses(text)
+        small = in_small_letters(text)
+        for start in names(small, self._NEEDLES):
+            name = self._NAME.match(small, start)
+            if name and self._stands_alone(text, name):
+                yield from self._behind(text, name)
+
+    def _in_addresses(self, text: str) -> Iterator[Found]:
+        for shape, needle in (
+            (self._IN_URL, "://"),
+            (self._IN_GO, "@tcp("),
+            (self._IN_GO, "@unix("),
+            (self._IN_ORACLE, "hin:"),
+        ):
+            if needle in text:
+                for found in shape.finditer(text):
+                    value = found[1]
+                    known = _NOT_LETTERS.sub("", value).lower() in _SAMPLES
+                    if not known and not written_for_readers(value) and not _is_sample(value):
+                        yield (*found.span(1), 0.95)
+
+    def _stands_alone(self, text: str, name: re.Match[str]) -> bool:
+        """`pass` and `pwd` are words of prose and shells too: they need a sign before them."""
+        if name[0] not in self._SHORT or name.start() == 0:
+            return True
+        start = name.start()
+        return text[start].isupper() or bool(self._SHORT_BEFORE.search(text[start - 1 : start]))
+
+    def _behind(self, text: str, name: re.Match[str]) -> Iterator[Found]:
+        given = assigned(text, name.end(), name.start())
+        if given is None or len(given.value) < self._LENGTH_MIN:
+            return
+        value = given.value
+        if written_for_readers(value) or is_place(value) or _is_sample(value):
+            return
+        if any(one.isspace() for one in value):
+            return
+        if not given.literal and (value.isalpha() or _is_code(value)):
+            return
+        yield given.start, given.end, 0.8 if given.literal else 0.6
+
+
+def _is_code(value: str) -> bool:
+    """`hunter2` may be a variable: with a digit, and no word of a name in it, it is a password."""
+    if not is_expression(value):
+        return False
+    digit = any(one.isdigit() for one in value)
+    return not (value.isalnum() and digit) or _OF_A_NAME.search(value) is not None
+
+
+class Secret(Finder):
+    """Tokens, keys and secrets of any form behind a word that says so, if they look random."""
+
+    ENTITY = "SECRET"
+    _NEEDLES = ("key", "token", "secret", "credential", "bearer ", "basic ", "密钥", "密鑰", "令牌")
+    _KEY_OF = re.compile(
+        r"(?:api|access|secret|private|auth|crypt(?:ion)?|signing|master|account|shared|app"
+        r"|application|client|service|subscription|license|storage|admin|deploy|hmac|session"
+        r"|consumer|x)[ _.-]?\Z"
+    )
+    _NAME = re.compile(
+        r"(?:key|token|secret|credential|密钥|密鑰|令牌)"
+        r"(?:[_-]?(?:key|value|base64|b64|prod|dev|live|test|[0-9]{1,2}))?(?![0-9a-z_-])"
+    )
+    _SCHEME = re.compile(r"""(bearer|basic) {1,4}+["']?([0-9A-Za-z+/=._~-]{8,4096}+)""")
+    _OUTSIDE = re.compile(r"(?<![0-9a-z])\Z")
+    _VALUE = re.compile(r"[!-~]{8,200}")
+    _KEY_BEFORE = 16
+
+    def find(self, text: str) -> Iterator[Found]:
+        small = in_small_letters(text)
+        for start in names(small, self._NEEDLES):
+            if scheme := self._SCHEME.match(small, start):
+                value = text[scheme.start(2) : scheme.end(2)]
+                if _basic(value) if scheme[1] == "basic" else _is_token(value):
+                    yield (*scheme.span(2), 0.9)
+            elif name := self._name(small, start):
+                given = assigned(text, name.end(), name.start())
+                if given and self._VALUE.fullmatch(given.value) and _is_token(given.value):
+                    yield given.start, given.end, 0.75 if given.literal else 0.65
+
+    def _name(self, small: str, start: int) -> re.Match[str] | None:
+        """Keys are many things: only those of an interface, a client and such are secret."""
+        before = small[max(0, start - self._KEY_BEFORE) : start]
+        if small.startswith("key", start) and not self._KEY_OF.search(before):
+            return None
+        return self._NAME.match(small, start)
+
+
+def _is_token(value: str) -> bool:
+    if written_for_readers(value) or is_place(value) or _SAMPLE_PARTS.search(value):
+        return False
+    return looks_random(value)
+
+
+def _basic(value: str) -> bool:
+    """RFC 7617: a user and a password in base64."""
+    try:
+        return b":" in base64.b64decode(value, validate=True)
+    except ValueError:
+        return False

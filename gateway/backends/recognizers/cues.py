@@ -1,0 +1,67 @@
+"""Words before a value that say what it is: they raise a finding, or are what makes it one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_REACH = 80  # characters from where a cue begins to its value; no cue with its gap is longer
+_VALUE_MAX = 64
+_NO_LETTER = "(?<![a-z])"
+_NO_LETTER_BUT_ESCAPED = rf"(?:{_NO_LETTER}|(?<=\\[bfnrt]))"
+
+
+class Cue(NamedTuple):
+    """`words` ends right before a value; one of `stems` (lower case) is in each cue.
+
+    Stems are looked for as they are, which is many times faster than any pattern."""
+
+    stems: tuple[str, ...]
+    words: re.Pattern[str]
+
+    def is_before(self, text: str, at: int) -> bool:
+        """Whether a cue ends at `at`, but for what may stand between it and its value."""
+        return self.words.search(text, max(0, at - _REACH), at) is not None
+
+    def behind(self, text: str, *shapes: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """What of the shapes stands behind a cue. What is far from every stem is not looked at."""
+        stems = self._stems_in(text)
+        for shape in shapes:
+            done = 0
+            for stem in stems:
+                limit = stem + _REACH
+                done = max(done, stem)
+                found = shape.search(text, done, limit + _VALUE_MAX)
+                while found and found.start() <= limit:
+                    is_one = self.is_before(text, found.start())
+                    if is_one:
+                        yield found
+                    done = found.end() if is_one else found.start() + 1
+                    found = shape.search(text, done, limit + _VALUE_MAX)
+                done = max(done, limit)
+
+    def _stems_in(self, text: str) -> list[int]:
+        lowered = text.lower()
+        if len(lowered) != len(text):  # of a few characters, as `İ`
+            lowered = text
+        return sorted(at for stem in self.stems for at in _places(lowered, stem))
+
+
+def cue(stems: str, words: str, gap: str = r"[^0-9\n]{0,20}") -> Cue:
+    """`stems` are parted by `|`; `words` and `gap` (between word and value) are patterns. Where
+    `words` wants no letter before it, a JSON escape (`\\n`) is none."""
+    words = words.replace(_NO_LETTER, _NO_LETTER_BUT_ESCAPED)
+    return Cue(tuple(stems.split("|")), re.compile(rf"(?:{words}){gap}\Z", re.IGNORECASE))
+
+
+def weighted(weights: str, values: str) -> int:
+    """The sum that check digits come from. `weights` and `values` are base 36, one a character."""
+    return sum(int(w, 36) * int(v, 36) for w, v in zip(weights, values, strict=True))
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))

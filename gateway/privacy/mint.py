@@ -1,0 +1,126 @@
+"""What is put into the texts of one request in place of its private values: the mint, and the vault
+that knows what stands for what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, KeysView, Mapping, Sequence
+from typing import NoReturn
+
+from gateway.privacy.placeholder import hashed, look_alikes, masked, placeholder, token
+from gateway.privacy.profile import Action
+from gateway.privacy.spans import Span
+from gateway.privacy.synthetic import synthetic
+
+_SALTS_OF_SYNTHETIC = 48  # a form with so few values gets a placeholder
+
+
+class Vault:
+    """What stands for what in one request: `placeholders` as a model may write them, `synthetic`
+    values to the letter. It lives in that request's frame and nowhere else: it shows counts only,
+    and refuses to be copied or pickled."""
+
+    __slots__ = ("_placeholders", "_synthetic")
+
+    def __init__(
+        self,
+        placeholders: Mapping[str, str] | None = None,
+        synthetic: Mapping[str, str] | None = None,
+    ) -> None:
+        self._placeholders = dict(placeholders or {})
+        self._synthetic = dict(synthetic or {})
+
+    def __len__(self) -> int:
+        return len(self._placeholders) + len(self._synthetic)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._placeholders or name in self._synthetic
+
+    def __getitem__(self, name: str) -> str:
+        value = self._placeholders.get(name)
+        return self._synthetic[name] if value is None else value
+
+    def placeholders(self) -> KeysView[str]:
+        return self._placeholders.keys()
+
+    def synthetic(self) -> KeysView[str]:
+        return self._synthetic.keys()
+
+    def entities(self) -> Mapping[str, int]:
+        """How many values of each entity have a placeholder."""
+        return Counter(name.rpartition("_")[0] for name in self._placeholders)
+
+    def __repr__(self) -> str:
+        counts = [*sorted(self.entities().items())]
+        if self._synthetic:
+            counts.append(("synthetic", len(self._synthetic)))
+        return f"Vault({', '.join(f'{name}={count}' for name, count in counts)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a vault stays in its request")
+
+
+class Mint:
+    """Makes what stands for values, over all `texts` of one request: each a name of its own."""
+
+    def __init__(self, scope_key: bytes, texts: Iterable[str]) -> None:
+        self._scope_key = scope_key
+        self._texts = tuple(texts)
+        self._taken = set[str]().union(*map(look_alikes, self._texts))
+        self._placeholders: dict[str, str] = {}
+        self._synthetic: dict[str, str] = {}
+        self._given: dict[tuple[Action, str, str], str] = {}
+        self._salts: dict[str, int] = {}  # by unsalted placeholder: those below are taken
+
+    def vault(self) -> Vault:
+        return Vault(self._placeholders, self._synthetic)
+
+    def replaced(self, text: str, spans: Sequence[tuple[Span, Action, int]]) -> str:
+        """`text` with something else at each of the disjoint, sorted spans; the number is how much
+        of a masked value stays."""
+        pieces: list[str] = []
+        done = 0
+        for span, action, keep_last in spans:
+            value = text[span.start : span.end]
+            pieces += (
+                text[done : span.start],
+                self._stand_in(span.entity, value, action, keep_last),
+            )
+            done = span.end
+        return "".join((*pieces, text[done:]))
+
+    def _stand_in(self, entity: str, value: str, action: Action, keep_last: int) -> str:
+        if action is Action.MASK:
+            return masked(value, keep_last)
+        if action is Action.HASH:
+            return hashed(self._scope_key, entity, value)
+        known = self._given.get((action, entity, value))
+        if known is None:
+            made = self._replacement(entity, value) if action is Action.REPLACE else None
+            known = self._given[action, entity, value] = made or self._placeholder(entity, value)
+        return known
+
+    def _replacement(self, entity: str, value: str) -> str | None:
+        """None where the form leaves too little to choose. What a text holds already is not used,
+        or it would come back as something else."""
+        for salt in range(_SALTS_OF_SYNTHETIC):
+            made = synthetic(self._scope_key, entity, value, salt)
+            if made not in self._synthetic and not any(made in text for text in self._texts):
+                self._synthetic[made] = value
+                return made
+        return None
+
+    def _placeholder(self, entity: str, value: str) -> str:
+        """Salted where it is taken: by another value (also one that only differs in how its
+        characters are encoded, and one number can be written in thousands of ways), or by what
+        somebody wrote into a text."""
+        made = unsalted = placeholder(self._scope_key, entity, value)
+        salt = self._salts.get(unsalted, 0)
+        if salt:
+            made = placeholder(self._scope_key, entity, value, salt)
+        while made in self._placeholders or token(made) in self._taken:
+            salt += 1
+            made = placeholder(self._scope_key, entity, value, salt)
+        self._salts[unsalted] = salt + 1
+        self._placeholders[made] = value
+        return made

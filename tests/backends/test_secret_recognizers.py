@@ -1,0 +1,67 @@
+"""Passwords and secrets that no prefix gives away: found by where they stand, and by how random
+they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.backends.recognizers.credentials import Password, Secret
+from gateway.backends.recognizers.secrets import ApiKey
+
+HEX = "9f86d081884c7d659a2feaa0c55ad015"
+BASE64 = "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA=="
+
+PASSWORDS = [
+    ("postgres://bob:s3cr3tPa55@db.local/x", "s3cr3tPa55"),
+    ("DATABASE_URL=redis://:hunter2xyz@h:6379/0", "hunter2xyz"),
+    ("mongodb+srv://ops:pW9%21k@c0.example.net/?w=1", "pW9%21k"),
+    ("Server=a;User Id=sa;Password=Zx9!kk2;Database=b", "Zx9!kk2"),
+    ('password = "Tr0ub4dor&3"', "Tr0ub4dor&3"),
+    ('{"url": "x\\nhttps://bob:s3cr3tPa55@h/"}', "s3cr3tPa55"),
+]
+NO_PASSWORDS = [
+    "postgres://user:password@localhost/db",
+    "postgres://user:${PASSWORD}@localhost/db",
+    "password = get_password()",
+    "password = settings.password",
+    "password: str | None = None",
+    "https://example.com:8080/a@b",
+]
+SECRETS = [
+    (f'api_key = "{HEX}"', HEX),
+    (f"Authorization: Bearer {HEX}", HEX),
+    (f"export AWS_TOKEN={BASE64}", BASE64),
+]
+NO_SECRETS = [
+    "token = self.token",
+    '"secret": "${SECRET}"',
+    "api_key = os.environ['API_KEY']",
+    'token = "the next word of the text"',
+    f"the digest of the file is {HEX}",
+]
+KEYS = ["dop_v1_" + 2 * HEX, "hvs." + 3 * "aB3dE5fG7h", "glsa_" + HEX + "_" + HEX[:8]]
+
+
+@pytest.mark.parametrize(("text", "value"), PASSWORDS)
+def test_a_password_is_found_and_nothing_around_it(text: str, value: str) -> None:
+    assert {text[start:end] for start, end, _ in Password().find(text)} == {value}
+
+
+@pytest.mark.parametrize("text", NO_PASSWORDS)
+def test_examples_variables_and_code_hold_no_password(text: str) -> None:
+    assert list(Password().find(text)) == []
+
+
+@pytest.mark.parametrize(("text", "value"), SECRETS)
+def test_a_random_value_behind_a_word_for_it_is_a_secret(text: str, value: str) -> None:
+    assert {text[start:end] for start, end, _ in Secret().find(text)} == {value}
+
+
+@pytest.mark.parametrize("text", NO_SECRETS)
+def test_what_is_not_random_or_has_no_such_word_is_none(text: str) -> None:
+    assert list(Secret().find(text)) == []
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_keys_of_more_providers_are_known_by_their_prefix_and_form(key: str) -> None:
+    assert [(start, end) for start, end, _ in ApiKey().find(f"钥匙{key}。")] == [(2, 2 + len(key))]

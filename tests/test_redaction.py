@@ -1,0 +1,120 @@
+"""What a profile of redaction does in a whole exchange, beside replacing values in a request."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from test_exchange import USAGE, run, text_of
+from world import POLICY, World, chat, events, plain_answer
+
+from gateway.errors import BadRequest, TextBlocked
+from gateway.usage.entry import Outcome
+
+ENTITIES = "{EMAIL_ADDRESS: placeholder, PRIVATE_KEY: block}"
+
+
+def world_with(profile: str) -> World:
+    standard = b"standard: {entities: " + ENTITIES.encode() + b"}"
+    assert standard in POLICY
+    return World(POLICY.replace(standard, f"standard: {{{profile}}}".encode()))
+
+
+def sent_by(world: World, *bodies: dict[str, Any]) -> list[dict[str, Any]]:
+    for body in bodies:
+        world.upstream.pieces = [plain_answer("ok", USAGE)]
+        run(world, world.call(body))
+    return world.upstream.received
+
+
+def content_of(sent: dict[str, Any], message: int = 0) -> str:
+    return str(sent["messages"][message]["content"])
+
+
+def test_what_the_model_writes_of_itself_is_masked_counted_and_charged() -> None:
+    world = world_with(f"entities: {ENTITIES}, answer: {{EMAIL_ADDRESS: mask}}")
+    world.upstream.pieces = [plain_answer("ask eve@leak.com", USAGE)]
+    body = json.loads(run(world, world.call(chat("hi"))))
+    assert body["choices"][0]["message"]["content"] == "ask ********"
+    (entry,) = world.journal.entries
+    assert entry.redactions == {"EMAIL_ADDRESS:mask:answer": 1}
+    assert entry.tokens.output == 3
+
+
+def test_in_a_stream_too_while_values_of_the_request_come_back() -> None:
+    world = world_with(f"entities: {ENTITIES}, answer: {{EMAIL_ADDRESS: mask}}")
+    (sent,) = sent_by(world, chat("mail ann@example.com"))
+    left = content_of(sent)
+    world.upstream.content_type = "text/event-stream"
+    world.upstream.pieces = events(*f"{left} and eve@leak.com too", usage=USAGE)
+    stream = run(world, world.call(chat("mail ann@example.com", stream=True)))
+    assert text_of(stream) == "mail ann@example.com and ******** too"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_blocked_answer_is_an_error_is_not_told_and_is_charged(stream: bool) -> None:
+    world = world_with(f"entities: {ENTITIES}, answer: {{EMAIL_ADDRESS: block}}")
+    world.upstream.content_type = "text/event-stream" if stream else "application/json"
+    whole = [plain_answer("it is eve@leak.com.", USAGE)]
+    world.upstream.pieces = events(*"it is eve@leak.com.", usage=USAGE) if stream else whole
+    with pytest.raises(TextBlocked) as refusal:
+        run(world, world.call(chat("hi", stream=stream)))
+    assert refusal.value.code == "answer_blocked"
+    assert "eve" not in refusal.value.message
+    (entry,) = world.journal.entries
+    assert (entry.outcome, entry.code) == (Outcome.REFUSED, "answer_blocked")
+    assert entry.tokens.output > 0
+    assert entry.requests == 1
+
+
+def test_pictures_can_be_refused() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    said = {"type": "text", "text": "hi"}
+    body = chat()
+    body["messages"][0]["content"] = [said, picture]
+    world = world_with(f"entities: {ENTITIES}, images: refuse")
+    with pytest.raises(BadRequest) as refusal:
+        run(world, world.call(body))
+    assert refusal.value.code == "images_refused"
+    body["messages"][0]["content"] = [said]
+    assert sent_by(world, body)
+
+
+def test_a_note_is_told_only_where_placeholders_stand() -> None:
+    world = world_with(f"entities: {ENTITIES}, note: 'Copy names such as X_ABCD2345 as they are.'")
+    plain, noted = sent_by(world, chat("hi"), chat("ann@example.com"))
+    assert len(plain["messages"]) == 1
+    assert noted["messages"][0]["role"] == "system"
+    assert content_of(noted).startswith("Copy names")
+    assert content_of(noted, 1).startswith("EMAIL_ADDRESS_")
+
+
+def test_placeholders_are_of_a_project_an_organization_or_a_conversation() -> None:
+    first, second = chat("I am ann@example.com"), chat("Now ann@example.com")
+    turn = chat("I am ann@example.com")
+    turn["messages"] += [
+        {"role": "assistant", "content": "Good."},
+        {"role": "user", "content": "mail ann@example.com"},
+    ]
+    of_project = sent_by(world_with(f"entities: {ENTITIES}"), first, second)
+    of_conversation = sent_by(
+        world_with(f"entities: {ENTITIES}, placeholders_per: conversation"), first, second, turn
+    )
+    of_organization = sent_by(
+        world_with(f"entities: {ENTITIES}, placeholders_per: organization"), first
+    )
+    names = [re.findall("EMAIL_ADDRESS_\\w+", json.dumps(sent)) for sent in of_conversation]
+    assert names[0] == [names[2][0]] == [names[2][1]] != names[1]
+    (project,) = {content_of(sent).split()[-1] for sent in of_project}
+    assert project not in content_of(of_organization[0])
+
+
+def test_a_replaced_value_comes_back_out_of_a_stream() -> None:
+    world = world_with("entities: {EMAIL_ADDRESS: replace}")
+    (sent,) = sent_by(world, chat("mail ann@example.com"))
+    made = content_of(sent).split()[1]
+    assert made.partition("@")[2].startswith("example.")
+    world.upstream.content_type = "text/event-stream"
+    world.upstream.pieces = events(*f"I wrote to {made}.", usage=USAGE)
+    stream = run(world, world.call(chat("mail ann@example.com", stream=True)))
+    assert text_of(stream) == "I wrote to ann@example.com."
