@@ -71,8 +71,8 @@ METRIC_NOTES = {
     "`abandoned`, the bound of a request whose end nobody saw. That one is counted by the process "
     "that puts it into the book, which need not be the one that had the request.",
     "gateway_cost_total": "`source` as of `gateway_tokens_total`.",
-    "gateway_redactions_total": "`direction` is `request` in this version: answers are "
-    "restored, not searched.",
+    "gateway_redactions_total": "`direction` is `request`, or `answer` for what the model wrote of "
+    "itself.",
     "gateway_degraded": """`part` is
 
 * `policy`: the policy files have errors, and the last good policy is in force;

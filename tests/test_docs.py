@@ -79,7 +79,7 @@ def test_the_values_of_a_meter_s_labels_are_told_where_the_code_fixes_them() -> 
     assert labels_of(found["gateway_overhead_seconds"], "stage") == stages
     parts = set(re.findall(r"degraded\.labels\(\"(\w+)\"\)", source))
     assert labels_of(found["gateway_degraded"], "part") == parts
-    assert labels_of(found["gateway_redactions_total"], "direction") == {"request"}
+    assert labels_of(found["gateway_redactions_total"], "direction") == {"request", "answer"}
 
 
 def labels_of(section: str, label: str) -> set[str]:
