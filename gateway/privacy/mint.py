@@ -12,7 +12,14 @@ from gateway.privacy.profile import Action
 from gateway.privacy.spans import Span
 from gateway.privacy.synthetic import synthetic
 
+_BYTES_MIN = 6
 _SALTS_OF_SYNTHETIC = 48  # a form with so few values gets a placeholder
+
+
+def _can_be_told(made: str) -> bool:
+    """From the words of any answer, and from the escapes of JSON."""
+    long_enough = len(made.encode("utf-8", "surrogatepass")) >= _BYTES_MIN
+    return long_enough and made.isprintable() and not {'"', "\\"} & {*made}
 
 
 class Vault:
@@ -102,10 +109,14 @@ class Mint:
 
     def _replacement(self, entity: str, value: str) -> str | None:
         """None where the form leaves too little to choose. What a text holds already is not used,
-        or it would come back as something else."""
+        or it would come back as something else; nor what JSON would write in another way."""
         for salt in range(_SALTS_OF_SYNTHETIC):
             made = synthetic(self._scope_key, entity, value, salt)
-            if made not in self._synthetic and not any(made in text for text in self._texts):
+            if (
+                _can_be_told(made)
+                and made not in self._synthetic
+                and not any(made in text for text in self._texts)
+            ):
                 self._synthetic[made] = value
                 return made
         return None

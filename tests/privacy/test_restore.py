@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.privacy.mint import Vault
-from gateway.privacy.profile import Action, Profile, Rule
+from gateway.privacy.profile import REVERSIBLE, Action, Profile, Rule
 from gateway.privacy.redact import redact
 from gateway.privacy.restore import Restorer
 from gateway.privacy.spans import Span
@@ -253,9 +253,12 @@ ENTITIES = ("EMAIL_ADDRESS", "PERSON", "JWT")
 ALPHABET = "aAbB19 _-\\nuｱ１卡é@.\n\ud800"
 
 
+@pytest.mark.parametrize("action", sorted(REVERSIBLE))
 @settings(max_examples=300)
 @given(st.lists(st.text(ALPHABET, max_size=30), max_size=3), st.data())
-def test_whatever_is_redacted_comes_back(texts: list[str], data: st.DataObject) -> None:
+def test_whatever_is_redacted_comes_back(
+    action: Action, texts: list[str], data: st.DataObject
+) -> None:
     span = st.tuples(
         st.integers(0, 30), st.integers(0, 30), st.sampled_from(ENTITIES), st.just(1.0)
     )
@@ -267,9 +270,9 @@ def test_whatever_is_redacted_comes_back(texts: list[str], data: st.DataObject) 
         ]
         for text in texts
     ]
-    everything = Profile("test", dict.fromkeys(ENTITIES, Rule(Action.PLACEHOLDER)))
+    everything = Profile("test", dict.fromkeys(ENTITIES, Rule(action)))
     result = asyncio.run(redact(texts, everything, Anything(found), b"k" * 32))
     for text, hidden in zip(texts, result.texts, strict=True):
         assert in_pieces(list(hidden), result.vault) == text
-        written = json.dumps({"text": hidden})
+        written = json.dumps({"text": hidden}, ensure_ascii=action is Action.PLACEHOLDER)
         assert json.loads(in_pieces(list(written), result.vault, 1)) == {"text": text}
