@@ -23,6 +23,7 @@ from gateway.openai.chunks import (
 )
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
+from gateway.openai.texts import Path
 from gateway.openai.usage import Told, larger, tokens_told
 from gateway.privacy.mint import Vault
 from gateway.privacy.watch import Watch
@@ -42,7 +43,7 @@ class Answer:
     `cut`: a stream that ran past `cap` was ended by us, with "length";
     `streams`: it comes as events; else it is one object, of a known length;
     `told`: the usage that the upstream told last; `served_model`: the model that it names;
-    `output_text`: what it wrote, placeholders and all, one text a lane, for counting;
+    `said`: what it wrote, placeholders and all, by lane; `output_text`: the same, for counting;
     `untold_text`: what of that came after usage was told last."""
 
     def __init__(
@@ -81,8 +82,12 @@ class Answer:
         return self._text.watched
 
     @property
+    def said(self) -> Mapping[Path, str]:
+        return self._text.said
+
+    @property
     def output_text(self) -> list[str]:
-        return self._text.output_text
+        return list(self.said.values())
 
     @property
     def untold_text(self) -> str:

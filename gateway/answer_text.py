@@ -9,7 +9,7 @@ from gateway.errors import UpstreamFailed
 from gateway.openai.chunks import continued, put_text, text_at, written
 from gateway.openai.events import encode
 from gateway.openai.overrun import Overrun
-from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, answer_places
+from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, Path, answer_places
 from gateway.privacy.mint import Vault
 from gateway.privacy.restore import Restorer
 from gateway.privacy.watch import Watch
@@ -18,8 +18,8 @@ _PLAIN = ("plain",)
 
 
 class AnswerText:
-    """`output_text`: what the upstream wrote, placeholders and all, one text a lane, for counting;
-    `untold_text`: what of that came after usage was told last. `overrun` counts it as it comes."""
+    """`untold_text`: what of `said` came after usage was told last. `overrun` counts it as it
+    comes."""
 
     def __init__(
         self, vault: Vault, watch: Watch | None, content_is_json: bool, chars_max: int
@@ -29,7 +29,7 @@ class AnswerText:
         self._watch = watch
         self._content_is_json = content_is_json
         self._chars_max = chars_max
-        self._said: dict[Hashable, list[str]] = {}
+        self._said: dict[Path, list[str]] = {}
         self._untold: list[str] = []
         self._said_chars = 0
         self._last: dict[Hashable, tuple[dict[str, Any], AnswerPlace]] = {}
@@ -40,8 +40,9 @@ class AnswerText:
         return self._watch.counts if self._watch else {}
 
     @property
-    def output_text(self) -> list[str]:
-        return ["".join(texts) for texts in self._said.values()]
+    def said(self) -> dict[Path, str]:
+        """What the upstream wrote, placeholders and all, by lane."""
+        return {lane: "".join(texts) for lane, texts in self._said.items()}
 
     @property
     def untold_text(self) -> str:

@@ -17,7 +17,7 @@ from gateway.backends.database import Database
 from gateway.backends.entities import ENTITIES
 from gateway.backends.http_upstream import HttpUpstream
 from gateway.backends.policy_folder import read_folder, watch
-from gateway.backends.presidio_detector import PresidioDetector
+from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.errors import Unavailable
@@ -29,6 +29,7 @@ from gateway.parts import Parts
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.remembered import Remembered
 from gateway.settings import Settings
 
 SIMULATOR_KEY = "sk-simulated"
@@ -95,7 +96,10 @@ async def assembled(
         accounts = await stack.enter_async_context(
             kept(settings, database, Sources(time.time, os.urandom), log, meters.record)
         )
-        detector = PresidioDetector(settings.redaction_threads, settings.redaction_timeout_seconds)
+        patience = Patience(
+            settings.redaction_timeout_seconds, settings.redaction_timeout_seconds_per_mib
+        )
+        detector = PresidioDetector(settings.redaction_threads, patience)
         stack.push_async_callback(detector.aclose)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
@@ -110,7 +114,8 @@ async def assembled(
             ),
             ledger=accounts.ledger,
             journal=accounts.journal,
-            detector=detector,
+            detector=Remembered(detector, os.urandom(32), settings.redaction_remembered_max),
+            watching=detector,
             upstream=upstream,
             resolve=resolver(environ, simulator_url),
             pepper=pepper,

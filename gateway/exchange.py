@@ -24,6 +24,7 @@ from gateway.parts import Parts
 from gateway.policy.match import Rules, match
 from gateway.policy.policy import Endpoint, OnClientLeft
 from gateway.quota.admit import rate_headers, soft_headers
+from gateway.read_ahead import goes_on, read_ahead
 from gateway.redaction import redact_request
 from gateway.settled import Settled
 
@@ -86,6 +87,9 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
                 draft.first_token()
             answer.headers.extend(rate_headers(standings, draft.now) + soft_headers(standings))
             yield answer
+            profile = rules.project.redaction
+            if answer.complete and goes_on(request, profile):
+                parts.later(read_ahead(answer.said, vault, profile, parts))
 
 
 def _check_capacity(call: Call, parts: Parts) -> None:

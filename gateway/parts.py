@@ -5,9 +5,10 @@ Built by `app.py`, passed as one value, so that nothing is a module global.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -37,12 +38,14 @@ class State:
 
     inflight: int = 0
     draining: bool = False
+    later: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`clock` is unix seconds, `stopwatch` monotonic seconds, `resolve` names a policy's upstream
-    as a Target or raises Unavailable (upstream_key_missing)."""
+    as a Target or raises Unavailable (upstream_key_missing). `detector` remembers what it found in
+    a text; `watching`, for texts that come in pieces, does not."""
 
     settings: Settings
     policies: Live
@@ -50,6 +53,7 @@ class Parts:
     ledger: Ledger
     journal: Journal
     detector: Detector
+    watching: Detector
     upstream: Upstream
     resolve: Callable[[UpstreamPolicy], Target]
     pepper: bytes
@@ -61,6 +65,12 @@ class Parts:
     workbench: Executor  # for pure work that is too long for the event loop
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     state: State = field(default_factory=State)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what nobody waits for, and what may be left undone at the end."""
+        task = asyncio.create_task(work)
+        self.state.later.add(task)
+        task.add_done_callback(self.state.later.discard)
 
     def secret(self, purpose: str, *names: str) -> bytes:
         """A secret of its own for each purpose and scope, derived from the pepper."""

@@ -56,7 +56,7 @@ async def redact_request(
     body = await aside(lambda: lay_back(body, places, redacted.texts))
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
         body = {**body, "messages": [_told(profile.note), *body["messages"]]}
-    watch = Watch(profile, parts.detector, scope_key) if profile.answer else None
+    watch = Watch(profile, parts.watching, scope_key) if profile.answer else None
     return replace(request, body=body), redacted.vault, watch
 
 

@@ -181,7 +181,16 @@ class Settings:
     )
     redaction_threads: int = _setting(2, _integer(1, 256), "Threads that detect private text.")
     redaction_timeout_seconds: float = _setting(
-        20.0, _seconds(0.01, 600), "Detection must be done by then; else the request is refused."
+        5.0, _seconds(0.01, 600), "Detection must be done by then; else the request is refused."
+    )
+    redaction_timeout_seconds_per_mib: float = _setting(
+        10.0, _seconds(0, 600), "So much longer for each MiB of text."
+    )
+    redaction_remembered_max: int = _setting(
+        100_000,
+        _integer(0, 10**8),
+        "Texts and findings in them that are remembered by a keyed hash, so that a text that is "
+        "sent again is not looked at again: at most some 300 bytes each.",
     )
     redaction_bytes_max: int = _setting(
         2 * 2**20,

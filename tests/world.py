@@ -121,7 +121,9 @@ class FakeKeyring:
 class FakeDetector:
     broken: bool = False
 
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], *_: object
+    ) -> list[list[Span]]:
         await asyncio.sleep(0)
         if self.broken:
             raise DetectionFailed("broke")
@@ -193,6 +195,7 @@ class World:
             ledger=self.ledger,
             journal=self.journal,
             detector=self.detector,
+            watching=self.detector,
             upstream=self.upstream,
             resolve=lambda up: Target(up.name, up.base_url, "sk-of-the-upstream", 1, 1, 1),
             pepper=PEPPER,

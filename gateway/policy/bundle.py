@@ -18,6 +18,8 @@ class Bundle:
     upstreams: Rows = field(default_factory=dict)
     models: Rows = field(default_factory=dict)
     redaction: Rows = field(default_factory=dict)
+    recognizers: Rows = field(default_factory=dict)
+    ner: Rows = field(default_factory=dict)
     plans: Rows = field(default_factory=dict)
     organizations: Rows = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.policy.fields import Field, Named, Several, Table
 from gateway.policy.format_models import MODEL, UPSTREAM
-from gateway.policy.format_redaction import profile_table
+from gateway.policy.format_redaction import ENTITY, NER, RECOGNIZER, profile_table
 from gateway.policy.policy import OnLedgerOutage
 from gateway.policy.words import (
     CURRENCY,
@@ -166,6 +166,8 @@ def policy_file(entities: frozenset[str]) -> Table:
             Field("upstreams", Named(NAME, UPSTREAM, "upstream"), UPSTREAM.help),
             Field("models", Named(MODEL_NAME, MODEL, "model"), MODEL.help),
             Field("redaction", Named(NAME, profile, "redaction profile"), profile.help),
+            Field("recognizers", Named(ENTITY, RECOGNIZER, "recognizer"), RECOGNIZER.help),
+            Field("ner", Named(NAME, NER, "NER engine"), NER.help),
             Field("plans", Named(NAME, PLAN, "plan"), PLAN.help),
             Field("organizations", Named(NAME, ORGANIZATION, "organization"), ORGANIZATION.help),
         ),

@@ -1,13 +1,26 @@
-"""What a policy file may say of private values: profiles, and the rules in them."""
+"""What a policy file may say of private values: profiles, recognizers and NER engines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gateway.policy.fields import Field, Named, Short, Table, Word
-from gateway.policy.words import LONG_TEXT, fraction, matching, member, whole
-from gateway.privacy.profile import Action, Images, Scope
+from gateway.policy.fields import Field, Named, OneOrMore, Several, Short, Table, Word
+from gateway.policy.words import (
+    LONG_TEXT,
+    NAME,
+    TEXT,
+    choice,
+    duration,
+    fraction,
+    matching,
+    member,
+    whole,
+)
+from gateway.privacy.profile import Action, Images, OnDetectorFailure, Scope
+
+CHECKS = ("luhn", "mod97", "mod11", "verhoeff", "iban")
+"""Checksums that a recognizer may ask for, by name; gateway/backends/recognizers/custom.py."""
 
 ENTITY = matching(
     r"[A-Z][A-Z0-9]{0,31}(?:_[A-Z0-9]{1,31}){0,7}",
@@ -44,6 +57,65 @@ RULE = Table(
             member(Action, without=[Action.ALLOW]),
             "What is done with fewer.",
             default="report",
+        ),
+    ),
+)
+
+PATTERN = Table(
+    "recognizer_pattern",
+    "A regular expression, and how sure a match is; just the expression is enough.",
+    (
+        Field("regex", LONG_TEXT, "In RE2's syntax, so that it takes linear time.", required=True),
+        Field("score", fraction(), "How sure a match is.", default="0.6"),
+    ),
+)
+
+RECOGNIZER = Table(
+    "recognizer",
+    "Finds a kind of entity of your own, or more of a built-in one. Its name is the entity's.",
+    (
+        Field("patterns", Several(Short("regex", PATTERN), "pattern"), "What it looks like."),
+        Field("deny", Several(TEXT, "word"), "Words that are one, whatever stands around them."),
+        Field("allow", Several(TEXT, "word"), "Values that are none, to the letter."),
+        Field("check", choice(CHECKS), "A checksum that the letters and digits must pass."),
+        Field(
+            "context",
+            Several(TEXT, "word"),
+            "Words that make a match surer where they stand shortly before it.",
+        ),
+        Field("context_score", fraction(), "By how much they raise the score.", default="0.35"),
+        Field(
+            "matches",
+            OneOrMore(LONG_TEXT, "example"),
+            "Texts in which something must be found; tried by `gateway check` and at each load.",
+        ),
+        Field("not", OneOrMore(LONG_TEXT, "example"), "Texts in which nothing may be found."),
+    ),
+)
+
+NER = Table(
+    "ner",
+    "A model that knows names by what stands around them, in processes of its own.",
+    (
+        Field("kind", choice(("spacy", "huggingface", "gliner")), "Who runs it.", required=True),
+        Field(
+            "model",
+            TEXT,
+            "Its package, or the path of its folder; nothing is downloaded.",
+            required=True,
+        ),
+        Field(
+            "labels",
+            Named(TEXT, ENTITY, "label"),
+            "The model's labels → entities; those of OntoNotes and CoNLL are known.",
+        ),
+        Field("score", fraction(), "How sure its findings are.", default="0.85"),
+        Field("timeout", duration(), "Time for the texts of one request.", default="2s"),
+        Field(
+            "on_detector_failure",
+            member(OnDetectorFailure),
+            "`refuse` with 503, or go on `without_ner`, where it fails or is late.",
+            default="refuse",
         ),
     ),
 )
@@ -88,5 +160,6 @@ def profile_table(entities: Iterable[str]) -> Table:
                 LONG_TEXT,
                 "Told to the model as the first message of a chat in which placeholders stand.",
             ),
+            Field("ner", NAME, "The NER engine that looks, too."),
         ),
     )

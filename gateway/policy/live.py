@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Policy, Problem
+from gateway.policy.redaction import Examine, unexamined
 
 Read = Callable[[], tuple[Mapping[str, bytes], tuple[Problem, ...]]]
 """Gives the files by name, or none of them and what is in the way."""
@@ -27,7 +28,11 @@ class Live:
         self._policy = policy
 
     async def reload(
-        self, read: Read, entities: frozenset[str], environ: Mapping[str, str]
+        self,
+        read: Read,
+        entities: frozenset[str],
+        environ: Mapping[str, str],
+        examine: Examine = unexamined,
     ) -> Parsed:
         """Read, build and validate in a thread, then swap; what was found, for log and meter.
 
@@ -36,7 +41,7 @@ class Live:
 
         def build() -> Parsed:
             files, problems = read()
-            return Parsed(None, problems) if problems else parse(files, entities, environ)
+            return Parsed(None, problems) if problems else parse(files, entities, environ, examine)
 
         async with self._reloading:
             parsed = await asyncio.to_thread(build)

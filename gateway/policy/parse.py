@@ -16,7 +16,7 @@ from gateway.policy.document import read_document
 from gateway.policy.format import policy_file
 from gateway.policy.policy import Policy, Problem
 from gateway.policy.problems import Findings, Place
-from gateway.policy.redaction import check_redaction
+from gateway.policy.redaction import Examine, check_redaction, unexamined
 
 FILES_MAX = 1000
 FOLDER = Place(".", 0)
@@ -36,11 +36,13 @@ def parse(
     files: Mapping[str, bytes],
     entities: frozenset[str],
     environ: Mapping[str, str],
+    examine: Examine = unexamined,
 ) -> Parsed:
     """One Policy out of all files (name → content).
 
-    `entities` are what the detector can look for. `environ` is only looked at: whether the
-    variables of upstreams are set, and whether a URL in one is usable. Never raises."""
+    `entities` are what the detector can look for; `examine` tries recognizers. `environ` is only
+    looked at: whether the variables of upstreams are set, and whether a URL in one is usable. Never
+    raises."""
     findings = Findings()
     if not 0 < len(files) <= FILES_MAX:
         findings.error(
@@ -56,7 +58,7 @@ def parse(
         if not any(row and row.wrote("organizations") for row in rows):
             findings.error(FOLDER, "there is no organization; write one under `organizations:`")
         check_bundle(bundle, environ, findings)
-        check_redaction(bundle, entities, findings)
+        check_redaction(bundle, entities, examine, findings)
     policy = None if findings.failed else build_policy(bundle, digest_of(files))
     return Parsed(policy, findings.in_order())
 

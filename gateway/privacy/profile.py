@@ -35,6 +35,13 @@ class Scope(StrEnum):
     CONVERSATION = "conversation"
 
 
+class OnDetectorFailure(StrEnum):
+    """What becomes of a request while the NER engine fails or is late."""
+
+    REFUSE = "refuse"
+    WITHOUT_NER = "without_ner"  # the other recognizers have looked all the same
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What to do with one kind of entity.
@@ -54,6 +61,55 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regular expression in RE2's syntax, and how sure a match is (0..1)."""
+
+    regex: str
+    score: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """An admin's recognizer. A match of `patterns`, or a whole word of `deny` (score 1), is one of
+    `entity`, but what `allow` names; `check` is the name of a checksum that it must pass. With a
+    word of `context` within `context_chars` before it the score rises by `context_score`."""
+
+    entity: str
+    patterns: tuple[Pattern, ...] = ()
+    deny: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    check: str | None = None
+    context: tuple[str, ...] = ()
+    context_score: float = 0.35
+    context_chars: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Ner:
+    """An engine that knows names by what stands around them. `kind`: spacy, huggingface or gliner;
+    `model`: its package or path; `labels`: the model's labels → entities."""
+
+    name: str
+    kind: str
+    model: str
+    labels: tuple[tuple[str, str], ...] = ()
+    score: float = 0.85
+    timeout_seconds: float = 2.0
+    on_failure: OnDetectorFailure = OnDetectorFailure.REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Using:
+    """What looks for entities beside the recognizers that are built in."""
+
+    custom: tuple[Custom, ...] = ()
+    ner: Ner | None = None
+
+
+BUILT_IN = Using()
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Kinds of entities that no rule is about are not looked for. `answer` are the rules for what
     the model writes of itself; `note` is told to it where placeholders were put into a chat."""
@@ -64,3 +120,4 @@ class Profile:
     images: Images = Images.ALLOW
     scope: Scope = Scope.PROJECT
     note: str = ""
+    using: Using = BUILT_IN

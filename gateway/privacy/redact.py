@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.mint import Mint, Vault
-from gateway.privacy.profile import REVERSIBLE, Action, Profile, Rule
+from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
 from gateway.privacy.spans import Span, resolve, whole_words
 
 T = TypeVar("T")
@@ -22,7 +22,9 @@ class DetectionFailed(Exception):
 class Detector(Protocol):
     """Raises DetectionFailed. What takes long is done off the event loop."""
 
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN
+    ) -> list[list[Span]]:
         """One list of spans a text: any order, overlaps possible."""
         ...
 
@@ -123,7 +125,7 @@ def _replace(
 async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
     """The failure is not chained: its frames hold text."""
     try:
-        found = await detector.detect(texts, frozenset(profile.rules))
+        found = await detector.detect(texts, frozenset(profile.rules), profile.using)
     except DetectionFailed:
         found = []
     if len(found) != len(texts):

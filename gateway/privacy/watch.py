@@ -43,6 +43,7 @@ class Watch:
         self.counts: Counter[str] = Counter()
         self._rules = profile.answer
         self._entities = frozenset(profile.answer)
+        self._using = profile.using
         self._detector = detector
         self._mint = Mint(scope_key, ())
         self._window = _window(self._entities)
@@ -92,7 +93,7 @@ class Watch:
         text."""
         found: Sequence[Sequence[Span]] = ()
         with suppress(DetectionFailed):
-            found = await self._detector.detect([text], self._entities)
+            found = await self._detector.detect([text], self._entities, self._using)
         if len(found) != 1:
             raise Unavailable(
                 "Private values could not be looked for in the answer, so it ends here.",

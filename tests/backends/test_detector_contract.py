@@ -19,7 +19,8 @@ from presidio_analyzer import (
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from gateway.backends.entities import ENTITIES
-from gateway.backends.presidio_detector import SMALL_CHARACTERS, PresidioDetector, recognizers
+from gateway.backends.presidio_detector import SMALL_CHARACTERS, Patience, PresidioDetector
+from gateway.backends.recognizers.built_in import recognizers
 from gateway.backends.recognizers.finder import Finder, Found
 from gateway.privacy.redact import DetectionFailed, Detector
 from gateway.privacy.spans import Span
@@ -30,7 +31,7 @@ MIXED = f"我的卡号是{SECRET}，邮箱alice@example.com，手机13800138000�
 
 
 def presidio() -> PresidioDetector:
-    return PresidioDetector(threads=2, timeout_seconds=60)
+    return PresidioDetector(threads=2, patience=Patience(60))
 
 
 BACKENDS = [presidio]
@@ -55,7 +56,7 @@ async def all_done(detector: PresidioDetector) -> None:
 
 
 def broken(*recognizers: EntityRecognizer, **settings: Any) -> Callable[[], PresidioDetector]:
-    settings = {"threads": 1, "timeout_seconds": 60, **settings}
+    settings = {"threads": 1, "patience": Patience(60), "tiny_characters": 0, **settings}
     return lambda: PresidioDetector(**settings, using=recognizers)
 
 
@@ -193,7 +194,9 @@ def test_what_takes_too_long_fails_the_call_and_is_not_gone_on_with() -> None:
     slow = Waiting()
 
     async def run() -> None:
-        detector = PresidioDetector(threads=1, timeout_seconds=0.05, using=[slow])
+        detector = PresidioDetector(
+            threads=1, patience=Patience(0.05), using=[slow], tiny_characters=0
+        )
         with pytest.raises(DetectionFailed, match="seconds"):
             await detector.detect(["thing", "later"], frozenset({"THING"}))
         slow.may_go_on.set()
@@ -327,7 +330,9 @@ def test_the_thin_engine_finds_what_presidios_own_engine_finds(texts: Sequence[s
     async def work(detector: Detector) -> list[list[Span]]:
         return await detector.detect(texts, ENTITIES)
 
-    ours = using(lambda: PresidioDetector(1, 60, using=engine().registry.recognizers), work)
+    ours = using(
+        lambda: PresidioDetector(1, Patience(60), using=engine().registry.recognizers), work
+    )
     for text, spans in zip(texts, ours, strict=True):
         theirs: list[RecognizerResult] = engine().analyze(text, "en", entities=sorted(ENTITIES))
         assert {(span.start, span.end, span.entity, span.score) for span in spans} == {

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from presidio_analyzer.predefined_recognizers.generic.iban_patterns import regex_per_country
 
-from gateway.backends.presidio_detector import recognizers
 from gateway.backends.recognizers import numbers
+from gateway.backends.recognizers.built_in import recognizers
 
 BY_ENTITY = {one.ENTITY: one for one in recognizers()}
 

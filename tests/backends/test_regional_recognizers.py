@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backends.presidio_detector import PresidioDetector, recognizers
+from gateway.backends.presidio_detector import Patience, PresidioDetector
+from gateway.backends.recognizers.built_in import recognizers
 from gateway.backends.recognizers.cues import cue
 
 BY_ENTITY = {one.ENTITY: one for one in recognizers()}
@@ -25,7 +26,7 @@ def detected(entity: str, text: str) -> set[str]:
     """As the gateway sees it: full-width characters folded first."""
 
     async def run() -> set[str]:
-        detector = PresidioDetector(1, 60, using=[BY_ENTITY[entity]])
+        detector = PresidioDetector(1, Patience(60), using=[BY_ENTITY[entity]])
         try:
             (spans,) = await detector.detect([text], frozenset({entity}))
         finally:

@@ -33,7 +33,9 @@ class Words:
         self.score = score
         self.asked: list[tuple[list[str], frozenset[str]]] = []
 
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], *_: object
+    ) -> list[list[Span]]:
         self.asked.append((list(texts), entities))
         return [
             [
@@ -46,12 +48,16 @@ class Words:
 
 
 class Broken:
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], *_: object
+    ) -> list[list[Span]]:
         raise DetectionFailed("a recognizer broke")
 
 
 class Forgetful:
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], *_: object
+    ) -> list[list[Span]]:
         return []
 
 
@@ -175,7 +181,9 @@ def test_only_the_entities_of_the_profile_are_looked_for() -> None:
 
 def test_what_a_detector_finds_unasked_is_left_alone() -> None:
     class Eager:
-        async def detect(self, texts: Sequence[str], _: frozenset[str]) -> list[list[Span]]:
+        async def detect(
+            self, texts: Sequence[str], entities: frozenset[str], *_: object
+        ) -> list[list[Span]]:
             return [[Span(0, 4, "PERSON", 1.0)] for _ in texts]
 
     assert asyncio.run(redact(["Anna"], PLACEHOLDERS, Eager(), KEY)).texts == ("Anna",)
@@ -220,7 +228,9 @@ def test_what_follows_detection_is_done_aside() -> None:
     done: list[str] = []
 
     class Watched(Words):
-        async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+        async def detect(
+            self, texts: Sequence[str], entities: frozenset[str], *_: object
+        ) -> list[list[Span]]:
             done.append("detected")
             return [[Untouchable(0, 8, "EMAIL_ADDRESS", 1.0)] for _ in texts]
 

@@ -245,7 +245,9 @@ class Anything:
     def __init__(self, found: list[list[Span]]) -> None:
         self.found = found
 
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], *_: object
+    ) -> list[list[Span]]:
         return self.found
 
 

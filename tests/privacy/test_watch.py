@@ -23,7 +23,9 @@ SHAPES = {
 
 
 class Shapes:
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], *_: object
+    ) -> list[list[Span]]:
         return [
             [
                 Span(*found.span(), entity, 1.0)
@@ -35,7 +37,9 @@ class Shapes:
 
 
 class Broken:
-    async def detect(self, texts: Sequence[str], entities: frozenset[str]) -> list[list[Span]]:
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], *_: object
+    ) -> list[list[Span]]:
         raise DetectionFailed("a recognizer broke")
 
 

@@ -1,0 +1,50 @@
+"""An answer is looked at once it is told, so that the next turn of its chat has only its own new
+text to wait for: that turn sends the answer again, and the detector remembers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from gateway.openai.request import Request
+from gateway.openai.texts import Path, free_texts, read_texts
+from gateway.parts import Parts
+from gateway.policy.policy import Endpoint
+from gateway.privacy.mint import Vault
+from gateway.privacy.profile import Profile
+from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.restore import Restorer
+
+
+def goes_on(request: Request, profile: Profile) -> bool:
+    """Whether another turn is likely, and looked at: what holds an answer already is a
+    conversation. Those who ask once pay for no second look."""
+    messages = request.body.get("messages") or ()
+    is_chat = bool(profile.rules) and request.endpoint == Endpoint.CHAT
+    return is_chat and any(message.get("role") == "assistant" for message in messages)
+
+
+async def read_ahead(
+    said: Mapping[Path, str], vault: Vault, profile: Profile, parts: Parts
+) -> None:
+    """`said`: what the upstream wrote, by lane. A failure is left to the next turn, which tells."""
+    texts = [text for lane, one in said.items() for text in _as_history(lane, _told(one, vault))]
+    if sum(map(len, texts)) <= parts.settings.redaction_bytes_max:
+        with suppress(DetectionFailed):
+            await parts.detector.detect(texts, frozenset(profile.rules), profile.using)
+
+
+def _told(text: str, vault: Vault) -> str:
+    restorer = Restorer(vault)
+    return restorer.feed("", text) + restorer.flush("")
+
+
+def _as_history(lane: Path, text: str) -> Iterator[str]:
+    """The texts that are looked at where the lane stands in a message of the next turn."""
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if lane[-1] == "arguments":
+        call = {"type": "function", "function": {"arguments": text}}
+        message = {"role": "assistant", "tool_calls": [call]}
+    body = {"messages": [message]}
+    yield from read_texts(body, free_texts(Endpoint.CHAT, body))
