@@ -15,10 +15,11 @@ from typing import Any
 from gateway.access import Access
 from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.backends.http_upstream import HttpUpstream
 from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import Patience, PresidioDetector
+from gateway.backends.recognizers.custom import examine
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.errors import Unavailable
@@ -210,7 +211,7 @@ async def _follow_policies(parts: Parts, environ: Mapping[str, str]) -> None:
 
 async def _reload(parts: Parts, read: Read, environ: Mapping[str, str]) -> None:
     old = parts.policies.current.digest
-    parsed = await parts.policies.reload(read, ENTITIES, environ)
+    parsed = await parts.policies.reload(read, SELECTABLE, environ, examine)
     parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
     if parsed.policy is None:
         parts.meters.policy_failures.inc()

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from gateway import errors
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.cli.main import app
 from gateway.metrics import Meters
 from gateway.policy.reference import policy_page
@@ -276,8 +276,8 @@ def pages() -> dict[Path, str]:
         REFERENCE / "errors.md": errors_page(),
         REFERENCE / "metrics.md": metrics_page(),
         REFERENCE / "commands.md": commands_page(),
-        REFERENCE / "policy.md": policy_page(ENTITIES),
-        ROOT / "policies" / "schema.json": schema_text(ENTITIES),
+        REFERENCE / "policy.md": policy_page(SELECTABLE),
+        ROOT / "policies" / "schema.json": schema_text(SELECTABLE),
     }
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.access import Access
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.backends.memory_ledger import MemoryLedger
+from gateway.backends.recognizers.custom import examine
 from gateway.call import Call
 from gateway.errors import ClientLeft, Unavailable
 from gateway.forward import Reply, Target
@@ -182,7 +183,7 @@ class World:
     """Parts over fakes, a key of the project demo, and short words for what a caller does."""
 
     def __init__(self, policy: bytes = POLICY, **settings: Any) -> None:
-        parsed = parse({"p.yaml": policy}, ENTITIES, {})
+        parsed = parse({"p.yaml": policy}, SELECTABLE, {}, examine)
         assert parsed.policy is not None, [str(problem) for problem in parsed.problems]
         self.journal, self.keyring = FakeJournal(), FakeKeyring()
         self.detector, self.upstream, self.log = FakeDetector(), FakeUpstream(), FakeLog()

@@ -1,24 +1,27 @@
 """The port Detector, on Presidio's recognizers: offline, in a pool of threads, failing closed.
 
-The engine is thin: it runs the recognizers of the wanted entities over each text and merges what
-they find as Presidio's `AnalyzerEngine` does. It needs no language model and no context words, and
-where that engine skips what breaks or takes too long, this one refuses.
+What is looked for, and by what, is a question; each has an engine of its own, which is kept. Where
+Presidio's own engine skips what breaks or takes too long, this detector refuses.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
-from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer import EntityRecognizer
 
+from gateway.backends.engine import Engine
+from gateway.backends.entities import COUNTRY_ENTITIES
 from gateway.backends.recognizers.built_in import recognizers
+from gateway.backends.recognizers.countries import country_recognizers
+from gateway.backends.recognizers.custom import CustomRecognizer
 from gateway.privacy.profile import BUILT_IN, Using
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
@@ -33,7 +36,6 @@ _PLAIN: Final = {**_FULL_WIDTH, **_SPACES, **_DASHES}
 _NOT_PLAIN: Final = re.compile(f"[{''.join(set(_PLAIN) - set('，！？；'))}]")
 """Without the punctuation of Chinese sentences that no value has: most need no translation."""
 
-_NO_ARTIFACTS: Any = None  # of a language model; Presidio's type does not say that it is optional
 _SAMPLE: Final = "a@example.com 4111111111111111"
 
 
@@ -44,8 +46,8 @@ SMALL_CHARACTERS: Final = 32_768
 TINY_CHARACTERS: Final = 512
 """A call whose texts are together no longer is done at once: a thread would cost more."""
 
-Lens = tuple[frozenset[str], Using]
-"""What is looked for, and what looks for it beside the recognizers that are built in."""
+ENGINES_MAX: Final = 64
+"""Engines that are kept: a policy asks one question a profile and direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Patience:
 
 
 class PresidioDetector:
-    """Looks for `entities.ENTITIES`, and for whatever else the given recognizers support.
+    """Looks for `entities.SELECTABLE`, and for whatever else the given recognizers or those of the
+    policy support.
 
     `threads`: how many requests with long texts are looked at at once; more wait. Those with small
     texts (SMALL_CHARACTERS) have one thread beside and wait for each other only; those with
@@ -79,6 +82,7 @@ class PresidioDetector:
         self._using = using
         self._tiny_characters = tiny_characters
         self._recognizers: Sequence[EntityRecognizer] = using or ()
+        self._engine = lru_cache(ENGINES_MAX)(self._build)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="detector")
         self._small_pool = ThreadPoolExecutor(1, thread_name_prefix="detector-small")
 
@@ -87,6 +91,7 @@ class PresidioDetector:
         run = asyncio.get_running_loop().run_in_executor
         if self._using is None:
             self._recognizers = await run(self._pool, recognizers)
+            await run(self._pool, country_recognizers)
         entities = {name for one in self._recognizers for name in one.get_supported_entities()}
         await self.detect([_SAMPLE], frozenset(entities))
 
@@ -94,35 +99,60 @@ class PresidioDetector:
         self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN
     ) -> list[list[Span]]:
         """See the port. Also raises DetectionFailed for an entity that no recognizer finds."""
-        chosen = [one for one in self._recognizers if entities & set(one.get_supported_entities())]
-        missing = entities.difference(*(one.get_supported_entities() for one in chosen))
-        if missing:
-            raise DetectionFailed(f"no recognizer for {', '.join(sorted(missing))}")
         given_up = Event()
         size = sum(map(len, texts))
-        look = partial(_detect, list(texts), sorted(entities), chosen, given_up)
-        work = self._work(look, size)
+        look = partial(self._look, list(texts), entities, using, given_up)
+        is_quick = not using.custom and entities.isdisjoint(COUNTRY_ENTITIES)
+        work = self._work(look, size, is_quick)
         seconds = self._patience.for_characters(size)
         try:
             await asyncio.wait({work}, timeout=seconds)
             if not work.done():
                 raise DetectionFailed(f"not done after {seconds:g} seconds")
             if problem := work.exception():
-                name = type(problem).__name__
-                raise DetectionFailed(f"a recognizer raised {name}")
+                raise DetectionFailed(_why(problem))
             return work.result()
         finally:
             given_up.set()
             work.cancel()
 
+    def _build(self, entities: frozenset[str], using: Using) -> Engine:
+        return Engine(list(self._chosen(entities, using)))
+
+    def _chosen(self, entities: frozenset[str], using: Using) -> Iterator[EntityRecognizer]:
+        found: set[str] = set()
+        for one in self._candidates(entities, using):
+            if supported := entities.intersection(one.get_supported_entities()):
+                found |= supported
+                yield one
+        if missing := entities - found:
+            raise DetectionFailed(f"no recognizer for {', '.join(sorted(missing))}")
+
+    def _candidates(self, entities: frozenset[str], using: Using) -> Iterator[EntityRecognizer]:
+        yield from self._recognizers
+        if entities & COUNTRY_ENTITIES:
+            yield from country_recognizers().values()
+        yield from map(CustomRecognizer, using.custom)
+
     def _work(
-        self, look: Callable[[], list[list[Span]]], size: int
+        self, look: Callable[[], list[list[Span]]], size: int, is_quick: bool
     ) -> asyncio.Future[list[list[Span]]]:
         loop = asyncio.get_running_loop()
-        if size <= self._tiny_characters:
+        if is_quick and size <= self._tiny_characters:
             return loop.create_task(_at_once(look))
         pool = self._small_pool if size <= SMALL_CHARACTERS else self._pool
         return loop.run_in_executor(pool, look)
+
+    def _look(
+        self, texts: list[str], entities: frozenset[str], using: Using, given_up: Event
+    ) -> list[list[Span]]:
+        """Spans a text. Runs in a thread, until somebody gives up on it."""
+        engine = self._engine(entities, using)
+
+        def find(text: str) -> list[Span]:
+            return engine.find(text, entities, given_up)
+
+        return [find_in_windows(_plain(text), find) for text in texts]
 
     async def aclose(self) -> None:
         """Stop taking work; what is at work ends by itself."""
@@ -134,31 +164,12 @@ async def _at_once(look: Callable[[], list[list[Span]]]) -> list[list[Span]]:
     return look()
 
 
-def _detect(
-    texts: list[str], entities: list[str], chosen: list[EntityRecognizer], given_up: Event
-) -> list[list[Span]]:
-    """Spans a text. Runs in a thread, until somebody gives up on it."""
-
-    def find(text: str) -> list[Span]:
-        found: list[RecognizerResult] = []
-        for recognizer in chosen:
-            if given_up.is_set():
-                return []
-            found += recognizer.analyze(text, entities, _NO_ARTIFACTS)
-        return _spans(found, entities)
-
-    return [find_in_windows(_plain(text), find) for text in texts]
+def _why(problem: BaseException) -> str:
+    """Never the message of another exception: it may hold text."""
+    if isinstance(problem, DetectionFailed):
+        return str(problem)
+    return f"a recognizer raised {type(problem).__name__}"
 
 
 def _plain(text: str) -> str:
     return text if text.isascii() else _NOT_PLAIN.sub(lambda one: _PLAIN[one[0]], text)
-
-
-def _spans(found: list[RecognizerResult], entities: list[str]) -> list[Span]:
-    """As AnalyzerEngine merges: twins and what a better result of the same entity contains go."""
-    kept = EntityRecognizer.remove_duplicates(found) if len(found) > 1 else found
-    return [
-        Span(one.start, one.end, one.entity_type, one.score)
-        for one in kept
-        if one.entity_type in entities
-    ]

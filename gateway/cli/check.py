@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.backends.policy_folder import read_folder
+from gateway.backends.recognizers.custom import examine
 from gateway.cli.console import EXIT_WRONG, print_json
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Policy, Problem
@@ -35,7 +36,7 @@ def check(
 
     Exits with 1 where there is an error; warnings and notes are printed only."""
     if schema:
-        sys.stdout.write(schema_text(ENTITIES))
+        sys.stdout.write(schema_text(SELECTABLE))
         return
     path = Path(folder or environment().get(f"{PREFIX}POLICIES") or Settings().policies)
     parsed = checked(path)
@@ -55,7 +56,7 @@ def checked(path: Path) -> Parsed:
     files, problems = read_folder(path)
     if problems:
         return Parsed(None, problems)
-    parsed = parse(files, ENTITIES, environment())
+    parsed = parse(files, SELECTABLE, environment(), examine)
     base = path.parent if path.is_file() else path
     return replace(parsed, problems=tuple(_under(base, problem) for problem in parsed.problems))
 

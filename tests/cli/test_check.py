@@ -10,7 +10,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.cli.check import check
 from gateway.policy.schema import schema_text
 
@@ -111,4 +111,4 @@ def test_json_is_one_object_for_a_good_policy_as_for_a_wrong_one() -> None:
 def test_the_schema_is_printed_as_it_is_shipped() -> None:
     done = run("--schema")
     assert done.exit_code == 0
-    assert done.stdout == schema_text(ENTITIES)
+    assert done.stdout == schema_text(SELECTABLE)

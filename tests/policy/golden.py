@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.backends.policy_folder import read_folder
+from gateway.backends.recognizers.custom import examine
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Model, Policy, Project
 from gateway.quota.limit import Limit
@@ -34,7 +35,7 @@ def refused() -> dict[Path, Path]:
 def parsed(path: Path) -> Parsed:
     files, problems = read_folder(path)
     assert not problems
-    return parse(files, ENTITIES, ENVIRON)
+    return parse(files, SELECTABLE, ENVIRON, examine)
 
 
 def told(found: Parsed) -> str:

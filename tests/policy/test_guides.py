@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from golden import POLICIES
 
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
+from gateway.backends.recognizers.custom import examine
 from gateway.policy.parse import parse
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "quotas.md"
@@ -21,7 +22,7 @@ def test_an_example_is_a_policy(example: str) -> None:
         "default.yaml": (POLICIES / "default.yaml").read_bytes(),
         "example.yaml": example.encode(),
     }
-    found = parse(files, ENTITIES, {"OPENAI_API_KEY": "set"})
+    found = parse(files, SELECTABLE, {"OPENAI_API_KEY": "set"}, examine)
     assert [str(one) for one in found.problems if one.file == "example.yaml"] == []
     assert found.policy is not None
 
@@ -29,7 +30,7 @@ def test_an_example_is_a_policy(example: str) -> None:
 def test_examples_can_stand_beside_each_other() -> None:
     files = {f"{n}.yaml": text.encode() for n, text in enumerate(EXAMPLES)}
     files["default.yaml"] = (POLICIES / "default.yaml").read_bytes()
-    assert parse(files, ENTITIES, {"OPENAI_API_KEY": "set"}).policy is not None
+    assert parse(files, SELECTABLE, {"OPENAI_API_KEY": "set"}, examine).policy is not None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from golden import ENVIRON, HERE, accepted, parsed, refused, told
 
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.policy.parse import FILES_MAX, digest_of, parse
 
 MINIMAL = b"""
@@ -49,41 +49,41 @@ def test_a_secret_in_the_wrong_place_is_not_repeated() -> None:
 
 
 def test_an_empty_folder_is_a_problem() -> None:
-    found = parse({}, ENTITIES, {})
+    found = parse({}, SELECTABLE, {})
     assert found.policy is None
     assert "found 0 policy files" in str(found.problems[0])
 
 
 def test_too_many_files_are_a_problem() -> None:
-    found = parse({f"{n}.yaml": b"" for n in range(FILES_MAX + 1)}, ENTITIES, {})
+    found = parse({f"{n}.yaml": b"" for n in range(FILES_MAX + 1)}, SELECTABLE, {})
     assert [str(p).split(";")[0] for p in found.problems] == [".: error: found 1001 policy files"]
 
 
 def test_a_file_that_is_not_utf8_is_a_problem_at_its_line() -> None:
-    found = parse({"a.yaml": b"upstreams:\n  caf\xe9: {}\n"}, ENTITIES, {})
+    found = parse({"a.yaml": b"upstreams:\n  caf\xe9: {}\n"}, SELECTABLE, {})
     assert [str(p) for p in found.problems] == [
         "a.yaml:2: error: this is not UTF-8; save the file as UTF-8"
     ]
 
 
 def test_a_file_that_is_too_large_is_a_problem() -> None:
-    found = parse({"a.yaml": b"#" * (2**20 + 1)}, ENTITIES, {})
+    found = parse({"a.yaml": b"#" * (2**20 + 1)}, SELECTABLE, {})
     assert "over 1048576 bytes" in str(found.problems[0])
 
 
 def test_a_control_character_is_a_problem_at_its_line() -> None:
-    found = parse({"a.yaml": b"upstreams:\n  a\x00b: {}\n"}, ENTITIES, {})
+    found = parse({"a.yaml": b"upstreams:\n  a\x00b: {}\n"}, SELECTABLE, {})
     assert "a.yaml:2: error: the character U+0000 is not allowed" in str(found.problems[0])
 
 
 def test_a_byte_order_mark_is_no_problem() -> None:
-    assert parse({"a.yaml": b"\xef\xbb\xbf" + MINIMAL}, ENTITIES, {}).policy is not None
+    assert parse({"a.yaml": b"\xef\xbb\xbf" + MINIMAL}, SELECTABLE, {}).policy is not None
 
 
 def test_entities_are_those_that_the_detector_knows() -> None:
     text = MINIMAL.replace(b"entities: {}", b"entities: {SHOE_SIZE: block}")
     assert parse({"a.yaml": text}, frozenset({"SHOE_SIZE"}), {}).policy is not None
-    assert parse({"a.yaml": text}, ENTITIES, {}).policy is None
+    assert parse({"a.yaml": text}, SELECTABLE, {}).policy is None
 
 
 def test_a_missing_key_of_an_upstream_is_a_warning_and_with_simulate_a_note() -> None:
@@ -93,7 +93,7 @@ def test_a_missing_key_of_an_upstream_is_a_warning_and_with_simulate_a_note() ->
     simulate = refuse.replace(b"api_key_env: KEY", b"api_key_env: KEY, without_key: simulate")
 
     def severities(text: bytes, environ: dict[str, str]) -> list[str]:
-        found = parse({"a.yaml": text}, ENTITIES, environ)
+        found = parse({"a.yaml": text}, SELECTABLE, environ)
         assert found.policy is not None
         return [p.severity for p in found.problems if "KEY" in p.message]
 
@@ -106,16 +106,16 @@ def test_a_missing_key_of_an_upstream_is_a_warning_and_with_simulate_a_note() ->
 def test_a_model_of_zero_price_suits_every_currency() -> None:
     text = MINIMAL.replace(b"max_output: 100", b"max_output: 100, price: {input: 0, output: 0}")
     text = text.replace(b"default: {", b"default: {currency: CHF, ")
-    assert parse({"a.yaml": text}, ENTITIES, {}).policy is not None
+    assert parse({"a.yaml": text}, SELECTABLE, {}).policy is not None
     text = text.replace(b"output: 0}", b"output: 0.000000001}")
-    assert parse({"a.yaml": text}, ENTITIES, {}).policy is None
+    assert parse({"a.yaml": text}, SELECTABLE, {}).policy is None
 
 
 def test_files_are_one_bundle_whatever_stands_where() -> None:
-    whole = parse({"a.yaml": MINIMAL}, ENTITIES, {}).policy
+    whole = parse({"a.yaml": MINIMAL}, SELECTABLE, {}).policy
     head, organizations = MINIMAL.split(b"organizations:")
     split = parse(
-        {"b.yml": head, "a.yaml": b"organizations:" + organizations}, ENTITIES, ENVIRON
+        {"b.yml": head, "a.yaml": b"organizations:" + organizations}, SELECTABLE, ENVIRON
     ).policy
     assert whole is not None
     assert split is not None
@@ -124,7 +124,7 @@ def test_files_are_one_bundle_whatever_stands_where() -> None:
 
 def test_an_alias_stands_for_its_anchor() -> None:
     text = MINIMAL.replace(b"demo: {", b"demo: &demo {").replace(b"}}}", b"}, other: *demo}}")
-    policy = parse({"a.yaml": text}, ENTITIES, {}).policy
+    policy = parse({"a.yaml": text}, SELECTABLE, {}).policy
     assert policy is not None
     assert set(policy.organizations["default"].projects) == {"demo", "other"}
 
@@ -160,7 +160,7 @@ def test_a_version_of_a_price_begins_at_its_midnight_in_utc_or_at_its_own_offset
 ) -> None:
     versions = f"price: [{{input: 1, output: 2}}, {{from: {written}, input: 3, output: 4}}]"
     text = MINIMAL.replace(b"max_output: 100", f"max_output: 100, {versions}".encode())
-    policy = parse({"a.yaml": text}, ENTITIES, {}).policy
+    policy = parse({"a.yaml": text}, SELECTABLE, {}).policy
     assert policy is not None
     model = policy.models["echo"]
     assert [version.since for version in model.prices] == [0.0, since]
@@ -186,7 +186,7 @@ organizations:
     {limits if where == "organization" else "defaults: {}"}
     projects: {{demo: {{plan: plan, {limits if where == "project" else ""}}}}}
 """
-    found = parse({"a.yaml": text.encode()}, ENTITIES, {})
+    found = parse({"a.yaml": text.encode()}, SELECTABLE, {})
     errors = [str(one) for one in found.problems if one.severity == "error"]
     assert len(errors) == 1
     assert "limit `budget` counts money, but these models have no price: `gpt-4o`" in errors[0]

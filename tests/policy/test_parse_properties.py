@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from gateway.backends.entities import ENTITIES
+from gateway.backends.entities import SELECTABLE
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Policy
 from gateway.policy.schema import json_schema
@@ -20,7 +20,7 @@ from gateway.quota.limit import Window
 
 SHIPPED = (POLICIES / "examples" / "team-budgets.yaml").read_text("utf-8")
 TOKENS = ["{", "}", "[", "]", ":", "- ", "\n", "\t", "&a", "*a", "<<", "!!str", "no", "~", "'", '"']
-SCHEMA = Draft202012Validator(json_schema(ENTITIES))
+SCHEMA = Draft202012Validator(json_schema(SELECTABLE))
 
 
 def assert_sound(found: Parsed, text: str) -> None:
@@ -33,14 +33,14 @@ def assert_sound(found: Parsed, text: str) -> None:
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "replace")))
 def test_any_bytes_are_answered(content: bytes) -> None:
-    found = parse({"a.yaml": content}, ENTITIES, {})
+    found = parse({"a.yaml": content}, SELECTABLE, {})
     assert_sound(found, content.decode("utf-8", "replace"))
 
 
 @given(st.lists(st.sampled_from([*TOKENS, "models", "limits", "name", "1"]), max_size=40))
 def test_any_heap_of_yaml_is_answered(tokens: list[str]) -> None:
     text = "".join(tokens)
-    assert_sound(parse({"a.yaml": text.encode()}, ENTITIES, {}), text)
+    assert_sound(parse({"a.yaml": text.encode()}, SELECTABLE, {}), text)
 
 
 @settings(max_examples=150)
@@ -51,7 +51,7 @@ def test_any_heap_of_yaml_is_answered(tokens: list[str]) -> None:
 )
 def test_any_slip_in_a_good_file_is_answered(start: int, cut: int, put: str) -> None:
     text = SHIPPED[:start] + put + SHIPPED[start + cut :]
-    assert_sound(parse({"a.yaml": text.encode("utf-8", "replace")}, ENTITIES, {}), text)
+    assert_sound(parse({"a.yaml": text.encode("utf-8", "replace")}, SELECTABLE, {}), text)
 
 
 names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
@@ -145,7 +145,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "upstreams": {"up": {"base_url": "https://host/v1", "idle_timeout": "30s"}},
         "models": models,
-        "redaction": {"some": {"entities": draw(st.dictionaries(st.sampled_from(sorted(ENTITIES)),
+        "redaction": {"some": {"entities": draw(st.dictionaries(st.sampled_from(sorted(SELECTABLE)),
                                                                 actions))}},
         "plans": {"plan": {"limits": draw(limit_lists("plan", inside))}},
         "organizations": {
@@ -163,7 +163,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def understood(text: str) -> Policy:
-    found = parse({"a.yaml": text.encode()}, ENTITIES, {})
+    found = parse({"a.yaml": text.encode()}, SELECTABLE, {})
     assert found.policy is not None, "\n".join(map(str, found.problems)) + "\n" + text
     return replace(found.policy, digest="")
 

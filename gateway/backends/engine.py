@@ -1,0 +1,151 @@
+"""Presidio recognizers over one text: the findings of presidio-analyzer's `AnalyzerEngine` with the
+same recognizers (entity, span, score), at a fraction of its cost.
+
+No language model runs, results are plain values, and where stock skips a pattern that takes too
+long as if nothing was found, this one fails. tests/backends/test_engine_parity.py compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from threading import Event
+from typing import Any, Final
+
+import regex
+from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
+
+from gateway.backends.recognizers.custom import CustomRecognizer
+from gateway.backends.recognizers.finder import Finder
+from gateway.backends.surroundings import has_context, raised
+from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.spans import Span
+
+PATTERN_SECONDS: Final = 2.0
+"""Time for one of Presidio's patterns over one window of text. Those are not linear by design."""
+
+_NO_ARTIFACTS: Any = None  # of a language model; Presidio's type does not say that it is optional
+
+Search = Callable[[str], Iterable[Span]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """One recognizer. `context`: words that make its findings surer, in lower case."""
+
+    search: Search
+    context: tuple[str, ...]
+
+
+class Engine:
+    """Finds what `recognizers` do. Safe to use from several threads."""
+
+    def __init__(self, recognizers: Sequence[EntityRecognizer]) -> None:
+        self._all = [_Looking(_search_of(one), _context_of(one)) for one in recognizers]
+
+    def find(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
+        """Spans of `entities`, best first; none once somebody has given up on it.
+
+        Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
+        found: list[Span] = []
+        lower = ""
+        for one in self._all:
+            if given_up.is_set():
+                return []
+            spans = [span for span in one.search(text) if span.entity in entities]
+            if spans and one.context:
+                lower = lower or text.lower()
+                spans = _surer(text, lower, spans, one.context)
+            found += spans
+        return without_twins(found)
+
+
+def without_twins(spans: Sequence[Span]) -> list[Span]:
+    """Without those of score 0, and those that a finding of the same entity and of no lower score
+    contains: the rule of `EntityRecognizer.remove_duplicates`."""
+    kept: list[Span] = []
+    ordered = sorted(set(spans), key=lambda one: (one.entity, one.start, -one.end, -one.score))
+    for _, same in groupby(ordered, key=attrgetter("entity")):
+        open_: list[Span] = []
+        for span in same:
+            open_ = [one for one in open_ if one.end >= span.start]
+            is_twin = any(span.end <= one.end and span.score <= one.score for one in open_)
+            if span.score > 0 and not is_twin:
+                kept.append(span)
+                open_.append(span)
+    return sorted(kept, key=lambda one: (-one.score, one.start, -one.end))
+
+
+def _search_of(recognizer: EntityRecognizer) -> Search:
+    if isinstance(recognizer, Finder | CustomRecognizer):
+        return _found(recognizer)
+    if isinstance(recognizer, PatternRecognizer) and _is_stock(recognizer):
+        return _patterns(recognizer)
+    return lambda text: (
+        Span(one.start, one.end, one.entity_type, one.score)
+        for one in recognizer.analyze(text, recognizer.get_supported_entities(), _NO_ARTIFACTS)
+    )
+
+
+def _found(recognizer: Finder | CustomRecognizer) -> Search:
+    (entity,) = recognizer.get_supported_entities()
+    return lambda text: (
+        Span(start, end, entity, score) for start, end, score in recognizer.find(text)
+    )
+
+
+def _is_stock(recognizer: PatternRecognizer) -> bool:
+    return type(recognizer).analyze is PatternRecognizer.analyze
+
+
+def _context_of(recognizer: EntityRecognizer) -> tuple[str, ...]:
+    return tuple(word.lower() for word in recognizer.context or ())
+
+
+def _patterns(recognizer: PatternRecognizer) -> Search:
+    """What `PatternRecognizer.analyze` does, but that a pattern without an end fails."""
+    (entity,) = recognizer.supported_entities
+    patterns: Sequence[Pattern] = recognizer.patterns  # type: ignore[has-type]
+    compiled = [
+        (regex.compile(pattern.regex, recognizer.global_regex_flags), pattern.score)
+        for pattern in patterns
+    ]
+
+    def found(text: str) -> Iterator[Span]:
+        for shape, score in compiled:
+            for match in shape.finditer(text, timeout=PATTERN_SECONDS, concurrent=True):
+                if value := match[0]:
+                    yield Span(
+                        match.start(), match.end(), entity, _checked(recognizer, value, score)
+                    )
+
+    def search(text: str) -> list[Span]:
+        try:
+            return without_twins(list(found(text)))
+        except TimeoutError:
+            pass
+        raise DetectionFailed(f"a pattern of {entity} took longer than {PATTERN_SECONDS:g} seconds")
+
+    return search
+
+
+def _checked(recognizer: PatternRecognizer, value: str, score: float) -> float:
+    is_valid = recognizer.validate_result(value)
+    if is_valid is not None:
+        score = EntityRecognizer.MAX_SCORE if is_valid else EntityRecognizer.MIN_SCORE
+    return EntityRecognizer.MIN_SCORE if recognizer.invalidate_result(value) else score
+
+
+def _surer(text: str, lower: str, spans: list[Span], context: tuple[str, ...]) -> list[Span]:
+    """The findings, with the scores of those behind a context word raised."""
+    words = [word for word in context if word in lower]
+    if not words:
+        return spans
+    return [
+        replace(span, score=raised(span.score))
+        if span.score < 1.0 and has_context(text, span.start, words)
+        else span
+        for span in spans
+    ]
