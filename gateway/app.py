@@ -17,6 +17,7 @@ from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.http_upstream import HttpUpstream
+from gateway.backends.ner_pool import NerPool
 from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.recognizers.custom import examine
@@ -30,6 +31,7 @@ from gateway.openai.tokens import warm
 from gateway.parts import Parts
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
+from gateway.privacy.ensemble import Ensemble
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.remembered import Remembered
 from gateway.settings import Settings
@@ -103,6 +105,8 @@ async def assembled(
         )
         detector = PresidioDetector(settings.redaction_threads, patience)
         stack.push_async_callback(detector.aclose)
+        ner = NerPool(settings.ner_processes, settings.ner_load_seconds)
+        stack.push_async_callback(ner.aclose)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
         workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
@@ -117,7 +121,11 @@ async def assembled(
             ),
             ledger=accounts.ledger,
             journal=accounts.journal,
-            detector=Remembered(detector, os.urandom(32), settings.redaction_remembered_max),
+            detector=Ensemble(
+                Remembered(detector, os.urandom(32), settings.redaction_remembered_max),
+                Remembered(ner, os.urandom(32), settings.redaction_remembered_max),
+                meters.redactions_without_ner.inc,
+            ),
             watching=detector,
             upstream=upstream,
             resolve=resolver(environ, simulator_url),
@@ -130,10 +138,11 @@ async def assembled(
             workbench=workbench,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
+        await _prepare_ner(parts, ner)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "policy": partial(_follow_policies, parts, environ),
+            "policy": partial(_follow_policies, parts, environ, ner),
             "sweep": partial(_sweep, parts),
             **accounts.work,
         }
@@ -198,18 +207,18 @@ def _keep_out_of_collections() -> None:
     gc.freeze()
 
 
-async def _follow_policies(parts: Parts, environ: Mapping[str, str]) -> None:
+async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPool) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
     if parts.settings.policy_reload == "off":
         return
     seen = await asyncio.to_thread(read_folder, path)
-    await _reload(parts, lambda: seen, environ)
+    await _reload(parts, lambda: seen, environ, ner)
     async for _ in watch(path, seen=seen):
-        await _reload(parts, lambda: read_folder(path), environ)
+        await _reload(parts, lambda: read_folder(path), environ, ner)
 
 
-async def _reload(parts: Parts, read: Read, environ: Mapping[str, str]) -> None:
+async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool) -> None:
     old = parts.policies.current.digest
     parsed = await parts.policies.reload(read, SELECTABLE, environ, examine)
     parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
@@ -220,6 +229,16 @@ async def _reload(parts: Parts, read: Read, environ: Mapping[str, str]) -> None:
     elif parsed.policy.digest != old:
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
+        await _prepare_ner(parts, ner)
+
+
+async def _prepare_ner(parts: Parts, ner: NerPool) -> None:
+    """Load the models of the policy in force. One that does not load fails the requests that need
+    it, or they go on without, as the policy says."""
+    problems = await ner.prepare(parts.policies.current.ner_engines())
+    parts.meters.degraded.labels("ner").set(1 if problems else 0)
+    for problem in problems:
+        parts.log.error("ner_not_loaded", problem=problem)
 
 
 async def _sweep(parts: Parts) -> None:

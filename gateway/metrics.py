@@ -136,6 +136,10 @@ class Meters:
         self.redactions = make.counter(
             "redactions", "Private values found.", "entity", "action", "direction"
         )
+        self.redactions_without_ner = make.counter(
+            "redactions_without_ner",
+            "Requests whose NER engine failed or was late (`on_detector_failure: without_ner`).",
+        )
         self.redaction_duration = make.histogram(
             "redaction_duration_seconds", "Time to redact one request.", OVERHEAD_BUCKETS
         )

@@ -186,6 +186,12 @@ class Settings:
     redaction_timeout_seconds_per_mib: float = _setting(
         10.0, _seconds(0, 600), "So much longer for each MiB of text."
     )
+    ner_processes: int = _setting(
+        1, _integer(1, 64), "Processes of each NER engine; every one has the model in memory."
+    )
+    ner_load_seconds: float = _setting(
+        60.0, _seconds(0.1, 3600), "The start waits so long for the models of NER engines."
+    )
     redaction_remembered_max: int = _setting(
         100_000,
         _integer(0, 10**8),

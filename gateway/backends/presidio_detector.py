@@ -125,7 +125,7 @@ class PresidioDetector:
             if supported := entities.intersection(one.get_supported_entities()):
                 found |= supported
                 yield one
-        if missing := entities - found:
+        if missing := entities - found - using.learned:
             raise DetectionFailed(f"no recognizer for {', '.join(sorted(missing))}")
 
     def _candidates(self, entities: frozenset[str], using: Using) -> Iterator[EntityRecognizer]:

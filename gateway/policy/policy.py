@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.privacy.profile import Profile
+from gateway.privacy.profile import Ner, Profile
 from gateway.quota.limit import Limit
 from gateway.usage.entry import Price
 
@@ -131,6 +131,12 @@ class Policy:
     upstreams: Mapping[str, UpstreamPolicy]
     models: Mapping[str, Model]
     organizations: Mapping[str, Organization]
+
+    def ner_engines(self) -> frozenset[Ner]:
+        """Those that some project's profile names."""
+        projects = (p for one in self.organizations.values() for p in one.projects.values())
+        engines = (project.redaction.using.ner for project in projects)
+        return frozenset(engine for engine in engines if engine is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from gateway.policy.bundle import Bundle, Rows, row_of, rows_in
 from gateway.policy.fields import Placed, Row
 from gateway.policy.problems import Findings, quoted, suggestion
 from gateway.privacy.profile import (
+    NER_LABELS,
     REVERSIBLE,
     Action,
     Custom,
@@ -56,8 +57,8 @@ def check_redaction(
 
 def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings: Findings) -> None:
     engine = row_of(bundle.ner, row.get("ner"))
-    learned = {item.value for item in engine.get("labels", {}).values()} if engine else set()
-    known = entities | bundle.recognizers.keys() | learned
+    written = entities | bundle.recognizers.keys()
+    known = written | (set(_labels(engine).values()) if engine else set())
     rules = (*row.get("entities", {}).items(), *row.get("answer", {}).items())
     for name, rule in rules:
         if name not in known:
@@ -65,6 +66,11 @@ def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings:
                 rule.place, f"no entity is called {quoted(name)}; {suggestion(name, sorted(known))}"
             )
     for name, rule in row.get("answer", {}).items():
+        if name in known - written:
+            findings.error(
+                rule.place,
+                f"{quoted(name)} is found by an NER engine only, and those do not look at answers",
+            )
         if rule.value and rule.value.get("action") in REVERSIBLE:
             findings.error(
                 rule.place,
@@ -107,16 +113,21 @@ def _texts(row: Row, field: str) -> tuple[str, ...]:
 
 
 def _ner(name: str, row: Row) -> Ner:
-    labels = row.get("labels", {})
     return Ner(
         name=name,
         kind=row["kind"],
         model=row["model"],
-        labels=tuple(sorted((label, item.value) for label, item in labels.items())),
+        labels=tuple(sorted(_labels(row).items())),
         score=row["score"],
         timeout_seconds=row["timeout"],
         on_failure=row["on_detector_failure"],
     )
+
+
+def _labels(row: Row) -> dict[str, str]:
+    """The model's labels → entities: those that are known, but for what the row says of them."""
+    written = {label: item.value for label, item in row.get("labels", {}).items()}
+    return {**NER_LABELS, **written}
 
 
 def _profile(

@@ -84,6 +84,20 @@ class Custom:
     context_chars: int = 60
 
 
+NER_LABELS: Mapping[str, str] = {
+    "PERSON": "PERSON",
+    "PER": "PERSON",
+    "ORG": "ORGANIZATION",
+    "GPE": "LOCATION",
+    "LOC": "LOCATION",
+    "FAC": "LOCATION",
+    "NORP": "NRP",
+    "DATE": "DATE_TIME",
+    "TIME": "DATE_TIME",
+}
+"""Labels of OntoNotes 5 and CoNLL-2003 → Presidio's names for them; MISC and numbers are not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ner:
     """An engine that knows names by what stands around them. `kind`: spacy, huggingface or gliner;
@@ -104,6 +118,11 @@ class Using:
 
     custom: tuple[Custom, ...] = ()
     ner: Ner | None = None
+
+    @property
+    def learned(self) -> frozenset[str]:
+        """The entities that the NER engine finds."""
+        return frozenset(entity for _, entity in self.ner.labels) if self.ner else frozenset()
 
 
 BUILT_IN = Using()

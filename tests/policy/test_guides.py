@@ -1,4 +1,4 @@
-"""The examples of docs/guides/quotas.md can be used as they stand, beside the default policy."""
+"""The examples of the guides can be used as they stand, beside the default policy."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from gateway.backends.entities import SELECTABLE
 from gateway.backends.recognizers.custom import examine
 from gateway.policy.parse import parse
 
-GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "quotas.md"
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+GUIDES = Path(__file__).parent.parent.parent / "docs" / "guides"
+EXAMPLES = [
+    example
+    for name in ("quotas.md", "redaction.md")
+    for example in re.findall(
+        r"^```yaml\n(.*?)^```", (GUIDES / name).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split()[1].rstrip(":"))
