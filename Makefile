@@ -2,9 +2,9 @@
 
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
-SOURCES := gateway tests scripts
+SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test privacy-report fuzz lint format docs lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -34,6 +34,12 @@ overspend-test: $(INSTALLED) ## Many clients against small budgets, on both ledg
 
 outage-test: $(INSTALLED) ## Postgres away for 60 seconds at 200 requests a second.
 	@$(PY) tests/exact/outage.py $(ARGS)
+
+privacy-report: $(INSTALLED) ## What redaction finds, misses and costs, beside stock Presidio (ARGS=--data FILE).
+	@PYTHONPATH=. $(PY) bench/privacy_report.py $(ARGS)
+
+fuzz: $(INSTALLED) ## Random texts through redaction and back, streams cut anywhere (STREAMS=n).
+	@PYTHONPATH=.:bench $(PY) tests/privacy/fuzz.py $(if $(STREAMS),--streams $(STREAMS)) $(ARGS)
 
 lint: $(INSTALLED) ## Check style and types.
 	@$(PY) -m ruff check $(SOURCES)

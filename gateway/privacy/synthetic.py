@@ -72,6 +72,8 @@ def synthetic(scope_key: bytes, entity: str, value: str, salt: int = 0) -> str:
     """Another one for each `salt`, for the case that one is taken or cannot be used. It may be the
     value itself where its form leaves nothing to choose."""
     maker = _MAKERS.get(entity, _same_form) if salt < _SALTS_OF_MAKERS else _same_form
+    if entity in _FORMS and not _FORMS[entity].fullmatch(value):
+        maker = _same_form
     return maker(value, _dice(scope_key, entity, value, salt))
 
 
@@ -152,6 +154,13 @@ def _address(value: str, dice: Dice) -> str:
     if ":" in value:
         return f"2001:db8::{next(dice) << 8 | next(dice):x}:{next(dice):x}"
     return f"{_pick(['192.0.2', '198.51.100', '203.0.113'], dice)}.{1 + next(dice) % 254}"
+
+
+_FORMS = {
+    "CREDIT_CARD": re.compile(r"\d[\d -]*+"),
+    "IBAN_CODE": re.compile("[A-Za-z]{2}[0-9]{2}[0-9A-Za-z -]++"),
+}
+"""Those whose maker needs the form: a finding that overlapped another one is wider than its own."""
 
 
 def _one_of(options: list[str]) -> Callable[[str, Dice], str]:

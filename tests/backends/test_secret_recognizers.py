@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.backends.recognizers.credentials import Password, Secret
+from gateway.backends.recognizers.network import Email
 from gateway.backends.recognizers.secrets import ApiKey
 
 HEX = "9f86d081884c7d659a2feaa0c55ad015"
@@ -65,3 +66,9 @@ def test_what_is_not_random_or_has_no_such_word_is_none(text: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_keys_of_more_providers_are_known_by_their_prefix_and_form(key: str) -> None:
     assert [(start, end) for start, end, _ in ApiKey().find(f"钥匙{key}。")] == [(2, 2 + len(key))]
+
+
+def test_the_password_of_a_url_is_no_address_though_it_ends_in_one() -> None:
+    text = "postgresql://app:EzUk!597giDR@db.example.com, https://x.example?to=ann@example.com"
+    for one, value in ((Password(), "EzUk!597giDR"), (Email(), "ann@example.com")):
+        assert [text[start:end] for start, end, _ in one.find(text)] == [value]

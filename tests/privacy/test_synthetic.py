@@ -55,3 +55,9 @@ def test_any_value_has_one(entity: str, value: str, salt: int) -> None:
     if entity == "CREDIT_CARD":
         value += "12"
     assert isinstance(synthetic(KEY, entity, value, salt), str)
+
+
+@pytest.mark.parametrize("entity", ["CREDIT_CARD", "IBAN_CODE", "PHONE_NUMBER", "IP_ADDRESS"])
+def test_a_finding_that_is_wider_than_its_form_keeps_what_it_looks_like(entity: str) -> None:
+    for value in ("x.DE89370400440532013000.", "none", "ＤＥ89370400440532013000", "卡4111 1111@"):
+        assert synthetic(KEY, entity, value)

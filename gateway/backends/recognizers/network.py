@@ -31,6 +31,8 @@ class Email(Finder):
     _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]")
     _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
     _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})")
+    _IN_URL = re.compile(r"[0-9A-Za-z]://[^\s/?#:@]{0,100}+:[^\s/@]{1,200}+\Z")
+    _IN_URL_MAX = 305
     _LOCAL_MAX = 64  # RFC 5321, 4.5.3.1.1
     _LABELS_MAX = 20  # of a domain; how often a shorter one is tried is bounded by it
 
@@ -45,7 +47,7 @@ class Email(Finder):
         for found in self._DOMAIN.finditer(text):
             length = self._domain_length(found[1])
             start = self._local_start(text, found.start(), done)
-            if length and start < found.start():
+            if length and start < found.start() and not self._is_in_url(text, found.start()):
                 done = found.start(1) + length
                 yield start, done, 1.0
 
@@ -59,6 +61,10 @@ class Email(Finder):
         while start < at and not self._LOCAL_START.match(text, start):
             start += 1
         return start
+
+    def _is_in_url(self, text: str, at: int) -> bool:
+        """`user:password@host` of a URL: a password, and no address."""
+        return bool(self._IN_URL.search(text[max(0, at - self._IN_URL_MAX) : at]))
 
     def _domain_length(self, domain: str) -> int:
         """How much of what looks like a domain is one: up to its last known suffix, or 0."""
