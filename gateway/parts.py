@@ -74,5 +74,9 @@ class Parts:
 
     def secret(self, purpose: str, *names: str) -> bytes:
         """A secret of its own for each purpose and scope, derived from the pepper."""
-        message = "\0".join((purpose, *names)).encode()
-        return hmac.new(self.pepper, message, hashlib.sha256).digest()
+        return secret_of(self.pepper, purpose, *names)
+
+
+def secret_of(pepper: bytes, purpose: str, *names: str) -> bytes:
+    """See `Parts.secret`."""
+    return hmac.new(pepper, "\0".join((purpose, *names)).encode(), hashlib.sha256).digest()

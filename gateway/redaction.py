@@ -3,37 +3,75 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol
 
 from gateway.draft import Draft
-from gateway.errors import BadRequest, TooLarge
+from gateway.errors import BadRequest, TextBlocked, TooLarge
 from gateway.openai.images import has_images
 from gateway.openai.request import Request
-from gateway.openai.texts import Place, free_texts, lay_back, read_texts
+from gateway.openai.texts import Path, Place, free_texts, lay_back, read_texts
 from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint
 from gateway.privacy.mint import Vault
-from gateway.privacy.profile import Images, Scope
-from gateway.privacy.redact import redact
+from gateway.privacy.profile import Images, Profile, Scope
+from gateway.privacy.redact import Aside, Detector, Findings, Redacted, in_place, redact
 from gateway.privacy.watch import Watch
+from gateway.settings import Settings
 
-T = TypeVar("T")
-Aside = Callable[[Callable[[], T]], Awaitable[T]]
+_LOGGED_MAX = 200  # findings of one request
+
+
+class Means(Protocol):
+    """Of the parts of an exchange those that redaction needs."""
+
+    @property
+    def detector(self) -> Detector: ...
+    @property
+    def settings(self) -> Settings: ...
+    def secret(self, purpose: str, *names: str) -> bytes: ...
+
+
+Told = Callable[[Sequence[Place], Findings], None]
+"""Is told what was done with the text at each place, also where that is to refuse it."""
+
+
+def _silent(places: Sequence[Place], findings: Findings) -> None:
+    """Nobody is told."""
 
 
 async def redact_request(
-    draft: Draft, request: Request, rules: Rules, parts: Parts, aside: Aside[Any]
+    draft: Draft, request: Request, rules: Rules, parts: Parts, aside: Aside
 ) -> tuple[Request, Vault, Watch | None]:
     """The request with its private values replaced, the vault that can put them back, and who looks
-    at the answer, if the policy has rules for it.
+    at the answer, if the policy has rules for it. Raises what `redact_body` does."""
+    profile = rules.project.redaction
+    home = (rules.organization.name, rules.project.name)
+    told = partial(_log, draft, parts) if parts.settings.redaction_debug == "on" else _silent
+    body, redacted, scope_key = await redact_body(request, profile, home, parts, aside, told)
+    draft.redactions = dict(redacted.counts)
+    watch = Watch(profile, parts.watching, scope_key) if profile.answer else None
+    return replace(request, body=body), redacted.vault, watch
+
+
+async def redact_body(
+    request: Request,
+    profile: Profile,
+    home: tuple[str, str],
+    means: Means,
+    aside: Aside = in_place,
+    told: Told = _silent,
+) -> tuple[Mapping[str, Any], Redacted, bytes]:
+    """The body as it leaves, what was done with its texts, and the secret of the placeholders'
+    scope. `home` are the names of the organization and the project.
 
     `aside` does what is long beside the event loop. Raises BadRequest (images_refused), TooLarge,
     and what `redact` does."""
-    profile, body = rules.project.redaction, request.body
+    body = request.body
     if profile.images is Images.REFUSE and has_images(body):
         raise BadRequest(
             "The policy lets no pictures out, as nobody can read what stands in them. Take them "
@@ -43,34 +81,62 @@ async def redact_request(
         )
     places = await aside(lambda: free_texts(request.endpoint, body))
     texts = await aside(lambda: read_texts(body, places))
-    size, most = await aside(lambda: sum(map(utf8_length, texts))), parts.settings
+    size, most = await aside(lambda: sum(map(utf8_length, texts))), means.settings
     if size > most.redaction_bytes_max and profile.rules:
         raise TooLarge(
             f"The texts of this request are too long to be redacted: {size} bytes, and at most "
             f"{most.redaction_bytes_max} are scanned. Send less at once, or have "
             "GATEWAY_REDACTION_BYTES_MAX raised."
         )
-    scope_key = parts.secret("redaction", *_scope(rules, body, places, texts))
-    redacted = await redact(texts, profile, parts.detector, scope_key, aside)
-    draft.redactions = dict(redacted.counts)
+    scope = _scope(profile.scope, home, _opening(body, places, texts))
+    scope_key = means.secret("redaction", *scope)
+    try:
+        redacted = await redact(texts, profile, means.detector, scope_key, aside)
+    except TextBlocked as refusal:
+        told(places, refusal.findings)
+        raise
+    told(places, redacted.findings)
     body = await aside(lambda: lay_back(body, places, redacted.texts))
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
         body = {**body, "messages": [_told(profile.note), *body["messages"]]}
-    watch = Watch(profile, parts.watching, scope_key) if profile.answer else None
-    return replace(request, body=body), redacted.vault, watch
+    return body, redacted, scope_key
 
 
-def _scope(
-    rules: Rules, body: Mapping[str, Any], places: Sequence[Place], texts: Sequence[str]
-) -> list[str]:
+def _log(draft: Draft, parts: Parts, places: Sequence[Place], findings: Findings) -> None:
+    """For those who write policies: where something was found and what was done. No text, and no
+    name that a caller chose."""
+    found = [
+        {
+            "place": _known_name(place.path),
+            "start": finding.span.start,
+            "end": finding.span.end,
+            "entity": finding.span.entity,
+            "score": finding.span.score,
+            "action": finding.action.value,
+        }
+        for place, of_text in zip(places, findings, strict=True)
+        for finding in of_text
+    ]
+    parts.log.info(
+        "redacted", request_id=draft.call.id, found=len(found), findings=found[:_LOGGED_MAX]
+    )
+
+
+def _known_name(path: Path) -> str:
+    """The numbers of a path and the names in it that are the API's: those at its begin, and behind
+    the number of a message or tool."""
+    known = 1
+    while known < len(path) and (known == 2 or isinstance(path[known], int)):
+        known += 1
+    return ".".join(map(str, path[:known]))
+
+
+def _scope(scope: Scope, home: tuple[str, str], opening: str) -> list[str]:
     """Names of what the same value has the same placeholder in. Of a conversation that depends on
     how it began, as every turn sends it again."""
-    scope, names = rules.project.redaction.scope, [rules.organization.name]
-    if scope is not Scope.ORGANIZATION:
-        names.append(rules.project.name)
+    names = [*home] if scope is not Scope.ORGANIZATION else [home[0]]
     if scope is Scope.CONVERSATION:
-        began = _opening(body, places, texts).encode("utf-8", "surrogatepass")
-        names.append(hashlib.sha256(began).hexdigest())
+        names.append(hashlib.sha256(opening.encode("utf-8", "surrogatepass")).hexdigest())
     return names
 
 

@@ -203,6 +203,11 @@ class Settings:
         _integer(1024, 2**31),
         "Most text of one request that is scanned; more is refused.",
     )
+    redaction_debug: str = _setting(
+        "off",
+        _choice("off", "on"),
+        "Log where something was found in each request and what was done, without the values.",
+    )
     database_threads: int = _setting(4, _integer(1, 256), "Threads that talk to the database.")
     journal_flush_seconds: float = _setting(
         0.1, _seconds(0.001, 60), "Usage is written at least that often."

@@ -14,10 +14,10 @@ from gateway.usage.entry import Outcome
 ENTITIES = "{EMAIL_ADDRESS: placeholder, PRIVATE_KEY: block}"
 
 
-def world_with(profile: str) -> World:
+def world_with(profile: str, **settings: Any) -> World:
     standard = b"standard: {entities: " + ENTITIES.encode() + b"}"
     assert standard in POLICY
-    return World(POLICY.replace(standard, f"standard: {{{profile}}}".encode()))
+    return World(POLICY.replace(standard, f"standard: {{{profile}}}".encode()), **settings)
 
 
 def sent_by(world: World, *bodies: dict[str, Any]) -> list[dict[str, Any]]:
@@ -118,3 +118,51 @@ def test_a_replaced_value_comes_back_out_of_a_stream() -> None:
     world.upstream.pieces = events(*f"I wrote to {made}.", usage=USAGE)
     stream = run(world, world.call(chat("mail ann@example.com", stream=True)))
     assert text_of(stream) == "I wrote to ann@example.com."
+
+
+def test_in_debug_mode_the_log_says_where_what_was_found_and_no_text() -> None:
+    world = world_with(f"entities: {ENTITIES}", redaction_debug="on")
+    body = chat("mail ann@example.com")
+    body["metadata"] = {"my secret name": "bob@example.com"}
+    sent_by(world, body)
+    ((_, fields),) = [line for line in world.log.lines if line[0] == "redacted"]
+    assert fields["found"] == 2
+    assert fields["findings"][0] == {
+        "place": "messages.0.content",
+        "start": 5,
+        "end": 20,
+        "entity": "EMAIL_ADDRESS",
+        "score": 1.0,
+        "action": "placeholder",
+    }
+    assert fields["findings"][1]["place"] == "metadata"
+    for private in ("ann", "bob", "secret"):
+        assert private not in json.dumps(fields)
+
+
+def test_it_says_so_too_where_that_is_refused_and_by_default_says_nothing() -> None:
+    body = chat("ann@example.com")
+    for debug, lines in (("on", 1), ("off", 0)):
+        world = world_with("entities: {EMAIL_ADDRESS: block}", redaction_debug=debug)
+        with pytest.raises(TextBlocked):
+            run(world, world.call(body))
+        assert [event for event, _ in world.log.lines].count("redacted") == lines
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_logprobs_show_what_the_model_wrote_and_logit_bias_leaves_as_it_is(stream: bool) -> None:
+    world = world_with(f"entities: {ENTITIES}")
+    body = chat("mail ann@example.com", logprobs=True, logit_bias={"50256": -100})
+    (sent,) = sent_by(world, body)
+    assert sent["logit_bias"] == {"50256": -100}
+    name = content_of(sent).split()[1]
+    logprobs = {"content": [{"token": name, "logprob": -0.1, "bytes": [*name.encode()]}]}
+    choice = {"index": 0, "logprobs": logprobs, "finish_reason": "stop"}
+    key = "delta" if stream else "message"
+    told = json.dumps({"choices": [choice | {key: {"content": name}}], "usage": USAGE})
+    world.upstream.content_type = "text/event-stream" if stream else "application/json"
+    world.upstream.pieces = [f"data: {told}\n\ndata: [DONE]\n\n" if stream else told]
+    world.upstream.pieces = [str(piece).encode() for piece in world.upstream.pieces]
+    answer = run(world, world.call(body | {"stream": stream})).decode()
+    assert json.dumps(logprobs).replace(" ", "") in answer.replace(" ", "")
+    assert "ann@example.com" in answer

@@ -9,6 +9,7 @@ from gateway.cli.check import check
 from gateway.cli.grant import app as grant_app
 from gateway.cli.key import app as key_app
 from gateway.cli.migrate import migrate
+from gateway.cli.redact import redact
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
 from gateway.cli.usage import app as usage_app
@@ -40,6 +41,7 @@ def _root(
 app.command()(serve)
 app.command()(simulate)
 app.command()(check)
+app.command()(redact)
 app.command()(migrate)
 app.add_typer(key_app, name="key", help="API keys: create, list, show, revoke, rotate.")
 app.add_typer(grant_app, name="grant", help="Top-ups and raises of limits: add, list, end.")

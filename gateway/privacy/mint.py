@@ -22,6 +22,16 @@ def _can_be_told(made: str) -> bool:
     return long_enough and made.isprintable() and not {'"', "\\"} & {*made}
 
 
+def with_stand_ins(text: str, spans: Sequence[Span], stand_ins: Sequence[str]) -> str:
+    """`text` with one of `stand_ins` at each of the disjoint, sorted spans."""
+    pieces: list[str] = []
+    done = 0
+    for span, stand_in in zip(spans, stand_ins, strict=True):
+        pieces += (text[done : span.start], stand_in)
+        done = span.end
+    return "".join((*pieces, text[done:]))
+
+
 class Vault:
     """What stands for what in one request: `placeholders` as a model may write them, `synthetic`
     values to the letter. It lives in that request's frame and nowhere else: it shows counts only,
@@ -85,16 +95,14 @@ class Mint:
     def replaced(self, text: str, spans: Sequence[tuple[Span, Action, int]]) -> str:
         """`text` with something else at each of the disjoint, sorted spans; the number is how much
         of a masked value stays."""
-        pieces: list[str] = []
-        done = 0
-        for span, action, keep_last in spans:
-            value = text[span.start : span.end]
-            pieces += (
-                text[done : span.start],
-                self._stand_in(span.entity, value, action, keep_last),
-            )
-            done = span.end
-        return "".join((*pieces, text[done:]))
+        return with_stand_ins(text, [one for one, _, _ in spans], self.stand_ins(text, spans))
+
+    def stand_ins(self, text: str, spans: Sequence[tuple[Span, Action, int]]) -> list[str]:
+        """What stands for the value of each of the spans."""
+        return [
+            self._stand_in(span.entity, text[span.start : span.end], action, keep_last)
+            for span, action, keep_last in spans
+        ]
 
     def _stand_in(self, entity: str, value: str, action: Action, keep_last: int) -> str:
         if action is Action.MASK:

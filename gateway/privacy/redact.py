@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from gateway.errors import TextBlocked, Unavailable
-from gateway.privacy.mint import Mint, Vault
+from gateway.privacy.mint import Mint, Vault, with_stand_ins
 from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
 from gateway.privacy.spans import Span, resolve, whole_words
 
@@ -41,12 +41,27 @@ async def in_place(work: Callable[[], T]) -> T:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What is done with the value at `span`. `sent` leaves in its place: the value itself where it
+    is only reported, nothing where it is blocked."""
+
+    span: Span
+    action: Action
+    sent: str = field(repr=False, default="")
+
+
+Findings = Sequence[Sequence[Finding]]
+"""Of each text, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Redacted:
     """Texts that may leave, in the order of those that came; `counts` by `ENTITY:action`."""
 
     texts: tuple[str, ...] = field(repr=False)
     vault: Vault
     counts: Mapping[str, int]
+    findings: Findings = ()
 
 
 async def redact(
@@ -64,7 +79,7 @@ async def redact(
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
     (redaction_failed) if the detector fails: nothing leaves unseen."""
     if not profile.rules or not texts:
-        return Redacted(tuple(texts), Vault(), {})
+        return Redacted(tuple(texts), Vault(), {}, [()] * len(texts))
     found = await _detect(texts, profile, detector)
     return await aside(lambda: _replace(texts, found, profile.rules, scope_key))
 
@@ -101,25 +116,50 @@ def _replace(
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
     known, actions = decide(found, rules)
     counts: Counter[str] = Counter()
-    to_replace: list[list[tuple[Span, Action, int]]] = []
-    blocked = {entity for entity, action in actions.items() if action is Action.BLOCK}
+    reports: list[list[Span]] = []
+    changes: list[list[tuple[Span, Action, int]]] = []
     for text, spans in zip(texts, known, strict=True):
-        reported = [span for span in spans if actions[span.entity] is Action.REPORT]
+        reported = resolve(span for span in spans if actions[span.entity] is Action.REPORT)
         resolved = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
-        for span in resolve(reported) + resolved:
+        for span in reported + resolved:
             counts[f"{span.entity}:{actions[span.entity]}"] += 1
-        to_replace.append(
+        reports.append(reported)
+        changes.append(
             [
                 (span, actions[span.entity], rules[span.entity].keep_last)
                 for span in whole_words(text, resolved)
             ]
         )
-    if blocked:
-        raise _refusal(blocked, counts)
+    if blocked := {entity for entity, action in actions.items() if action is Action.BLOCK}:
+        raise _refusal(blocked, counts, _findings(texts, reports, changes))
     names_values = any(action in REVERSIBLE for action in actions.values())
     mint = Mint(scope_key, texts if names_values else ())
-    redacted = tuple(map(mint.replaced, texts, to_replace))
-    return Redacted(redacted, mint.vault(), dict(counts))
+    sent = list(map(mint.stand_ins, texts, changes))
+    spans_of = [[span for span, _, _ in done] for done in changes]
+    redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
+    return Redacted(redacted, mint.vault(), dict(counts), _findings(texts, reports, changes, sent))
+
+
+def _findings(
+    texts: Sequence[str],
+    reports: Sequence[Sequence[Span]],
+    changes: Sequence[Sequence[tuple[Span, Action, int]]],
+    sent: Sequence[Sequence[str]] | None = None,
+) -> Findings:
+    """In the order of each text; nothing is sent where `sent` is None."""
+    findings = []
+    for number, text in enumerate(texts):
+        done = changes[number]
+        left = sent[number] if sent else [""] * len(done)
+        of_text = [
+            Finding(span, action, made)
+            for (span, action, _), made in zip(done, left, strict=True)
+        ] + [
+            Finding(span, Action.REPORT, text[span.start : span.end] if sent else "")
+            for span in reports[number]
+        ]  # fmt: skip
+        findings.append(sorted(of_text, key=lambda finding: finding.span.start))
+    return findings
 
 
 async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
@@ -136,12 +176,12 @@ async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) ->
     return found
 
 
-def _refusal(blocked: Set[str], counts: Mapping[str, int]) -> TextBlocked:
+def _refusal(blocked: Set[str], counts: Mapping[str, int], findings: Findings) -> TextBlocked:
     refusal = TextBlocked(
         f"The text holds {', '.join(sorted(blocked))}, which the policy does not let out. "
         "Take it out and send the request again.",
         code="pii_blocked",
         param="messages",
     )
-    refusal.counts = counts
+    refusal.counts, refusal.findings = counts, findings
     return refusal
