@@ -18,6 +18,7 @@ import tldextract
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import SpacyNlpEngine
 
+import private_names
 from gateway.backends.entities import ENTITIES
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.privacy.remembered import Remembered
@@ -27,6 +28,8 @@ from private_latency import KINDS, SIZES, conversation, latency, seconds_of, tex
 from private_quality import Found, Score, measured, python_source
 
 SCORE_MIN = 0.4
+NAMED = frozenset(private_names.ENTITIES)
+WITH_FORM = ENTITIES - NAMED
 BARS = {"200 B": None, "2 kB": 1.0, "50 kB": 20.0, "400 kB": 200.0}
 STALL_BAR = 20.0
 STOCK_RUNS = {"200 B": 20, "2 kB": 20, "50 kB": 1, "400 kB": 0}  # it takes a minute for the last
@@ -54,19 +57,22 @@ def of_stock(text: str) -> Found:
     return [(one.start, one.end, one.entity_type) for one in found]
 
 
-async def found_by(detector: PresidioDetector, corpus: list[str]) -> dict[str, Found]:
+async def found_by(
+    detector: PresidioDetector, corpus: list[str], asked: frozenset[str] = WITH_FORM
+) -> dict[str, Found]:
     """What the gateway acts on: sure enough, and overlaps resolved."""
     found: dict[str, Found] = {}
     for text in corpus:
-        (spans,) = await detector.detect([text], ENTITIES)
+        (spans,) = await detector.detect([text], asked)
         sure = resolve(span for span in spans if span.score >= SCORE_MIN)
         found[text] = [(one.start, one.end, one.entity) for one in sure]
     return found
 
 
 async def quality(detector: PresidioDetector, samples: list[Sample]) -> dict[str, Any]:
-    ours = await found_by(detector, [sample.text for sample in samples])
     entities = sorted(entities_of(samples))
+    asked = ENTITIES if NAMED & set(entities) else WITH_FORM
+    ours = await found_by(detector, [sample.text for sample in samples], asked)
     mine = measured(samples, ours.__getitem__, entities)
     theirs = measured(samples, of_stock, [one for one in entities if one in _of_stock()])
     head = f"{'entity':18}{'values':>8}{'recall':>9}{'precis.':>9}{'F2':>8}"
@@ -106,6 +112,9 @@ async def source_code(detector: PresidioDetector) -> dict[str, int]:
 
 async def speed(detector: PresidioDetector) -> dict[str, Any]:
     async def ours(text: str) -> object:
+        return await detector.detect([text], WITH_FORM)
+
+    async def with_names(text: str) -> object:
         return await detector.detect([text], ENTITIES)
 
     async def theirs(text: str) -> object:
@@ -122,6 +131,10 @@ async def speed(detector: PresidioDetector) -> dict[str, Any]:
             runs = STOCK_RUNS[name]
             beside = f"{(await latency(theirs, given[:runs]))[0]:15.1f}" if runs else f"{'-':>15}"
             print(row + beside, flush=True)
+    for name, size in SIZES.items():
+        middle, late, stalled = await latency(with_names, texts("prose", size, 20))
+        rows[f"prose and names {name}"] = middle, late, stalled
+        print(f"{'+names':7}{name:8}{middle:9.2f}{late:9.2f}{stalled:8.1f}")
     print(f"(stock Presidio: its {len(_of_stock())} kinds for English, tokens only, no model)")
     return rows
 
@@ -133,10 +146,10 @@ async def conversations(detector: PresidioDetector) -> dict[str, float]:
         unique = [requests[-1]]
 
         async def plain(messages: list[str]) -> object:
-            return await detector.detect(messages, ENTITIES)
+            return await detector.detect(messages, WITH_FORM)
 
         async def kept(messages: list[str], cache: Remembered) -> object:
-            return await cache.detect(messages, ENTITIES)
+            return await cache.detect(messages, WITH_FORM)
 
         once = min([await seconds_of([[one] for one in unique[0]], plain) for _ in range(5)])
         without = await seconds_of(requests, plain)
@@ -159,6 +172,8 @@ async def report(samples: list[Sample], with_speed: bool) -> dict[str, Any]:
     gc.freeze()  # as the gateway does
     told: dict[str, Any] = {"quality": await quality(detector, samples)}
     if with_speed:
+        print("\nnames by lists and cues, without a model")
+        told["names"] = await quality(detector, list(private_names.named(len(samples) // 4)))
         told["source"] = await source_code(detector)
         told["latency_ms"] = await speed(detector)
         told["conversations"] = await conversations(detector)

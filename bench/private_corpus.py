@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from private_values import VALUES
+from private_values import VALUES, Make
 
 TEMPLATES = {
     "english": """
@@ -107,11 +107,13 @@ def generated(count: int, seed: int = 4) -> Iterator[Sample]:
         yield Sample(form, *filled("\n".join(chosen), chance))
 
 
-def filled(template: str, chance: Random) -> tuple[str, tuple[tuple[int, int, str], ...]]:
+def filled(
+    template: str, chance: Random, values: Mapping[str, Make] = VALUES
+) -> tuple[str, tuple[tuple[int, int, str], ...]]:
     """The text, and where its values stand."""
     text, spans, done = "", [], 0
     for slot in SLOT.finditer(template):
-        value = VALUES[slot[1]](chance)
+        value = values[slot[1]](chance)
         text += template[done : slot.start()]
         spans.append((len(text), len(text) + len(value), slot[1]))
         text += value

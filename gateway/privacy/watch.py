@@ -23,7 +23,13 @@ HELD_MAX = 16_384  # characters of a lane: what is longer is looked at in parts
 _WORD_MAX = 512  # characters that a word may have to be held back as a whole
 _CONTEXT = 64  # characters before what is held back, in which cues may stand
 _SPACED = 40  # characters of a finding that can have spaces in it
-_LONGER = {"PRIVATE_KEY": 96, "STREET_ADDRESS": 120, "IBAN_CODE": 48, "ORGANIZATION": 80}
+_LONGER = {
+    "IBAN_CODE": 48,
+    "ORGANIZATION": 80,
+    "PERSON": 64,
+    "PRIVATE_KEY": 96,
+    "STREET_ADDRESS": 120,
+}
 _WITHOUT_SPACES = frozenset({"API_KEY", "EMAIL_ADDRESS", "IP_ADDRESS", "JWT", "URL", "UUID"})
 
 

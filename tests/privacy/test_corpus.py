@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fuzz import fuzz
 
+import private_names
 from gateway.backends.entities import ENTITIES
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.privacy.spans import resolve
@@ -38,6 +39,15 @@ def test_nearly_everything_is_found_and_nearly_nothing_else() -> None:
         assert score.hit + score.missed >= 10, entity
         assert score.recall > 0.95, (entity, score.misses)
         assert score.precision > 0.95, entity
+
+
+def test_most_names_are_found_without_a_model_and_little_else() -> None:
+    samples = list(private_names.named(300))
+    found = found_in([sample.text for sample in samples])
+    scores = measured(samples, found.__getitem__, list(private_names.ENTITIES))
+    for entity, score in scores.items():
+        assert score.recall > 0.6, (entity, score.misses)
+        assert score.precision > 0.8, entity
 
 
 def test_hardly_anything_in_source_code_is_private() -> None:

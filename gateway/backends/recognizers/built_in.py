@@ -18,7 +18,10 @@ from gateway.backends.recognizers.east_asia import HongKongIdCard, JapanMyNumber
 from gateway.backends.recognizers.europe import DutchCitizenNumber, FrenchSocialSecurity
 from gateway.backends.recognizers.network import Email, IpAddress
 from gateway.backends.recognizers.numbers import ChineseIdCard, CreditCard, Iban, UsSocialSecurity
+from gateway.backends.recognizers.organizations import Organization
+from gateway.backends.recognizers.people import Person
 from gateway.backends.recognizers.phones import ChineseMobile, Phone
+from gateway.backends.recognizers.places import Place
 from gateway.backends.recognizers.secrets import ApiKey, JsonWebToken, PrivateKey
 
 
@@ -44,8 +47,11 @@ def recognizers() -> list[EntityRecognizer]:
         IpAddress(),
         JapanMyNumber(),
         JsonWebToken(),
+        Organization(),
         Password(),
+        Person(),
         Phone(),
+        Place(),
         PrivateKey(),
         Secret(),
         StreetAddress(),
