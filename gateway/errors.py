@@ -25,7 +25,7 @@ listed in CODES; a code is stable, a message is for people and may change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -108,10 +108,9 @@ class ContextTooLong(BadRequest):
 
 class TextBlocked(BadRequest):
     """Raised with code `pii_blocked`; the message names entities, never values. `counts` is what
-    was found, by `ENTITY:action`; `findings` say where in each text, without the values."""
+    was found, by `ENTITY:action`."""
 
     counts: Mapping[str, int] = MappingProxyType({})
-    findings: Sequence[Sequence[Any]] = ()
 
 
 class Unauthenticated(ApiError):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from gateway.draft import Draft
-from gateway.errors import BadRequest, TextBlocked, TooLarge
+from gateway.errors import BadRequest, TooLarge
 from gateway.openai.images import has_images
 from gateway.openai.request import Request
 from gateway.openai.texts import Path, Place, free_texts, lay_back, read_texts
@@ -40,10 +40,6 @@ Told = Callable[[Sequence[Place], Findings], None]
 """Is told what was done with the text at each place, also where that is to refuse it."""
 
 
-def _silent(places: Sequence[Place], findings: Findings) -> None:
-    """Nobody is told."""
-
-
 async def redact_request(
     draft: Draft, request: Request, rules: Rules, parts: Parts, aside: Aside
 ) -> tuple[Request, Vault, Watch | None]:
@@ -51,7 +47,7 @@ async def redact_request(
     at the answer, if the policy has rules for it. Raises what `redact_body` does."""
     profile = rules.project.redaction
     home = (rules.organization.name, rules.project.name)
-    told = partial(_log, draft, parts) if parts.settings.redaction_debug == "on" else _silent
+    told = partial(_log, draft, parts) if parts.settings.redaction_debug == "on" else None
     body, redacted, scope_key = await redact_body(request, profile, home, parts, aside, told)
     draft.redactions = dict(redacted.counts)
     watch = Watch(profile, parts.watching, scope_key) if profile.answer else None
@@ -64,7 +60,7 @@ async def redact_body(
     home: tuple[str, str],
     means: Means,
     aside: Aside = in_place,
-    told: Told = _silent,
+    told: Told | None = None,
 ) -> tuple[Mapping[str, Any], Redacted, bytes]:
     """The body as it leaves, what was done with its texts, and the secret of the placeholders'
     scope. `home` are the names of the organization and the project.
@@ -88,14 +84,12 @@ async def redact_body(
             f"{most.redaction_bytes_max} are scanned. Send less at once, or have "
             "GATEWAY_REDACTION_BYTES_MAX raised."
         )
-    scope = _scope(profile.scope, home, _opening(body, places, texts))
+    scope = [*home] if profile.scope is not Scope.ORGANIZATION else [home[0]]
+    if profile.scope is Scope.CONVERSATION:
+        scope.append(_began(body, places, texts))
     scope_key = means.secret("redaction", *scope)
-    try:
-        redacted = await redact(texts, profile, means.detector, scope_key, aside)
-    except TextBlocked as refusal:
-        told(places, refusal.findings)
-        raise
-    told(places, redacted.findings)
+    tell = partial(told, places) if told else None
+    redacted = await redact(texts, profile, means.detector, scope_key, aside, tell)
     body = await aside(lambda: lay_back(body, places, redacted.texts))
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
         body = {**body, "messages": [_told(profile.note), *body["messages"]]}
@@ -131,22 +125,14 @@ def _known_name(path: Path) -> str:
     return ".".join(map(str, path[:known]))
 
 
-def _scope(scope: Scope, home: tuple[str, str], opening: str) -> list[str]:
-    """Names of what the same value has the same placeholder in. Of a conversation that depends on
-    how it began, as every turn sends it again."""
-    names = [*home] if scope is not Scope.ORGANIZATION else [home[0]]
-    if scope is Scope.CONVERSATION:
-        names.append(hashlib.sha256(opening.encode("utf-8", "surrogatepass")).hexdigest())
-    return names
-
-
-def _opening(body: Mapping[str, Any], places: Sequence[Place], texts: Sequence[str]) -> str:
-    """What a user said first in a chat; other endpoints have no turns."""
+def _began(body: Mapping[str, Any], places: Sequence[Place], texts: Sequence[str]) -> str:
+    """A name of a conversation, by what a user said first in it: every turn sends that again.
+    Other endpoints than chat have no turns."""
     for place, text in zip(places, texts, strict=True):
         match place.path:
             case ("messages", int(at), "content", *_) if body["messages"][at]["role"] == "user":
-                return text
-    return ""
+                return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(b"").hexdigest()
 
 
 def _told(note: str) -> dict[str, str]:

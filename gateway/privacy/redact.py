@@ -53,6 +53,8 @@ class Finding:
 Findings = Sequence[Sequence[Finding]]
 """Of each text, in its order."""
 
+Told = Callable[[Findings], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
@@ -61,7 +63,6 @@ class Redacted:
     texts: tuple[str, ...] = field(repr=False)
     vault: Vault
     counts: Mapping[str, int]
-    findings: Findings = ()
 
 
 async def redact(
@@ -70,18 +71,22 @@ async def redact(
     detector: Detector,
     scope_key: bytes,
     aside: Aside = in_place,
+    told: Told | None = None,
 ) -> Redacted:
     """Do to every private value in `texts` what the profile says.
 
     `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret.
     What is only reported is counted and left, and hides nothing that it overlaps.
-    `aside` does what follows detection: some 15 µs a value, which add up in a long text.
+    `aside` does what follows detection: some 15 µs a value, which add up in a long text. There
+    `told`, if anybody wants to know, gets every finding, also where the texts are refused.
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
     (redaction_failed) if the detector fails: nothing leaves unseen."""
     if not profile.rules or not texts:
-        return Redacted(tuple(texts), Vault(), {}, [()] * len(texts))
+        if told:
+            told([()] * len(texts))
+        return Redacted(tuple(texts), Vault(), {})
     found = await _detect(texts, profile, detector)
-    return await aside(lambda: _replace(texts, found, profile.rules, scope_key))
+    return await aside(lambda: _replace(texts, found, profile.rules, scope_key, told))
 
 
 def decide(
@@ -112,6 +117,7 @@ def _replace(
     found: Sequence[Sequence[Span]],
     rules: Mapping[str, Rule],
     scope_key: bytes,
+    told: Told | None,
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
     known, actions = decide(found, rules)
@@ -131,13 +137,17 @@ def _replace(
             ]
         )
     if blocked := {entity for entity, action in actions.items() if action is Action.BLOCK}:
-        raise _refusal(blocked, counts, _findings(texts, reports, changes))
+        if told:
+            told(_findings(texts, reports, changes))
+        raise _refusal(blocked, counts)
     names_values = any(action in REVERSIBLE for action in actions.values())
     mint = Mint(scope_key, texts if names_values else ())
     sent = list(map(mint.stand_ins, texts, changes))
     spans_of = [[span for span, _, _ in done] for done in changes]
     redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
-    return Redacted(redacted, mint.vault(), dict(counts), _findings(texts, reports, changes, sent))
+    if told:
+        told(_findings(texts, reports, changes, sent))
+    return Redacted(redacted, mint.vault(), dict(counts))
 
 
 def _findings(
@@ -176,12 +186,12 @@ async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) ->
     return found
 
 
-def _refusal(blocked: Set[str], counts: Mapping[str, int], findings: Findings) -> TextBlocked:
+def _refusal(blocked: Set[str], counts: Mapping[str, int]) -> TextBlocked:
     refusal = TextBlocked(
         f"The text holds {', '.join(sorted(blocked))}, which the policy does not let out. "
         "Take it out and send the request again.",
         code="pii_blocked",
         param="messages",
     )
-    refusal.counts, refusal.findings = counts, findings
+    refusal.counts = counts
     return refusal

@@ -72,3 +72,20 @@ def test_the_password_of_a_url_is_no_address_though_it_ends_in_one() -> None:
     text = "postgresql://app:EzUk!597giDR@db.example.com, https://x.example?to=ann@example.com"
     for one, value in ((Password(), "EzUk!597giDR"), (Email(), "ann@example.com")):
         assert [text[start:end] for start, end, _ in one.find(text)] == [value]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '{"url":"https://x.example:8080","mail":"',
+        "https://x.example:8080,",
+        "https://x.example:8443;",
+        "http://localhost:3000?email=",
+        "http://localhost:3000#",
+        "http://localhost:3000|",
+        "(http://localhost:3000)",
+    ],
+)
+def test_an_address_behind_a_url_with_a_port_is_one(before: str) -> None:
+    text = f"{before}ann@example.com"
+    assert [text[start:end] for start, end, _ in Email().find(text)] == ["ann@example.com"]

@@ -31,7 +31,10 @@ class Email(Finder):
     _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]")
     _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
     _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})")
-    _IN_URL = re.compile(r"[0-9A-Za-z]://[^\s/?#:@]{0,100}+:[^\s/@]{1,200}+\Z")
+    _IN_URL = re.compile(
+        r"[0-9A-Za-z]://[^\s/?#:@,;<>\"']{0,100}+:(?![0-9]{1,5}[?#])"
+        r"[^\s/@,;|=&(){}\[\]<>\\\"'`]{1,200}+\Z"
+    )
     _IN_URL_MAX = 305
     _LOCAL_MAX = 64  # RFC 5321, 4.5.3.1.1
     _LABELS_MAX = 20  # of a domain; how often a shorter one is tried is bounded by it
@@ -63,7 +66,8 @@ class Email(Finder):
         return start
 
     def _is_in_url(self, text: str, at: int) -> bool:
-        """`user:password@host` of a URL: a password, and no address."""
+        """`user:password@host` of a URL: a password, and no address. Where it may as well be an
+        address behind a URL with a port, it is one."""
         return bool(self._IN_URL.search(text[max(0, at - self._IN_URL_MAX) : at]))
 
     def _domain_length(self, domain: str) -> int:
