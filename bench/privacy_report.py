@@ -24,7 +24,16 @@ from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.privacy.remembered import Remembered
 from gateway.privacy.spans import resolve
 from private_corpus import Sample, entities_of, generated, read
-from private_latency import KINDS, SIZES, conversation, latency, seconds_of, texts
+from private_latency import (
+    HOSTILE,
+    KINDS,
+    SIZES,
+    conversation,
+    hostile,
+    latency,
+    seconds_of,
+    texts,
+)
 from private_quality import Found, Score, measured, python_source
 
 SCORE_MIN = 0.4
@@ -139,6 +148,26 @@ async def speed(detector: PresidioDetector) -> dict[str, Any]:
     return rows
 
 
+async def adversarial(detector: PresidioDetector) -> dict[str, Any]:
+    """Eight times the text shall take some eight times as long, whatever is in it."""
+
+    async def ours(text: str) -> object:
+        return await detector.detect([text], ENTITIES)
+
+    rows = {}
+    for name in HOSTILE:
+        small, large = [
+            (await latency(ours, [hostile(name, size)] * 3))[0] for size in (50_000, 400_000)
+        ]
+        rows[name] = small, large, large / small
+    print(f"\ntexts made to be slow, the five slowest {'50 kB':>10}{'400 kB':>10}  (ms)")
+    for name in sorted(rows, key=lambda one: -rows[one][1])[:5]:
+        print(f"    {name:36}{rows[name][0]:10.1f}{rows[name][1]:10.1f}")
+    worst = max(row[2] for row in rows.values())
+    print(f"    8 times the text took at most {worst:.1f} times as long")
+    return rows
+
+
 async def conversations(detector: PresidioDetector) -> dict[str, float]:
     ratios = {}
     for kind in ("chat", "agent"):
@@ -176,6 +205,7 @@ async def report(samples: list[Sample], with_speed: bool) -> dict[str, Any]:
         told["names"] = await quality(detector, list(private_names.named(len(samples) // 4)))
         told["source"] = await source_code(detector)
         told["latency_ms"] = await speed(detector)
+        told["adversarial"] = await adversarial(detector)
         told["conversations"] = await conversations(detector)
     await detector.aclose()
     return told

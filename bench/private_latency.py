@@ -38,6 +38,22 @@ async def stall() -> AsyncIterator[list[float]]:
 
 KINDS = ("code", "prose", "dense")
 
+HOSTILE = {
+    "dots": "a.", "digits": "1", "at signs": "@", "addresses cut": "a@a.", "brackets": "([{",
+    "quotes": "\"'", "backslashes": "\\", "plus signs": "+1", "dashes": "1-", "colons": "1:",
+    "commas": "1,", "spaces": " ", "groups of digits": "4111 ", "zero-width": "4\u200b",
+    "full-width": "４", "Arabic-Indic digits": "٤", "URLs": "https://a:", "secrets": "password=",
+    "keys": "sk-", "hex": "0aF", "PEM": "-----BEGIN PRIVATE KEY-----\n", "JWT": "eyJ",
+    "IBAN": "DE44 ", "streets": "1 Main ", "Chinese": "号", "Chinese numbers": "北京市1",
+    "names": "Ann ", "line ends": "\n", "tabs": "\t1",
+}  # fmt: skip
+"""Pieces of texts that are made to be slow."""
+
+
+def hostile(name: str, size: int) -> str:
+    piece = HOSTILE[name]
+    return (piece * (size // len(piece) + 1))[:size]
+
 
 def texts(kind: str, size: int, count: int) -> list[str]:
     """Different texts of one size: Python's library; the corpus, in which nearly every line has a

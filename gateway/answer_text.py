@@ -65,9 +65,9 @@ class AnswerText:
             if self._restorer is None and self._watch is None:
                 continue
             self._last[place.lane] = (chunk, place)
-            told = await self._feed(place.lane, text, place.json_depth)
+            told = await self._feed(place.lane, text, place.is_json)
             if whole or ending is None or place.choice in ending:
-                told += await self._rest(place.lane, place.json_depth)
+                told += await self._rest(place.lane, place.is_json)
             if told != text:
                 put_text(chunk, place.path, told)
                 changed = True
@@ -79,29 +79,29 @@ class AnswerText:
         for lane in self._held_lanes():
             chunk, place = self._last[lane]
             if ending is None or place.choice in ending:
-                rest = await self._rest(lane, place.json_depth)
+                rest = await self._rest(lane, place.is_json)
                 out += encode(written(continued(chunk, place, rest)))
         return out
 
     async def plain(self, data: str) -> str:
         """An event that is no JSON object is a text of its own."""
-        return await self._feed(_PLAIN, data, 0) + await self._rest(_PLAIN, 0)
+        return await self._feed(_PLAIN, data, False) + await self._rest(_PLAIN, False)
 
     def drop(self) -> None:
         """What is held back may not be told."""
         if self._watch is not None:
             self._watch.drop()
 
-    async def _feed(self, lane: Hashable, text: str, json_depth: int) -> str:
+    async def _feed(self, lane: Hashable, text: str, is_json: bool) -> str:
         if self._watch is not None:
             text = await self._watch.feed(lane, text)
-        return self._restorer.feed(lane, text, json_depth) if self._restorer else text
+        return self._restorer.feed(lane, text, is_json) if self._restorer else text
 
-    async def _rest(self, lane: Hashable, json_depth: int) -> str:
+    async def _rest(self, lane: Hashable, is_json: bool) -> str:
         rest = await self._watch.flush(lane) if self._watch else ""
         if self._restorer is None:
             return rest
-        return self._restorer.feed(lane, rest, json_depth) + self._restorer.flush(lane)
+        return self._restorer.feed(lane, rest, is_json) + self._restorer.flush(lane)
 
     def _held_lanes(self) -> list[Hashable]:
         held = self._restorer.held_lanes() if self._restorer else []

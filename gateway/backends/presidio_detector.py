@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Event
 from typing import Final
+from unicodedata import decimal
 
 from presidio_analyzer import EntityRecognizer
 
@@ -30,7 +31,12 @@ from gateway.privacy.windows import find_in_windows
 _FULL_WIDTH: Final = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _SPACES: Final = dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ")
 _DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
-_PLAIN: Final = {**_FULL_WIDTH, **_SPACES, **_DASHES}
+_DIGITS: Final = {
+    chr(code): str(decimal(chr(code)))
+    for code in range(0x80, 0x20000)
+    if chr(code).isdecimal() and chr(code) not in _FULL_WIDTH
+}
+_PLAIN: Final = {**_FULL_WIDTH, **_SPACES, **_DASHES, **_DIGITS}
 """Characters that are read as an ASCII one. One for one, so that spans hold in the text itself."""
 
 _NOT_PLAIN: Final = re.compile(f"[{''.join(set(_PLAIN) - set('，！？；'))}]")

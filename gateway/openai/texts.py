@@ -38,13 +38,12 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class AnswerPlace:
     """One text of an answer. `lane` names the text that it continues over the events of a stream;
-    it begins with `choice`. `json_depth`: how many times the text is JSON-escaped (1 for the
-    arguments of a tool call, whose leaves are JSON strings)."""
+    it begins with `choice`. `is_json`: the text is a JSON document."""
 
     path: Path
     lane: Path
     choice: int
-    json_depth: int
+    is_json: bool
 
 
 Walk = Callable[[Any, Path], Iterator[Place]]
@@ -96,7 +95,7 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
 
     `content_is_json`: the request asked for a JSON object or schema, so the content is JSON."""
     places = [
-        AnswerPlace(place.path, (ERROR_CHOICE, *place.path), ERROR_CHOICE, 0)
+        AnswerPlace(place.path, (ERROR_CHOICE, *place.path), ERROR_CHOICE, False)
         for place in _ERROR(event, ())
     ]
     for position, choice in enumerate(_items(event.get("choices"))):
@@ -105,9 +104,10 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
             lane = path if path[0] == "text" else path[1:]  # a message goes on where a delta ended
             if lane[0] == "tool_calls":
                 lane = ("tool_calls", _index(_at(choice, path[:3]), lane[1]), *lane[2:])
-            is_json = content_is_json and lane[0] in ("content", "text")
-            depth = int(is_json or lane[-1] == "arguments")
-            places.append(AnswerPlace(("choices", position, *path), (index, *lane), index, depth))
+            is_json = lane[-1] == "arguments" or (
+                content_is_json and lane[0] in ("content", "text")
+            )
+            places.append(AnswerPlace(("choices", position, *path), (index, *lane), index, is_json))
     return places
 
 

@@ -11,15 +11,15 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from gateway.privacy.mint import Vault
+from gateway.privacy.nesting import Nesting
 from gateway.privacy.wording import Literals, Placeholders, Wording
 
 _CONTEXT = 6  # characters that decide whether a word starts: the length of `\\u5361`
-_JSON_DEPTH_MAX = 4
 
 
 @dataclass(slots=True)
 class _Lane:
-    json_depth: int = 0
+    nesting: Nesting | None  # of a text that is JSON
     before: str = ""  # what came last, and is told
     held: str = ""
 
@@ -27,8 +27,8 @@ class _Lane:
 class Restorer:
     """Puts back the values of one request's vault, in any number of lanes of text.
 
-    A lane is one text that arrives in pieces; its name is any hashable. `json_depth` says how often
-    the text is JSON-escaped: a value is escaped as often before it is put in."""
+    A lane is one text that arrives in pieces; its name is any hashable. Of a lane that is JSON, a
+    value is escaped as often as the string is into which it is put."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -42,12 +42,12 @@ class Restorer:
     def __repr__(self) -> str:
         return f"Restorer({self._vault!r})"
 
-    def feed(self, lane: Hashable, text: str, json_depth: int = 0) -> str:
+    def feed(self, lane: Hashable, text: str, is_json: bool = False) -> str:
         """What of the lane's text can be told now, values restored."""
         if not self._wordings:
             return text
-        state = self._lanes.setdefault(lane, _Lane())
-        state.json_depth = min(json_depth, _JSON_DEPTH_MAX)
+        if (state := self._lanes.get(lane)) is None:
+            state = self._lanes[lane] = _Lane(Nesting() if is_json else None)
         return self._advance(state, text, final=False)
 
     def flush(self, lane: Hashable) -> str:
@@ -60,31 +60,53 @@ class Restorer:
         return [lane for lane, state in self._lanes.items() if state.held]
 
     def _advance(self, state: _Lane, more: str, *, final: bool) -> str:
-        text, depth = state.before + state.held + more, state.json_depth
+        text, nesting = state.before + state.held + more, state.nesting
+        is_json = nesting is not None
         done = len(state.before)
-        hold = len(text) if final else self._hold_from(text, done, depth)
+        hold = len(text) if final else self._hold_from(text, done, is_json)
         pieces: list[str] = []
-        while (found := self._next(text, done, depth)) and found[0] < hold:
+        while (found := self._next(text, done, is_json)) and found[0] < hold:
             start, end, name = found
-            pieces += (text[done:start], _escaped(self._vault[name], depth))
+            pieces += (
+                _passed(text[done:start], nesting),
+                _escaped(self._vault[name], nesting.depth if nesting else 0),
+            )
+            _passed(name, nesting)
             done = end
             if hold < done:
-                hold = self._hold_from(text, done, depth)
-        pieces.append(text[done:hold])
+                hold = self._hold_from(text, done, is_json)
+        pieces.append(_passed(text[done:hold], nesting))
         state.before, state.held = text[max(0, hold - _CONTEXT) : hold], text[hold:]
         return "".join(pieces)
 
-    def _next(self, text: str, start: int, json_depth: int) -> tuple[int, int, str] | None:
+    def _next(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
         """Where the first stand-in begins and ends, and its name; the longer of two."""
-        found = [one for w in self._wordings if (one := w.find(text, start, json_depth))]
+        found = [one for w in self._wordings if (one := w.find(text, start, is_json))]
         return min(found, key=lambda one: (one[0], -one[1]), default=None)
 
-    def _hold_from(self, text: str, floor: int, json_depth: int) -> int:
+    def _hold_from(self, text: str, floor: int, is_json: bool) -> int:
         """Where the first suffix begins that is, or may become, a stand-in."""
-        return min(wording.hold_from(text, floor, json_depth) for wording in self._wordings)
+        return min(wording.hold_from(text, floor, is_json) for wording in self._wordings)
+
+
+def _passed(text: str, nesting: Nesting | None) -> str:
+    if nesting:
+        nesting.feed(text)
+    return text
 
 
 def _escaped(value: str, json_depth: int) -> str:
+    """In JSON inside of JSON, a value that came with its escapes has one of them already."""
+    if json_depth > 1 and "\\" in value and _is_escaped(value):
+        json_depth -= 1
     for _ in range(json_depth):
         value = json.dumps(value, ensure_ascii=False)[1:-1]
     return value
+
+
+def _is_escaped(value: str) -> bool:
+    try:
+        json.loads(f'"{value}"')
+    except ValueError:
+        return False
+    return True

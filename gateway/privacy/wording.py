@@ -15,14 +15,16 @@ from gateway.privacy.placeholder import begin, canonical, pattern
 from gateway.privacy.spans import WORD_END, word_start
 
 _WORD_END = re.compile(WORD_END)
+_BACKSLASHES_MAX = (1, 4)
+"""Before an underscore, of a plain text and of one that is JSON, also inside of JSON."""
 
 
 class Wording(Protocol):
-    def find(self, text: str, start: int, json_depth: int) -> tuple[int, int, str] | None:
+    def find(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
         """The first known name at or behind `start`: its begin, its end, and itself."""
         ...
 
-    def hold_from(self, text: str, floor: int, json_depth: int) -> int:
+    def hold_from(self, text: str, floor: int, is_json: bool) -> int:
         """Where the first suffix of `text` begins that is, or may become, a known name."""
         ...
 
@@ -33,24 +35,21 @@ class Placeholders:
     def __init__(self, known: Collection[str], entities: Collection[str]) -> None:
         self._known = sorted(known)
         self._names = frozenset(known)
-        self._entities = entities
         self._begin = re.compile(begin(entities))
         self._longest = max(map(len, self._known))
         self._gaps_max = max(name.count("_") for name in self._known)
-        self._patterns: dict[int, re.Pattern[str]] = {}
+        self._patterns = [pattern(entities, most) for most in _BACKSLASHES_MAX]
 
-    def find(self, text: str, start: int, json_depth: int) -> tuple[int, int, str] | None:
+    def find(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
         """One that is not known may overlap one that is."""
-        if json_depth not in self._patterns:
-            self._patterns[json_depth] = pattern(self._entities, 2**json_depth)
-        search = self._patterns[json_depth].search
+        search = self._patterns[is_json].search
         found = search(text, start)
         while found and canonical(found[0]) not in self._names:
             found = search(text, found.start() + 1)
         return (*found.span(), canonical(found[0])) if found else None
 
-    def hold_from(self, text: str, floor: int, json_depth: int) -> int:
-        longest = self._longest + self._gaps_max * 2**json_depth
+    def hold_from(self, text: str, floor: int, is_json: bool) -> int:
+        longest = self._longest + self._gaps_max * _BACKSLASHES_MAX[is_json]
         for found in self._begin.finditer(text, max(floor, len(text) - longest)):
             suffix = text[found.start() :]
             if suffix.isascii() and _is_prefix(canonical(suffix), self._known):
@@ -68,7 +67,7 @@ class Literals:
         first = "".join(sorted({re.escape(name[0]) for name in known}))
         self._begin = re.compile(f"[{first}]{word_start(1)}")
 
-    def find(self, text: str, start: int, json_depth: int) -> tuple[int, int, str] | None:
+    def find(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
         for found in self._begin.finditer(text, start):
             at = found.start()
             for length in self._lengths:
@@ -77,7 +76,7 @@ class Literals:
                     return at, at + length, name
         return None
 
-    def hold_from(self, text: str, floor: int, json_depth: int) -> int:
+    def hold_from(self, text: str, floor: int, is_json: bool) -> int:
         for found in self._begin.finditer(text, max(floor, len(text) - self._lengths[0])):
             if _is_prefix(text[found.start() :], self._known):
                 return found.start()

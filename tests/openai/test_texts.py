@@ -319,15 +319,15 @@ def test_the_texts_of_a_chat_answer() -> None:
         "function_call": {"name": "f", "arguments": "{}"},
     }
     event = {"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-    assert {(place.lane, place.json_depth) for place in answer_places(event)} == {
-        ((0, "content"), 0),
-        ((0, "reasoning_content"), 0),
-        ((0, "reasoning"), 0),
-        ((0, "refusal"), 0),
-        ((0, "audio", "transcript"), 0),
-        ((0, "tool_calls", 0, "function", "arguments"), 1),
-        ((0, "tool_calls", 1, "custom", "input"), 0),
-        ((0, "function_call", "arguments"), 1),
+    assert {(place.lane, place.is_json) for place in answer_places(event)} == {
+        ((0, "content"), False),
+        ((0, "reasoning_content"), False),
+        ((0, "reasoning"), False),
+        ((0, "refusal"), False),
+        ((0, "audio", "transcript"), False),
+        ((0, "tool_calls", 0, "function", "arguments"), True),
+        ((0, "tool_calls", 1, "custom", "input"), False),
+        ((0, "function_call", "arguments"), True),
     }
 
 
@@ -345,7 +345,7 @@ def test_a_lane_goes_on_over_the_chunks_of_a_stream_by_index_not_by_position() -
         return {"object": "chat.completion.chunk", "choices": [{"index": index, "delta": delta}]}
 
     (content,) = answer_places(chunk(2, {"content": "a"}))
-    assert content == AnswerPlace(("choices", 0, "delta", "content"), (2, "content"), 2, 0)
+    assert content == AnswerPlace(("choices", 0, "delta", "content"), (2, "content"), 2, False)
     calls = {"tool_calls": [{"index": 3, "function": {"arguments": "{"}}]}
     (arguments,) = answer_places(chunk(1, calls))
     assert arguments.path == ("choices", 0, "delta", "tool_calls", 0, "function", "arguments")
@@ -356,8 +356,8 @@ def test_a_lane_goes_on_over_the_chunks_of_a_stream_by_index_not_by_position() -
 def test_content_is_json_where_the_request_asked_for_it() -> None:
     said = {"content": "{}", "reasoning": "x", "tool_calls": [{"function": {"arguments": "{}"}}]}
     event = {"choices": [{"message": said}, {"index": 1, "text": "{}"}]}
-    depths = {place.lane[1]: place.json_depth for place in answer_places(event, True)}
-    assert depths == {"content": 1, "reasoning": 0, "tool_calls": 1, "text": 1}
+    documents = {place.lane[1]: place.is_json for place in answer_places(event, True)}
+    assert documents == {"content": True, "reasoning": False, "tool_calls": True, "text": True}
 
 
 def test_the_texts_of_a_completion_and_of_an_error() -> None:

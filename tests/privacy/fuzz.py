@@ -1,6 +1,6 @@
 """`make fuzz`: random texts through redaction and back, in streams that are cut anywhere.
 
-Each stream has one to four lanes, plain or as a string inside of JSON, whose pieces come mixed. It
+Each stream has one to four lanes, plain or in strings of JSON, whose pieces come mixed. It
 ends at the first that does not come back as it was, with the seed that makes it again."""
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ SCOPE_KEY = b"k" * 32
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """`written` is what the model writes, `expected` what the caller shall read."""
+    """`written` is what the model writes, `expected` what the caller shall read. `json_depth`: in a
+    string of JSON (1), of JSON in such a string (2), or in none."""
 
     written: str
     expected: str
@@ -71,7 +72,9 @@ async def stream(seed: int, detector: PresidioDetector) -> int:
     chance = Random(seed)
     texts = [text_of(chance) for _ in range(chance.randint(1, 4))]
     redacted = await redact(texts, profile_of(chance), detector, SCOPE_KEY)
-    lanes = [_lane(chance, *pair) for pair in zip(texts, redacted.texts, strict=True)]
+    lanes = [
+        _lane(chance, *pair, redacted.vault) for pair in zip(texts, redacted.texts, strict=True)
+    ]
     told = _told(chance, lanes, redacted.vault)
     for lane, answer in zip(lanes, told, strict=True):
         whole = _whole(lane, redacted.vault)
@@ -82,10 +85,13 @@ async def stream(seed: int, detector: PresidioDetector) -> int:
     return _values(redacted)
 
 
-def _lane(chance: Random, text: str, redacted: str) -> Lane:
-    if chance.random() < 0.5:
-        return Lane(redacted, text, 0)
-    return Lane(json.dumps({"note": redacted}, ensure_ascii=False), text, 1)
+def _lane(chance: Random, text: str, redacted: str, vault: Vault) -> Lane:
+    """A value with a backslash says not how often it is escaped: in no JSON inside of JSON."""
+    deepest = 1 if any("\\" in vault[name] for name in vault.placeholders()) else 2
+    written, json_depth = redacted, chance.randint(0, deepest)
+    for _ in range(json_depth):
+        written = json.dumps({"note": written}, ensure_ascii=False)
+    return Lane(written, text, json_depth)
 
 
 def _told(chance: Random, lanes: list[Lane], vault: Vault) -> list[str]:
@@ -98,7 +104,7 @@ def _told(chance: Random, lanes: list[Lane], vault: Vault) -> list[str]:
         number = chance.choice(list(left))
         cut = chance.randint(1, longest)
         piece, rest = left[number][:cut], left[number][cut:]
-        told[number] += restorer.feed(number, piece, lanes[number].json_depth)
+        told[number] += restorer.feed(number, piece, lanes[number].json_depth > 0)
         left[number] = rest
         if not rest:
             del left[number]
@@ -108,11 +114,13 @@ def _told(chance: Random, lanes: list[Lane], vault: Vault) -> list[str]:
 
 def _whole(lane: Lane, vault: Vault) -> str:
     restorer = Restorer(vault)
-    return restorer.feed(0, lane.written, lane.json_depth) + restorer.flush(0)
+    return restorer.feed(0, lane.written, lane.json_depth > 0) + restorer.flush(0)
 
 
 def _read(lane: Lane, answer: str) -> str:
-    return str(json.loads(answer)["note"]) if lane.json_depth else answer
+    for _ in range(lane.json_depth):
+        answer = json.loads(answer)["note"]
+    return answer
 
 
 def _values(redacted: Redacted) -> int:

@@ -41,6 +41,9 @@ PIECES = st.sampled_from(
         *" _-\\x1卡,\n",
         r"\n",
         r"\u5361",
+        '{"',
+        r"{\"",
+        r"\"",
         "\\\\_",
         "e",
         "P",
@@ -50,14 +53,14 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES, max_size=8).map("".join)
 
 
-def restored(text: str, vault: Vault = VAULT, json_depth: int = 0) -> str:
+def restored(text: str, vault: Vault = VAULT, is_json: bool = False) -> str:
     restorer = Restorer(vault)
-    return restorer.feed("lane", text, json_depth) + restorer.flush("lane")
+    return restorer.feed("lane", text, is_json) + restorer.flush("lane")
 
 
-def in_pieces(pieces: Sequence[str], vault: Vault = VAULT, json_depth: int = 0) -> str:
+def in_pieces(pieces: Sequence[str], vault: Vault = VAULT, is_json: bool = False) -> str:
     restorer = Restorer(vault)
-    told = [restorer.feed("lane", piece, json_depth) for piece in pieces]
+    told = [restorer.feed("lane", piece, is_json) for piece in pieces]
     return "".join(told) + restorer.flush("lane")
 
 
@@ -168,17 +171,17 @@ def test_the_restorer_shows_no_value() -> None:
 
 
 @settings(max_examples=300)
-@given(TEXTS, st.integers(0, 2), st.data())
+@given(TEXTS, st.booleans(), st.data())
 def test_however_it_is_split_the_answer_is_the_same(
-    text: str, json_depth: int, data: st.DataObject
+    text: str, is_json: bool, data: st.DataObject
 ) -> None:
-    whole = restored(text, json_depth=json_depth)
+    whole = restored(text, is_json=is_json)
     for at in range(len(text) + 1):
-        assert in_pieces((text[:at], text[at:]), json_depth=json_depth) == whole
-    assert in_pieces(list(text), json_depth=json_depth) == whole
+        assert in_pieces((text[:at], text[at:]), is_json=is_json) == whole
+    assert in_pieces(list(text), is_json=is_json) == whole
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert in_pieces(pieces, json_depth=json_depth) == whole
+    assert in_pieces(pieces, is_json=is_json) == whole
 
 
 @settings(max_examples=300)
@@ -216,27 +219,44 @@ def test_never_more_is_held_back_than_a_placeholder_has(text: str) -> None:
 def test_json_arguments_stay_json_and_hold_the_values(text: str) -> None:
     arguments = json.dumps({"text": text, "list": [MAIL, {"card": CARD}]})
     for written in (arguments, json.dumps(json.loads(arguments), ensure_ascii=False)):
-        document = json.loads(in_pieces(list(written), json_depth=1))
+        document = json.loads(in_pieces(list(written), is_json=True))
         assert document["list"] == ["ann@x.de", {"card": TRICKY}]
 
 
 def test_json_inside_json_is_escaped_twice() -> None:
-    inner = json.dumps({"card": CARD})
-    outer = json.dumps({"arguments": inner})[1:-1]
-    document = json.loads("{" + restored(outer, json_depth=2) + "}")
-    assert json.loads(document["arguments"]) == {"card": TRICKY}
+    innermost = json.dumps({"card": CARD})
+    inner = json.dumps([{"body": innermost}, CARD])
+    written = json.dumps({"arguments": inner, "note": f"{CARD} {MAIL}"})
+    document = json.loads(in_pieces(list(written), is_json=True))
+    assert document["note"] == f"{TRICKY} ann@x.de"
+    body, card = json.loads(document["arguments"])
+    assert (json.loads(body["body"]), card) == ({"card": TRICKY}, TRICKY)
+
+
+def test_a_quoted_word_in_a_string_is_not_json_inside_of_json() -> None:
+    written = json.dumps({"note": f'he said: "{CARD}", {{"{CARD}"}}'})
+    assert json.loads(restored(written, is_json=True))["note"] == (
+        f'he said: "{TRICKY}", {{"{TRICKY}"}}'
+    )
+
+
+def test_a_value_that_was_escaped_in_json_inside_of_json_comes_back_as_it_was() -> None:
+    key = r"-----BEGIN KEY-----\nMII"  # as it stands in a JSON file that a prompt holds
+    written = json.dumps({"file": json.dumps({"key": "@"}).replace("@", MAIL)})
+    told = json.loads(restored(written, Vault({MAIL: key}), is_json=True))["file"]
+    assert json.loads(told) == {"key": "-----BEGIN KEY-----\nMII"}
 
 
 @pytest.mark.parametrize("ensure_ascii", [True, False])
 def test_an_escape_in_json_does_not_hide_the_placeholder_behind_it(ensure_ascii: bool) -> None:
     written = json.dumps({"a": f"卡{MAIL}", "b": f"\n{MAIL}\n"}, ensure_ascii=ensure_ascii)
-    document = json.loads(in_pieces(list(written), json_depth=1))
+    document = json.loads(in_pieces(list(written), is_json=True))
     assert document == {"a": "卡ann@x.de", "b": "\nann@x.de\n"}
 
 
 def test_markdown_escapes_are_tolerated_in_json_too() -> None:
     written = json.dumps({"a": MAIL.replace("_", r"\_")})
-    assert json.loads(in_pieces(list(written), json_depth=1)) == {"a": "ann@x.de"}
+    assert json.loads(in_pieces(list(written), is_json=True)) == {"a": "ann@x.de"}
 
 
 class Anything:
