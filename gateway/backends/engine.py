@@ -19,6 +19,7 @@ from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
 
 from gateway.backends.recognizers.custom import CustomRecognizer
 from gateway.backends.recognizers.finder import Finder
+from gateway.backends.recognizers.reading import Reading
 from gateway.backends.surroundings import has_context, raised
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
@@ -49,15 +50,14 @@ class Engine:
         """Spans of `entities`, best first; none once somebody has given up on it.
 
         Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
+        text = Reading(text)
         found: list[Span] = []
-        lower = ""
         for one in self._all:
             if given_up.is_set():
                 return []
             spans = [span for span in one.search(text) if span.entity in entities]
             if spans and one.context:
-                lower = lower or text.lower()
-                spans = _surer(text, lower, spans, one.context)
+                spans = _surer(text, spans, one.context)
             found += spans
         return without_twins(found)
 
@@ -138,9 +138,9 @@ def _checked(recognizer: PatternRecognizer, value: str, score: float) -> float:
     return EntityRecognizer.MIN_SCORE if recognizer.invalidate_result(value) else score
 
 
-def _surer(text: str, lower: str, spans: list[Span], context: tuple[str, ...]) -> list[Span]:
+def _surer(text: Reading, spans: list[Span], context: tuple[str, ...]) -> list[Span]:
     """The findings, with the scores of those behind a context word raised."""
-    words = [word for word in context if word in lower]
+    words = [word for word in context if word in text.small]
     if not words:
         return spans
     return [

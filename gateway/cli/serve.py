@@ -7,6 +7,7 @@ import gc
 import inspect
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ from gateway.settings import PREFIX, Settings, SettingsError, environment, load,
 from gateway.simulator.server import embedded
 
 GEN0_THRESHOLD = 50_000  # collections this much rarer: 10-25 % less CPU a request
+SWITCH_SECONDS = 0.001
 
 
 def serve(**flags: str | None) -> None:
@@ -106,7 +108,7 @@ async def _serve(settings: Settings, policy: Policy) -> None:
             keys = await make_first_keys(settings, policy, pepper)
             greeting(url_of(api), url_of(ops), keys, simulated_upstreams(policy, environ), settings)
             log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
-        _tune_collector()
+        _tune_interpreter()
         apps = (build_api(parts), api), (build_ops(parts), ops)
         await serve_apps(*apps, settings, _drained(stop, parts), refused_heads(parts))
     log.info("stopped")
@@ -174,8 +176,10 @@ async def _prepare_database(settings: Settings) -> None:
         await database.aclose()
 
 
-def _tune_collector() -> None:
-    """What was built at start lives for ever: leave it out of every collection."""
+def _tune_interpreter() -> None:
+    """What was built at start lives for ever: leave it out of every collection. And a detector's
+    thread gives the event loop its turn after one millisecond, not after five."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GEN0_THRESHOLD, 20, 20)
+    sys.setswitchinterval(SWITCH_SECONDS)

@@ -142,11 +142,6 @@ def bits_a_character(value: str) -> float:
     return -sum(n / total * math.log2(n / total) for n in Counter(value).values())
 
 
-def in_small_letters(text: str) -> str:
-    """`text.lower()` of the same length: one letter's small form has two code points."""
-    return text.replace("\u0130", "I").lower()
-
-
 def names(small: str, needles: tuple[str, ...]) -> Iterator[int]:
     """Where any of the needles begins in a text of small letters."""
     for needle in needles:

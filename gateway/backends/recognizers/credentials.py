@@ -9,7 +9,6 @@ from typing import Final
 
 from gateway.backends.recognizers.assignments import (
     assigned,
-    in_small_letters,
     is_expression,
     is_place,
     looks_random,
@@ -17,6 +16,7 @@ from gateway.backends.recognizers.assignments import (
     written_for_readers,
 )
 from gateway.backends.recognizers.finder import Finder, Found
+from gateway.backends.recognizers.reading import in_small_letters
 
 _SAMPLES: Final = frozenset(
     [

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gateway.backends.recognizers.reading import in_small_letters
+
 _REACH = 80  # characters from where a cue begins to its value; no cue with its gap is longer
 _VALUE_MAX = 64
 _NO_LETTER = "(?<![a-z])"
@@ -42,10 +44,8 @@ class Cue(NamedTuple):
                 done = max(done, limit)
 
     def _stems_in(self, text: str) -> list[int]:
-        lowered = text.lower()
-        if len(lowered) != len(text):  # of a few characters, as `İ`
-            lowered = text
-        return sorted(at for stem in self.stems for at in _places(lowered, stem))
+        small = in_small_letters(text)
+        return sorted(at for stem in self.stems for at in _places(small, stem))
 
 
 def cue(stems: str, words: str, gap: str = r"[^0-9\n]{0,20}") -> Cue:

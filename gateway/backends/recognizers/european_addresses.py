@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from gateway.backends.recognizers.english_addresses import SEPARATOR
 from gateway.backends.recognizers.finder import NOT_A_FRACTION, STARTED, Found
+from gateway.backends.recognizers.reading import in_small_letters
 from gateway.privacy.spans import WORD_END
 
 _LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
@@ -51,8 +52,8 @@ _TOWN = re.compile(rf"(?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}(?: [A-Z]{{2}})? {_NAME}(?: 
 
 
 def find(text: str) -> Iterator[Found]:
-    lowered = text.lower()
-    if any(kind in lowered for kind in _FRENCH_KINDS):
+    small = in_small_letters(text)
+    if any(kind in small for kind in _FRENCH_KINDS):
         for found in _FRENCH.finditer(text):
             if end := _name_end(text, found.end()):
                 yield _with_town(text, found.start(), end)

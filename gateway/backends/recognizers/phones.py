@@ -46,7 +46,9 @@ class Phone(Finder):
         rf"(?:\+{STARTED}(?<!\+.)\(?|0{_FIRST}0)[1-9](?:{_GAP}[0-9]){{6,14}}"
     )
     _AMERICAN = re.compile(
-        rf"(?:1{_FIRST}[ .-])?(?:\([2-9][0-9]{{2}}\) ?|[2-9]{_FIRST}[0-9]{{2}}([ .-]))"
+        rf"[(1-9](?:(?<=\()[2-9][0-9]{{2}}\) ?"
+        rf"|(?<=[2-9]){_FIRST}[0-9]{{2}}([ .-])"
+        rf"|(?<=1){_FIRST}[ .-](?:\([2-9][0-9]{{2}}\) ?|[2-9]{_FIRST}[0-9]{{2}}([ .-])))"
         rf"[0-9]{{3}}[ .-][0-9]{{4}}{NUMBER_END}"
     )
     _TRUNK = re.compile(rf"0{_FIRST}[1-9](?:{_GAP}[0-9]){{7,10}}")
@@ -67,7 +69,7 @@ class Phone(Finder):
             yield from _international(found)
         for found in overlapping(self._AMERICAN, text):
             valid = self._american.fullmatch(digits_of(found[0])[-10:])
-            if found[1] != " " or valid:
+            if valid or " " not in found.groups():
                 yield (*found.span(), 0.7 if valid else 0.5)
         for found in overlapping(self._TRUNK, text):
             national = next(filter(self._is_national, _shorter_and_shorter(found)), "")
