@@ -33,7 +33,7 @@ class _Forgiving:
 def build_log(level: str, stream: TextIO | None = None) -> Any:
     """A logger with `info`, `warning` and `error`, of which only `level` and above are written."""
     return structlog.wrap_logger(
-        structlog.PrintLogger(cast(TextIO, _Forgiving(stream or sys.stderr))),
+        structlog.WriteLogger(cast(TextIO, _Forgiving(stream or sys.stderr))),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

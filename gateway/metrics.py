@@ -6,9 +6,11 @@ A model that no policy names is `other`. Per-key figures come from the usage dat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
@@ -27,6 +29,39 @@ Buckets = tuple[float, ...]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class _Kept(MetricWrapperBase):
+    """Keeps its children by their labels: the library takes a lock and makes texts for each look,
+    and a request looks for some thirty. Labels are bounded, so the children are."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._by_labels: dict[tuple[Any, ...], Self] = {}
+        super().__init__(*args, **options)
+
+    def labels(self, *values: Any, **named: Any) -> Self:
+        if named:
+            return super().labels(*values, **named)
+        child = self._by_labels.get(values)
+        if child is None:
+            child = self._by_labels[values] = super().labels(*values)
+        return child
+
+    def clear(self) -> None:
+        self._by_labels.clear()
+        super().clear()
+
+
+class _Counter(_Kept, Counter):
+    pass
+
+
+class _Gauge(_Kept, Gauge):
+    pass
+
+
+class _Histogram(_Kept, Histogram):
+    pass
+
+
 class _Maker:
     """Makes meters of our prefix on one registry."""
 
@@ -34,13 +69,14 @@ class _Maker:
         self._registry = registry
 
     def counter(self, name: str, help: str, *labels: str) -> Counter:
-        return Counter(f"gateway_{name}", help, labels, registry=self._registry)
+        return _Counter(f"gateway_{name}", help, labels, registry=self._registry)
 
     def gauge(self, name: str, help: str, *labels: str) -> Gauge:
-        return Gauge(f"gateway_{name}", help, labels, registry=self._registry)
+        return _Gauge(f"gateway_{name}", help, labels, registry=self._registry)
 
     def histogram(self, name: str, help: str, buckets: Buckets, *labels: str) -> Histogram:
-        return Histogram(f"gateway_{name}", help, labels, registry=self._registry, buckets=buckets)
+        options = {"registry": self._registry, "buckets": buckets}
+        return _Histogram(f"gateway_{name}", help, labels, **options)
 
 
 class Meters:

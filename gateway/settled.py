@@ -14,7 +14,7 @@ from gateway.parts import Parts
 from gateway.quota.admit import Refusal, warnings_of
 from gateway.quota.ledger import AlreadyResolved, Standing
 from gateway.quota.limit import Amounts
-from gateway.quota.settle import release, settle, to_the_end
+from gateway.quota.settle import to_the_end
 from gateway.usage.entry import Entry
 
 
@@ -73,8 +73,8 @@ class Settled:
             parts.ledger.owe(reservation, used, entry, now)
             return ()
         if entry.requests == 0:
-            return await release(parts.ledger, reservation, entry, now)
-        return await settle(parts.ledger, reservation, used, entry, now)
+            return await parts.ledger.release(reservation, entry, now)
+        return await parts.ledger.settle(reservation, used, entry, now)
 
     def _show(self, entry: Entry, standings: tuple[Standing, ...]) -> None:
         """How full the limits of this request are now, and who is near the end of one."""

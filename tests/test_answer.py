@@ -241,26 +241,6 @@ def test_an_empty_vault_holds_nothing_back() -> None:
     assert play([*received, STOP, DONE]).sent == [*received, STOP, DONE]
 
 
-def test_each_event_goes_out_before_the_next_is_read_also_while_values_are_put_back() -> None:
-    said_so_far = [ROLE, said("Hello "), said(f"to {MAIL}, "), said("bye"), STOP, DONE]
-    seen_when_asked: list[int] = []
-    sent: list[bytes] = []
-
-    async def received() -> AsyncIterator[bytes]:
-        for piece in said_so_far:
-            seen_when_asked.append(len(sent))
-            yield piece
-
-    async def main() -> None:
-        answer = answer_of(Reply(200, SSE, received()), vault=FULL)
-        await answer.begin()
-        async for piece in answer.pieces():
-            sent.append(piece)
-
-    asyncio.run(main())
-    assert seen_when_asked == [0, 1, 2, 3, 4, 5]
-
-
 HELD = CARD[:-1]  # not a placeholder yet
 
 

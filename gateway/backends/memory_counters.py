@@ -38,8 +38,7 @@ class Place(NamedTuple):
         return self.window not in BUCKET_SECONDS and self.measure is not Measure.CONCURRENCY
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(NamedTuple):
     """Where a claim is counted, and the counter of the last window where some of that is carried
     over into this one."""
 

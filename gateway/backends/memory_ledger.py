@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.backends.memory_counters import Counters, Place, Seat, told_as_ledger
 from gateway.quota.counter import Counter
@@ -41,8 +42,7 @@ class _Open:
     is_durable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(NamedTuple):
     """One claim's question to its counter, answered before anything is booked."""
 
     seat: Seat
@@ -61,15 +61,9 @@ class _Question:
         amount = self.seat.amount
         used, reserved, resets_at = self.seat.counter.stands(amount, now)
         return Standing(
-            claim=self.seat.claim,
-            amount=amount,
-            used=used,
-            reserved=reserved,
-            asked=self.asked,
-            refused=not self.fits,
-            resets_at=resets_at,
-            room_at=self.room_at,
-        )
+            self.seat.claim, amount, used, reserved, self.asked, not self.fits, resets_at,
+            self.room_at,
+        )  # fmt: skip
 
 
 class MemoryLedger:

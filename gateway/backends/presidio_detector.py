@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -110,7 +110,12 @@ class PresidioDetector:
         size = sum(map(len, texts))
         look = partial(self._look, list(texts), entities, using, given_up)
         is_quick = not using.custom and entities.isdisjoint(COUNTRY_ENTITIES)
-        work = self._work(look, size, is_quick)
+        if is_quick and size <= self._tiny_characters:
+            with _Failure() as failure:
+                return look()
+            raise DetectionFailed(failure.why)
+        pool = self._small_pool if size <= SMALL_CHARACTERS else self._pool
+        work = asyncio.get_running_loop().run_in_executor(pool, look)
         seconds = self._patience.for_characters(size)
         try:
             await asyncio.wait({work}, timeout=seconds)
@@ -141,15 +146,6 @@ class PresidioDetector:
             yield from country_recognizers().values()
         yield from map(CustomRecognizer, using.custom)
 
-    def _work(
-        self, look: Callable[[], list[list[Span]]], size: int, is_quick: bool
-    ) -> asyncio.Future[list[list[Span]]]:
-        loop = asyncio.get_running_loop()
-        if is_quick and size <= self._tiny_characters:
-            return loop.create_task(_at_once(look))
-        pool = self._small_pool if size <= SMALL_CHARACTERS else self._pool
-        return loop.run_in_executor(pool, look)
-
     def _look(
         self, texts: list[str], entities: frozenset[str], using: Using, given_up: Event
     ) -> list[list[Span]]:
@@ -167,8 +163,21 @@ class PresidioDetector:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _at_once(look: Callable[[], list[list[Span]]]) -> list[list[Span]]:
-    return look()
+class _Failure:
+    """What ended the block, if anything did: told by its kind only, as its frames hold text."""
+
+    why = ""
+
+    def __enter__(self) -> _Failure:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, tb: object
+    ) -> bool:
+        if not isinstance(problem, Exception):
+            return False
+        self.why = _why(problem)
+        return True
 
 
 def _why(problem: BaseException) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Row
@@ -23,6 +24,15 @@ FIGURE_MAX = 2**53 - 1  # exact in JSON too; a thousand of them can be summed in
 _TEXTS = tuple(f.name for f in fields(Entry) if f.type == "str")
 _FIGURES = tuple(f.name for f in fields(Entry) if f.type == "int")
 _TOKENS = tuple(f.name for f in fields(Tokens))
+_TOKEN_COLUMNS = tuple(f"{name}_tokens" for name in _TOKENS)
+_SAME = tuple(
+    f.name
+    for f in fields(Entry)
+    if f.name not in ("time", "tokens", "outcome", "source", "redactions")
+)
+_texts, _figures, _kinds, _same = (
+    attrgetter(*names) for names in (_TEXTS, _FIGURES, _TOKENS, _SAME)
+)
 _TIME_MAX = 253402300799.0  # the end of the year 9999
 
 
@@ -41,6 +51,26 @@ def storable_text(text: str) -> str:
 
 def storable(entry: Entry) -> Entry:
     """The entry as every database can hold it; mostly that is the entry itself."""
+    return entry if _is_plain(entry) else _made_storable(entry)
+
+
+def _is_plain(entry: Entry) -> bool:
+    """Whether nothing can be wrong with it: short ASCII and small figures. Seen at a glance, as
+    each request asks it twice."""
+    texts = "".join((*_texts(entry), *entry.redactions))
+    figures = (*_figures(entry), *_kinds(entry.tokens), *entry.redactions.values())
+    return (
+        texts.isascii()
+        and len(texts) <= TEXT_BYTES_MAX
+        and "\0" not in texts
+        and min(figures) >= -FIGURE_MAX
+        and max(figures) <= FIGURE_MAX
+        and 0 <= entry.time <= _TIME_MAX
+        and -FIGURE_MAX <= (entry.first_token_ms or 0) <= FIGURE_MAX
+    )
+
+
+def _made_storable(entry: Entry) -> Entry:
     changes: dict[str, Any] = {}
     for name in _TEXTS:
         text = getattr(entry, name)
@@ -70,20 +100,13 @@ def _bounded(figure: int) -> int:
 def row_of(entry: Entry) -> dict[str, Any]:
     """The entry's columns, for an insert."""
     return {
-        **{name: getattr(entry, name) for name in _SAME},
-        **{f"{name}_tokens": getattr(entry.tokens, name) for name in _TOKENS},
+        **dict(zip(_SAME, _same(entry), strict=True)),
+        **dict(zip(_TOKEN_COLUMNS, _kinds(entry.tokens), strict=True)),
         "time": micros(entry.time),
         "outcome": entry.outcome.value,
         "source": entry.source.value,
         "redactions": dict(entry.redactions),
     }
-
-
-_SAME = tuple(
-    f.name
-    for f in fields(Entry)
-    if f.name not in ("time", "tokens", "outcome", "source", "redactions")
-)
 
 
 def entry_of(row: Row[Any]) -> Entry:

@@ -7,12 +7,13 @@ import asyncio
 from starlette.types import Message, Receive, Send
 
 from gateway.errors import ClientLeft, TooLarge, TooSlow
+from gateway.waiting import Waits
 
 
 class Caller:
     """Reads one request body, then watches for the caller to leave.
 
-    From the end of the body on, a caller that leaves cancels the task that read the body. `aclose`
+    From the end of the body on, a caller that leaves cancels the task that read the body. `close`
     must be called when the exchange is over. After `keep_on`, the task is left alone, and what is
     sent to a caller that left is dropped."""
 
@@ -34,6 +35,7 @@ class Caller:
         self._body_bytes_max = body_bytes_max
         self._body_timeout_seconds = body_timeout_seconds
         self._write_timeout_seconds = write_timeout_seconds
+        self._waits = Waits()
         self._watch: asyncio.Task[None] | None = None
 
     def has_left(self) -> bool:
@@ -45,7 +47,7 @@ class Caller:
     async def body(self) -> bytes:
         """The whole body. Raises TooLarge, TooSlow or ClientLeft."""
         try:
-            async with asyncio.timeout(self._body_timeout_seconds):
+            with self._waits.at_most(self._body_timeout_seconds):
                 body = await self._read()
         except TimeoutError:
             raise TooSlow(
@@ -62,17 +64,18 @@ class Caller:
         if self.left and self._keeps_on:
             return
         try:
-            async with asyncio.timeout(self._write_timeout_seconds):
+            with self._waits.at_most(self._write_timeout_seconds):
                 await self._send(message)
         except TimeoutError:
             self.left = True
             if not self._keeps_on:
                 raise ClientLeft from None
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
+        """Watch no more. Nobody is cancelled from here on."""
+        self._waits.close()
         if self._watch is not None:
             self._watch.cancel()
-            await asyncio.wait([self._watch])
 
     async def _read(self) -> bytes:
         pieces: list[bytes] = []

@@ -47,7 +47,7 @@ class Completions:
         except ApiError as error:
             await self._tell(caller, error)
         finally:
-            await caller.aclose()
+            caller.close()
 
     async def _answer(self, call: Call, caller: Caller) -> None:
         async with exchange(call, self._parts) as answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Protocol
 
 from gateway.privacy.placeholder import begin, canonical, pattern
@@ -35,10 +36,9 @@ class Placeholders:
     def __init__(self, known: Collection[str], entities: Collection[str]) -> None:
         self._known = sorted(known)
         self._names = frozenset(known)
-        self._begin = re.compile(begin(entities))
+        self._begin, self._patterns = _written(frozenset(entities))
         self._longest = max(map(len, self._known))
         self._gaps_max = max(name.count("_") for name in self._known)
-        self._patterns = [pattern(entities, most) for most in _BACKSLASHES_MAX]
 
     def find(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
         """One that is not known may overlap one that is."""
@@ -55,6 +55,13 @@ class Placeholders:
             if suffix.isascii() and _is_prefix(canonical(suffix), self._known):
                 return found.start()
         return len(text)
+
+
+@lru_cache(256)
+def _written(entities: frozenset[str]) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
+    """How a placeholder of these begins, and is written in a plain text and in JSON. Few kinds are
+    found together again and again."""
+    return re.compile(begin(entities)), tuple(pattern(entities, n) for n in _BACKSLASHES_MAX)
 
 
 class Literals:

@@ -71,7 +71,8 @@ def _raised(claim: Claim, granted: Granted, now: float) -> Claim:
     by = sum(grant.amount for grant in grants if grant.holds(now))
     if not by:
         return claim
-    return replace(claim, limit=replace(claim.limit, amount=max(0, claim.limit.amount + by)))
+    amount = max(0, claim.limit.amount + by)
+    return claim._replace(limit=replace(claim.limit, amount=amount))
 
 
 def _whom(claim: Claim) -> Subject:

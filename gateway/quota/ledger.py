@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.quota.limit import NOTHING, Amounts, Limit, Measure, Window
 
@@ -34,8 +34,7 @@ class Record(Protocol):
     def time(self) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One limit, for one subject."""
 
     limit: Limit
@@ -58,8 +57,7 @@ class Reservation:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How one claim stands after a verdict, in the measure's unit.
 
     `amount` is what may be used in all: the limit's own, and what was carried over into this

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Measure(StrEnum):
@@ -70,8 +71,7 @@ class Limit:
     clamp: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
+class Amounts(NamedTuple):
     """How much of each measure: as a bound before a request, as its use after it."""
 
     requests: int = 0

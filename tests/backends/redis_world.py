@@ -11,7 +11,6 @@ import atexit
 import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -67,7 +66,7 @@ def client_of(server: RedisServer) -> FlakyRedis:
 def encode(post: Post) -> str:
     """As entry_json does: columns, time in microseconds."""
     row = {"id": post.id, "time": micros(post.time), "outcome": post.outcome, **post.who}
-    return json.dumps(row | asdict(post.used))
+    return json.dumps(row | post.used._asdict())
 
 
 def decode(text: bytes, time: bytes) -> Post:

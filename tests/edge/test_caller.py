@@ -44,7 +44,7 @@ def test_a_body_is_the_sum_of_its_pieces():
         caller = caller_of([piece(b"abc", True), piece(b"", True), piece(b"def", False)])
         assert await caller.body() == b"abcdef"
         assert not caller.has_left()
-        await caller.aclose()
+        caller.close()
 
     run(work())
 
@@ -53,7 +53,7 @@ def test_a_body_may_be_as_large_as_the_bound_and_no_larger():
     async def work():
         caller = caller_of([piece(b"a" * 10, False)])
         assert len(await caller.body()) == 10
-        await caller.aclose()
+        caller.close()
         with pytest.raises(TooLarge, match="10 bytes"):
             await caller_of([piece(b"a" * 6, True), piece(b"a" * 5, True)]).body()
 
@@ -74,7 +74,7 @@ def test_a_caller_that_leaves_inside_its_body_is_gone():
         with pytest.raises(ClientLeft):
             await caller.body()
         assert caller.has_left()
-        await caller.aclose()
+        caller.close()
 
     run(work())
 
@@ -91,7 +91,7 @@ def test_a_caller_that_leaves_later_cancels_the_work():
         await asyncio.wait([task])
         assert task.cancelled()
         assert caller.has_left()
-        await caller.aclose()
+        caller.close()
 
     run(work())
 
@@ -114,7 +114,7 @@ def test_closing_ends_the_watch_so_that_nothing_is_cancelled_afterwards():
             receive, send, body_bytes_max=10, body_timeout_seconds=5, write_timeout_seconds=5
         )
         await caller.body()
-        await caller.aclose()
+        caller.close()
         left.set()
         await asyncio.sleep(0)
         assert not caller.has_left()
@@ -182,7 +182,7 @@ def test_a_drained_caller_that_leaves_ends_nothing_and_hears_nothing():
         for number in (2, 3):
             await drained.caller.send({"number": number})
         assert drained.sent == [{"number": 1}]
-        await drained.caller.aclose()
+        drained.caller.close()
 
     run(work())
 
@@ -199,7 +199,7 @@ def test_a_drained_caller_that_takes_nothing_is_waited_for_once():
         assert len(read) == 100, "what the upstream sends is read to its end"
         assert drained.sent == [{"number": 0}]
         assert drained.caller.has_left()
-        await drained.caller.aclose()
+        drained.caller.close()
 
     run(work())
 
@@ -225,7 +225,7 @@ def test_a_stop_still_ends_the_work_for_a_drained_caller(has_left):
         await asyncio.wait([task])
         assert task.cancelled()
         assert drained.caller.has_left() is has_left
-        await drained.caller.aclose()
+        drained.caller.close()
 
     run(work())
 
@@ -242,6 +242,6 @@ def test_who_left_before_it_was_to_be_drained_ends_the_work():
         task = asyncio.create_task(exchange())
         await asyncio.wait([task])
         assert task.cancelled()
-        await drained.caller.aclose()
+        drained.caller.close()
 
     run(work())
