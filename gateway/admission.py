@@ -15,7 +15,7 @@ from gateway.draft import Draft
 from gateway.errors import Unavailable
 from gateway.keys.authenticate import authenticate
 from gateway.parts import Parts
-from gateway.policy.match import check_priced, claims_of, match, whose
+from gateway.policy.match import check_priced, match, whose
 from gateway.policy.policy import OnLedgerOutage
 from gateway.quota.admit import Refusal, admit, check_least, check_open, clamp_to
 from gateway.quota.grant import raised
@@ -91,7 +91,7 @@ async def _claims(draft: Draft, parts: Parts) -> tuple[Claim, ...]:
     rules, key = draft.rules, draft.key
     assert rules is not None
     assert key is not None
-    claims = claims_of(rules, key, draft.end_user)
+    claims = parts.matches.claims(rules, key, draft.end_user)
     grants = await parts.access.grants_of(rules.organization.name)
     return raised(claims, grants, draft.call.now)
 

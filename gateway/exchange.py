@@ -21,7 +21,7 @@ from gateway.errors import BadRequest, Unavailable
 from gateway.forward import Patience, forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import Parts
-from gateway.policy.match import Rules, match
+from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint, OnClientLeft
 from gateway.quota.admit import rate_headers, soft_headers
 from gateway.read_ahead import goes_on, read_ahead
@@ -51,7 +51,8 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.mark()
         request = await _aside(parts, len(raw), lambda: _read(raw, call, parts))
         assert draft.key is not None
-        draft.matched(rules := match(policy, draft.key, call.endpoint, request.model, call.now))
+        rules = parts.matches.match(policy, draft.key, call.endpoint, request.model, call.now)
+        draft.matched(rules)
         target = parts.resolve(rules.upstream)
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
         await check_room(draft, parts)

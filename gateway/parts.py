@@ -17,6 +17,7 @@ from gateway.access import Access
 from gateway.forward import Target, Upstream
 from gateway.metrics import Meters
 from gateway.policy.live import Live
+from gateway.policy.matches import Matches
 from gateway.policy.policy import UpstreamPolicy
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
@@ -65,6 +66,7 @@ class Parts:
     workbench: Executor  # for pure work that is too long for the event loop
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     state: State = field(default_factory=State)
+    matches: Matches = field(default_factory=Matches)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what nobody waits for, and what may be left undone at the end."""

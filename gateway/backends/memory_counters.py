@@ -9,6 +9,7 @@ was asked about in the last hour.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from gateway.quota.window import BUCKET_SECONDS, Span, span_of
 
 _ALWAYS = Span(0.0, None)
 _JUST_BEFORE_SECONDS = 0.001
+SEATED_MAX = 20_000
+"""Claims whose counters are not looked up again; some kilobyte each."""
 
 
 class Place(NamedTuple):
@@ -54,6 +57,32 @@ class Seat(NamedTuple):
             return limit.amount
         left = limit.amount - self.before.used - self.before.reserved
         return limit.amount + min(limit.rollover, max(0, left))
+
+
+class _Seated:
+    """The seats of claims that were looked up before. `claims` are held, so that no others can
+    have their identity."""
+
+    __slots__ = ("_ends", "_generation", "_starts", "claims", "seats")
+
+    def __init__(
+        self, claims: Sequence[Claim], seats: list[Seat], spans: Sequence[Span], generation: int
+    ) -> None:
+        self.claims, self.seats = claims, seats
+        self._starts = max((span.start for span in spans), default=0.0)
+        self._ends = min((s.end for s in spans if s.end is not None), default=math.inf)
+        self._generation = generation
+
+    def holds(self, now: float, generation: int) -> bool:
+        """Whether they would be the same ones. Budgets of the last window are asked about anew."""
+        if generation != self._generation or not self._starts <= now < self._ends:
+            return False
+        for _, counter, before in self.seats:
+            if counter.gone or (before is not None and before.gone):
+                return False
+            if before is not None:
+                before.touch(now)
+        return True
 
 
 @dataclass(slots=True)
@@ -88,6 +117,7 @@ class Counters:
         self._loads: dict[tuple[Subject, Window, Span], _Load] = {}
         self._spans: dict[tuple[Window, str, int, int], tuple[Span, Span]] = {}
         self._generations: Generations | None = None
+        self._seated: OrderedDict[int, _Seated] = OrderedDict()
 
     @property
     def access(self) -> int:
@@ -109,16 +139,25 @@ class Counters:
         has been awaited since all of them were there.
 
         Raises errors.Unavailable (ledger_unavailable)."""
+        known = self._seated.get(id(claims))
+        if known is not None and known.holds(now, self._book_generation()):
+            self._seated.move_to_end(id(claims))
+            return known.seats
         if self._began is None:
             self._began = now
         if self._generations is None:
             await self.ask_generations()
         pairs = [(self.place(claim, now), self._place_before(claim, now)) for claim in claims]
         await self._load_all([place for pair in pairs for place in pair if place], now)
-        return [
+        seats = [
             Seat(claim, self._counters[place], before and self._budget(before, now))
             for claim, (place, before) in zip(claims, pairs, strict=True)
         ]
+        spans = [place.span for place, _ in pairs]
+        self._seated[id(claims)] = _Seated(claims, seats, spans, self._book_generation())
+        if len(self._seated) > SEATED_MAX:
+            self._seated.popitem(last=False)
+        return seats
 
     async def budgets(self) -> list[tuple[Place, Budget]]:
         """All calendar counters, none of them older than the book.
@@ -142,7 +181,8 @@ class Counters:
         Two for each that was made: they cannot pile up, and no request pays for all of them."""
         for _ in range(min(2 * self._made, len(self._counters))):
             place, counter = self._counters.popitem(last=False)
-            if not counter.forgettable(now):
+            counter.gone = counter.forgettable(now)
+            if not counter.gone:
                 self._counters[place] = counter
         self._made = 0
 

@@ -50,20 +50,9 @@ class _Question(NamedTuple):
     fits: bool
     room_at: float | None
 
-    @classmethod
-    def of(cls, seat: Seat, asked: int, now: float) -> _Question:
-        fits = seat.counter.fits(seat.amount, asked, now)
-        room_at = None if fits else seat.counter.room_at(seat.amount, asked, now)
-        return cls(seat, asked, fits, room_at)
-
     def standing(self, now: float) -> Standing:
         """As it is when this is called."""
-        amount = self.seat.amount
-        used, reserved, resets_at = self.seat.counter.stands(amount, now)
-        return Standing(
-            self.seat.claim, amount, used, reserved, self.asked, not self.fits, resets_at,
-            self.room_at,
-        )  # fmt: skip
+        return _standing(self.seat, now, self.asked, not self.fits, self.room_at)
 
 
 class MemoryLedger:
@@ -83,7 +72,7 @@ class MemoryLedger:
             raise ValueError(f"reservation {reservation.id} is open already")
         asks = _questions(seats, reservation.bound, now)
         opened = self._hold(reservation, seats, now) if _is_granted(asks) else None
-        standings = tuple(ask.standing(now) for ask in asks)
+        standings = tuple([ask.standing(now) for ask in asks])
         self._counters.forget(now)
         if opened is not None:
             await self._make_durable(opened)
@@ -131,6 +120,15 @@ class MemoryLedger:
         standings = tuple(ask.standing(now) for ask in asks)
         self._counters.forget(now)
         return Verdict(_is_granted(asks), standings, self._counters.access, now)
+
+    async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
+        now = round(now, MICRO_DIGITS)
+        seats = await self._counters.seats(claims, now)
+        return all(
+            seat.counter.fits(seat.amount, asked.of(seat.claim.limit.measure), now)
+            for seat in seats
+            if seat.claim.limit.mode is Mode.ENFORCE
+        )
 
     async def generation(self) -> int:
         await self._counters.ask_generations()
@@ -231,13 +229,28 @@ class _OpenOnes:
         return [one for one in fewest.values() if set(subject) <= set(one.reservation.whose)]
 
 
-def _questions(seats: Sequence[Seat], asked: Amounts, now: float) -> list[_Question]:
-    return [_Question.of(seat, asked.of(seat.claim.limit.measure), now) for seat in seats]
+def _questions(seats: Sequence[Seat], bound: Amounts, now: float) -> list[_Question]:
+    questions = []
+    for seat in seats:
+        asked, amount = bound.of(seat.claim.limit.measure), seat.amount
+        fits = seat.counter.fits(amount, asked, now)
+        room_at = None if fits else seat.counter.room_at(amount, asked, now)
+        questions.append(_Question(seat, asked, fits, room_at))
+    return questions
 
 
 def _is_granted(asks: Iterable[_Question]) -> bool:
-    return all(ask.fits or ask.seat.claim.limit.mode is not Mode.ENFORCE for ask in asks)
+    return not any(not ask.fits and ask.seat.claim.limit.mode is Mode.ENFORCE for ask in asks)
+
+
+def _standing(
+    seat: Seat, now: float, asked: int = 0, refused: bool = False, room_at: float | None = None
+) -> Standing:
+    amount = seat.amount
+    used, reserved, resets_at = seat.counter.stands(amount, now)
+    return Standing(seat.claim, amount, used, reserved, asked, refused, resets_at, room_at)
 
 
 def _standings(seats: Sequence[Seat], now: float) -> tuple[Standing, ...]:
-    return tuple(ask.standing(now) for ask in _questions(seats, NOTHING, now))
+    """Who asks nothing is never refused."""
+    return tuple([_standing(seat, now) for seat in seats])

@@ -111,6 +111,9 @@ class RedisLedger:
                 raise unheard.__cause__ from None
             raise unavailable() from unheard.__cause__
 
+    async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
+        return (await self.look(claims, now, asked)).granted
+
     async def settle(
         self, reservation: Reservation, used: Amounts, record: Record, now: float
     ) -> tuple[Standing, ...]:

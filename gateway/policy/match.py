@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from operator import itemgetter
 
 from gateway.errors import BadRequest, NotAllowed, NotFound
 from gateway.keys.key import Key, Role
 from gateway.policy.policy import Endpoint, Model, Organization, Policy, Project, UpstreamPolicy
 from gateway.quota.ledger import Claim, Subject
-from gateway.quota.limit import Level, Limit, Measure, Mode
+from gateway.quota.limit import Level, Measure, Mode
 from gateway.usage.entry import Price
 
 SHOWN_MAX = 100
@@ -22,6 +23,20 @@ LOOKS_AT = {
     Level.END_USER: ("organization", "project", "end_user"),
 }
 """Whose use each level counts. An end user is the same one behind every key of a project."""
+
+_WHOSE = ("organization", "project", "key_id", "end_user", "model")
+
+
+def _picked(fields: Sequence[str]) -> Callable[[Subject], Subject]:
+    """Takes these fields out of all that a limit can look at."""
+    at = [_WHOSE.index(field) for field in fields]
+    return itemgetter(*at) if len(at) > 1 else itemgetter(slice(at[0], at[0] + 1))
+
+
+_SUBJECT = {(level, False): _picked(fields) for level, fields in LOOKS_AT.items()} | {
+    (level, True): _picked((*fields, "model")) for level, fields in LOOKS_AT.items()
+}
+"""The subject of a limit, by its level and whether it is about one model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +90,9 @@ def claims_of(rules: Rules, key: Key, end_user: str) -> tuple[Claim, ...]:
     """Every limit in force for this request, with the subject that it counts.
 
     A limit of level end_user holds only where the request names one."""
-    who = dict(whose(rules, key, end_user))
+    who = whose(rules, key, end_user)
     return tuple(
-        Claim(limit, _subject(limit, who))
+        Claim(limit, _SUBJECT[limit.level, limit.model is not None](who))
         for limit in (*rules.organization.limits, *rules.project.limits)
         if limit.model in (None, rules.model.name)
         and (end_user or limit.level is not Level.END_USER)
@@ -146,8 +161,3 @@ def _in_scope(key: Key, model: Model) -> bool:
     if key.models is None:
         return True
     return any(fnmatchcase(model.name, pattern) for pattern in key.models)
-
-
-def _subject(limit: Limit, who: dict[str, str]) -> Subject:
-    subject = tuple((field, who[field]) for field in LOOKS_AT[limit.level])
-    return subject if limit.model is None else (*subject, ("model", limit.model))

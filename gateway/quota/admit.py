@@ -77,6 +77,8 @@ async def check_open(
 
     `least` is the least that it can come to. Reserves nothing: that there is room now does not say
     that `admit` will find it. Raises errors.Unavailable as `admit`."""
+    if await ledger.has_room(claims, now, least):
+        return
     verdict = await ledger.look(claims, now, least)
     if not verdict.granted:
         raise refusal_of(verdict.standings, now, currency)

@@ -37,6 +37,7 @@ class Counter(Protocol):
     """`asked`, `used` and `reserved` are in the measure's unit, times in unix seconds."""
 
     open: int
+    gone: bool  # forgotten: a new one has taken, or will take, its place
 
     def fits(self, amount: int, asked: int, now: float) -> bool: ...
 
@@ -64,7 +65,7 @@ class Budget:
 
     `read_at` is the generation of the book in which `used` was read."""
 
-    __slots__ = ("_end", "_touched", "open", "read_at", "reserved", "used")
+    __slots__ = ("_end", "_touched", "gone", "open", "read_at", "reserved", "used")
 
     def __init__(self, span: Span, used: int, now: float) -> None:
         self._end = span.end
@@ -72,6 +73,7 @@ class Budget:
         self.used = used
         self.reserved = 0
         self.open = 0
+        self.gone = False
         self.read_at = 0
 
     def touch(self, now: float) -> None:
@@ -125,7 +127,7 @@ class Rate:
     amount wait in a seed, which does not drain. `absent_is_whole_from` is the time from which a
     missing counter may be taken for a full bucket, so that a full one may be forgotten."""
 
-    __slots__ = ("_absent_is_whole_from", "_buckets", "_seed", "_unit", "open")
+    __slots__ = ("_absent_is_whole_from", "_buckets", "_seed", "_unit", "gone", "open")
 
     def __init__(self, seconds: int, used: int, absent_is_whole_from: float, now: float) -> None:
         self._unit = seconds * MICRO
@@ -133,6 +135,7 @@ class Rate:
         self._seed = Bucket(1, used * self._unit, _micros(now))
         self._buckets: dict[int, Bucket] = {}
         self.open = 0
+        self.gone = False
 
     def fits(self, amount: int, asked: int, now: float) -> bool:
         bucket = self._bucket(amount, now)

@@ -201,6 +201,10 @@ class Ledger(Protocol):
         """What `reserve` would say to a request of this size; reserves nothing."""
         ...
 
+    async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
+        """Whether `look` would say granted, for those who need no more: most do not."""
+        ...
+
     async def generation(self) -> int:
         """Of keys and grants, as it is now: `Generations.access`."""
         ...

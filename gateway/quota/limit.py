@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -81,16 +80,17 @@ class Amounts(NamedTuple):
     concurrency: int = 0
 
     def of(self, measure: Measure) -> int:
-        return _OF[measure](self)
+        if measure is Measure.TOKENS:
+            return self.input_tokens + self.output_tokens
+        return self[_AT[measure]]
 
 
 NOTHING = Amounts()
 
-_OF: dict[Measure, Callable[[Amounts], int]] = {
-    Measure.REQUESTS: lambda amounts: amounts.requests,
-    Measure.TOKENS: lambda amounts: amounts.input_tokens + amounts.output_tokens,
-    Measure.INPUT_TOKENS: lambda amounts: amounts.input_tokens,
-    Measure.OUTPUT_TOKENS: lambda amounts: amounts.output_tokens,
-    Measure.MONEY: lambda amounts: amounts.cost_nano,
-    Measure.CONCURRENCY: lambda amounts: amounts.concurrency,
+_AT = {
+    Measure.REQUESTS: 0,
+    Measure.INPUT_TOKENS: 1,
+    Measure.OUTPUT_TOKENS: 2,
+    Measure.MONEY: 3,
+    Measure.CONCURRENCY: 4,
 }

@@ -255,7 +255,11 @@ class World:
         asked: Amounts = NOTHING,
         who: Mapping[str, str] = WHO,
     ) -> Verdict:
-        return await self.ledger.look([claim_of(limit, who) for limit in limits], now, asked)
+        """The short question has the same answer."""
+        claims = [claim_of(limit, who) for limit in limits]
+        verdict = await self.ledger.look(claims, now, asked)
+        assert await self.ledger.has_room(claims, now, asked) is verdict.granted
+        return verdict
 
     async def stands(self, limit: Limit, now: float = NOW) -> Standing:
         (standing,) = (await self.look(limit, now=now)).standings

@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -79,7 +78,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(bound=BOUNDS, key=KEYS, lease=st.sampled_from([30.0, 3600.0]))
     def reserve(self, bound: Amounts, key: str, lease: float) -> None:
-        bound, who = replace(bound, concurrency=1), {**WHO, "key_id": key}
+        bound, who = bound._replace(concurrency=1), {**WHO, "key_id": key}
         before = self.standings(who)
         fits = {
             name: bound.of(limit.measure) == 0 or bound.of(limit.measure) <= before[name].remaining
@@ -133,7 +132,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(used=BOUNDS)
     def correct(self, used: Amounts) -> None:
         """What somebody else posts is known with the next generation."""
-        self.runner.run(self.world.correct(self.new_id(), replace(used, requests=0), self.now))
+        self.runner.run(self.world.correct(self.new_id(), used._replace(requests=0), self.now))
         self.runner.run(self.world.ledger.generation())
         self.excess |= set(self.limits)
 

@@ -92,6 +92,9 @@ class Fixed:
         self.least = asked
         return self.verdict
 
+    async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
+        return (await self.look(claims, now, asked)).granted
+
 
 def fixed(verdict: Verdict) -> Any:
     """The two verbs of the port that a request is admitted by."""

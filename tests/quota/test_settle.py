@@ -72,6 +72,9 @@ class Slow:
     async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
         return Verdict(True, (), 0, now)
 
+    async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
+        return True
+
     async def generation(self) -> int:
         return 0
 
