@@ -6,16 +6,17 @@ A model that no policy names is `other`. Per-key figures come from the usage dat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from gateway import __version__
 from gateway.quota.ledger import Standing
 from gateway.quota.limit import Level, Mode
+from gateway.tallies import CounterTally, GaugeTally, HistogramTally
 from gateway.usage.entry import NANO, Entry, Outcome
 from gateway.usage.metered import LABELS, OTHER, metered
 from gateway.usage.readings import Sample
@@ -28,55 +29,33 @@ OVERHEAD_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 Buckets = tuple[float, ...]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-
-class _Kept(MetricWrapperBase):
-    """Keeps its children by their labels: the library takes a lock and makes texts for each look,
-    and a request looks for some thirty. Labels are bounded, so the children are."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._by_labels: dict[tuple[Any, ...], Self] = {}
-        super().__init__(*args, **options)
-
-    def labels(self, *values: Any, **named: Any) -> Self:
-        if named:
-            return super().labels(*values, **named)
-        child = self._by_labels.get(values)
-        if child is None:
-            child = self._by_labels[values] = super().labels(*values)
-        return child
-
-    def clear(self) -> None:
-        self._by_labels.clear()
-        super().clear()
-
-
-class _Counter(_Kept, Counter):
-    pass
-
-
-class _Gauge(_Kept, Gauge):
-    pass
-
-
-class _Histogram(_Kept, Histogram):
-    pass
+T = TypeVar("T", bound=Collector)
 
 
 class _Maker:
-    """Makes meters of our prefix on one registry."""
+    """Makes meters of our prefix on one registry; tallies are for what each request counts."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
     def counter(self, name: str, help: str, *labels: str) -> Counter:
-        return _Counter(f"gateway_{name}", help, labels, registry=self._registry)
+        return Counter(f"gateway_{name}", help, labels, registry=self._registry)
 
     def gauge(self, name: str, help: str, *labels: str) -> Gauge:
-        return _Gauge(f"gateway_{name}", help, labels, registry=self._registry)
+        return Gauge(f"gateway_{name}", help, labels, registry=self._registry)
 
-    def histogram(self, name: str, help: str, buckets: Buckets, *labels: str) -> Histogram:
-        options = {"registry": self._registry, "buckets": buckets}
-        return _Histogram(f"gateway_{name}", help, labels, **options)
+    def tally(self, name: str, help: str, *labels: str, unit: int = 1) -> CounterTally:
+        return self._on(CounterTally(f"gateway_{name}", help, labels, unit))
+
+    def gauge_tally(self, name: str, help: str, *labels: str) -> GaugeTally:
+        return self._on(GaugeTally(f"gateway_{name}", help, labels))
+
+    def histogram(self, name: str, help: str, buckets: Buckets, *labels: str) -> HistogramTally:
+        return self._on(HistogramTally(f"gateway_{name}", help, buckets, labels))
+
+    def _on(self, tally: T) -> T:
+        self._registry.register(tally)
+        return tally
 
 
 class Meters:
@@ -90,9 +69,10 @@ class Meters:
         self._make_requests(make)
         self._make_accounts(make)
         self._make_parts(make)
+        self._of_entries = {"requests": self.requests, "tokens": self.tokens, "cost": self.cost}
 
     def _make_requests(self, make: _Maker) -> None:
-        self.requests = make.counter("requests", "Requests answered.", *LABELS["requests"])
+        self.requests = make.tally("requests", "Requests answered.", *LABELS["requests"])
         self.request_duration = make.histogram(
             "request_duration_seconds",
             "From the request's head to the end of its answer.",
@@ -110,7 +90,7 @@ class Meters:
         self.overhead = make.histogram(
             "overhead_seconds", "Time that the gateway adds, by stage.", OVERHEAD_BUCKETS, "stage"
         )
-        self.upstream_requests = make.counter(
+        self.upstream_requests = make.tally(
             "upstream_requests",
             "Requests sent upstream, by status code or `error`.",
             "upstream",
@@ -127,9 +107,11 @@ class Meters:
         self.inflight = make.gauge("inflight_requests", "Requests in work.")
 
     def _make_accounts(self, make: _Maker) -> None:
-        self.tokens = make.counter("tokens", "Tokens used, by type.", *LABELS["tokens"])
-        self.cost = make.counter("cost", "Money used, in units of the currency.", *LABELS["cost"])
-        self.limit_decisions = make.counter(
+        self.tokens = make.tally("tokens", "Tokens used, by type.", *LABELS["tokens"])
+        self.cost = make.tally(
+            "cost", "Money used, in units of the currency.", *LABELS["cost"], unit=NANO
+        )
+        self.limit_decisions = make.tally(
             "limit_decisions",
             "What each limit said: admitted, refused, would_refuse (modes observe and "
             "soft), or not_asked, where another limit refused.",
@@ -137,7 +119,7 @@ class Meters:
             "limit",
             "decision",
         )
-        self.limit_used_ratio = make.gauge(
+        self.limit_used_ratio = make.gauge_tally(
             "limit_used_ratio",
             "Used and reserved over the amount, as a request last ended, for limits of "
             "organizations and projects.",
@@ -169,7 +151,7 @@ class Meters:
         self.overdrawn = make.counter(
             "reservations_overdrawn", "Requests that used more than was reserved; booked as used."
         )
-        self.redactions = make.counter(
+        self.redactions = make.tally(
             "redactions", "Private values found.", "entity", "action", "direction"
         )
         self.redactions_without_ner = make.counter(
@@ -207,17 +189,17 @@ class Meters:
 
     def record(self, entry: Entry) -> None:
         """Count one entry. Of an abandoned one nobody knows how long it took."""
-        meters = {"requests": self.requests, "tokens": self.tokens, "cost": self.cost}
+        meters = self._of_entries
         for (meter, labels), count in metered(entry):
-            meters[meter].labels(*labels).inc(count / NANO if meter == "cost" else count)
+            meters[meter].add(labels, count)
         where = (entry.endpoint or OTHER, entry.model if entry.upstream else OTHER)
         if entry.outcome is not Outcome.ABANDONED:
-            self.request_duration.labels(*where).observe(entry.duration_ms / 1000)
+            self.request_duration.observe(where, entry.duration_ms / 1000)
         if entry.first_token_ms is not None:
-            self.first_token.labels(*where).observe(entry.first_token_ms / 1000)
+            self.first_token.observe(where, entry.first_token_ms / 1000)
         for name, count in entry.redactions.items():
             entity, action, direction = f"{name}:request".split(":")[:3]
-            self.redactions.labels(entity, action, direction).inc(count)
+            self.redactions.add((entity, action, direction), count)
 
     def decided(self, standings: Iterable[Standing], granted: bool) -> None:
         """Count what each limit said of one request."""
@@ -228,7 +210,7 @@ class Meters:
             if not standing.refused:
                 decision = "admitted" if granted else "not_asked"
             organization = dict(standing.claim.subject).get("organization", "")
-            self.limit_decisions.labels(organization, limit.name, decision).inc()
+            self.limit_decisions.add((organization, limit.name, decision))
 
     def stand(self, standings: Iterable[Standing]) -> None:
         """Show how full limits are, where they are shared by a whole organization or project."""
@@ -237,7 +219,7 @@ class Meters:
             if limit.level in (Level.ORGANIZATION, Level.PROJECT) and standing.amount:
                 ratio = (standing.used + standing.reserved) / standing.amount
                 whose = (subject.get("organization", ""), subject.get("project", ""))
-                self.limit_used_ratio.labels(*whose, limit.name).set(ratio)
+                self.limit_used_ratio.set((*whose, limit.name), ratio)
 
     def use_policy(self, digest: str, now: float) -> None:
         self.policy_info.clear()

@@ -27,7 +27,6 @@ class Settled:
 
     async def __aenter__(self) -> None:
         self._parts.state.inflight += 1
-        self._parts.meters.inflight.inc()
 
     async def __aexit__(
         self,
@@ -36,7 +35,6 @@ class Settled:
         tb: TracebackType | None,
     ) -> None:
         self._parts.state.inflight -= 1
-        self._parts.meters.inflight.dec()
         self._draft.mark()
         if isinstance(error, TextBlocked) and error.counts:
             self._draft.redactions = dict(error.counts)
@@ -100,13 +98,13 @@ class Settled:
         draft, meters = self._draft, self._parts.meters
         meters.record(entry)
         for stage, seconds in draft.stage_seconds.items():
-            meters.overhead.labels(stage).observe(seconds)
+            meters.overhead.observe((stage,), seconds)
         if entry.redactions or "redact" in draft.stage_seconds:
-            meters.redaction_duration.observe(draft.stage_seconds.get("redact", 0.0))
+            meters.redaction_duration.observe((), draft.stage_seconds.get("redact", 0.0))
         if draft.sent_at is not None:
             served = (entry.upstream, entry.model)
-            meters.upstream_requests.labels(*served, draft.upstream_code).inc()
-            meters.upstream_duration.labels(*served).observe(draft.upstream_seconds())
+            meters.upstream_requests.add((*served, draft.upstream_code))
+            meters.upstream_duration.observe(served, draft.upstream_seconds())
         overhead_ms = sum(draft.stage_seconds.values()) * 1000
         self._parts.log.info("request", **request_fields(entry, overhead_ms))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from prometheus_client import CollectorRegistry
 
 from gateway import errors
 from gateway.backends.entities import SELECTABLE
@@ -194,12 +195,12 @@ def metrics_page() -> str:
 def meters() -> Iterator[tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
     """Name as exposed, type, labels, help and buckets of every meter."""
     for meter in vars(Meters()).values():
-        if not hasattr(meter, "_labelnames"):
+        if not hasattr(meter, "collect") or isinstance(meter, CollectorRegistry):
             continue
-        (family,) = meter.describe()
+        (family,) = meter.collect()
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        bounds = [bound for bound in getattr(meter, "_upper_bounds", ()) if bound != float("inf")]
-        yield name, family.type, meter._labelnames, family.documentation, tuple(bounds)
+        labels = meter.labels if hasattr(meter, "name") else meter._labelnames
+        yield name, family.type, labels, family.documentation, getattr(meter, "bounds", ())
 
 
 def commands_page() -> str:

@@ -189,7 +189,12 @@ def test_the_sixth_request_of_five_a_minute_is_refused_before_its_text_is_looked
         run(world, world.call(chat()))
     assert "rate" in refusal.value.message
     assert world.journal.entries[-1].status == 429
-    assert world.parts.meters.limit_decisions.labels("acme", "rate", "refused")._value.get() == 1
+    assert (
+        world.metered(
+            "gateway_limit_decisions_total", organization="acme", limit="rate", decision="refused"
+        )
+        == 1
+    )
 
 
 FAILURES = {
@@ -251,12 +256,18 @@ def test_whenever_a_caller_leaves_there_is_one_entry_and_nothing_reserved(stream
         assert len(world.journal.entries) == 1, cancel_at
         (entry,) = world.journal.entries
         outcomes.add(entry.outcome)
-        counted = world.parts.meters.requests.labels(
-            "chat", entry.model or "other", str(entry.status), entry.outcome.value
+        counted = world.metered(
+            "gateway_requests_total",
+            route="chat",
+            model=entry.model or "other",
+            status=str(entry.status),
+            outcome=entry.outcome.value,
         )
-        assert counted._value.get() == 1, cancel_at
-        ratio = world.parts.meters.limit_used_ratio.labels("acme", "", "budget")._value.get()
-        assert ratio == entry.cost_nano / 10**9, cancel_at
+        assert counted == 1, cancel_at
+        ratio = world.metered(
+            "gateway_limit_used_ratio", organization="acme", project="", limit="budget"
+        )
+        assert (ratio or 0) == entry.cost_nano / 10**9, cancel_at
         assert asyncio.run(world.reserved()) == 0, cancel_at
         assert world.parts.state.inflight == 0
         assert world.upstream.open == 0

@@ -51,7 +51,9 @@ def test_how_full_a_limit_is_is_what_was_used_once_the_request_is_over() -> None
             pass
 
     asyncio.run(main())
-    ratio = world.parts.meters.limit_used_ratio.labels("acme", "", "budget")._value.get()
+    ratio = world.metered(
+        "gateway_limit_used_ratio", organization="acme", project="", limit="budget"
+    )
     assert ratio == (8 * 1000 + 3 * 2000) / 1_000_000_000
 
 

@@ -209,6 +209,10 @@ class World:
         )
         self.key = self.new_key()
 
+    def metered(self, name: str, **labels: str) -> float | None:
+        """What a meter says at a scrape."""
+        return self.parts.meters.registry.get_sample_value(name, labels)
+
     def new_key(self, project: str = "demo", role: Role = Role.MEMBER, **scopes: Any) -> str:
         minted = mint(lambda size: bytes([len(self.keyring.secrets)]) * size)
         key = Key(f"key_{len(self.keyring.secrets)}", "acme", project, "k", role, **scopes)

@@ -34,6 +34,7 @@ def build_ops(parts: Parts) -> ASGIApp:
 
     async def metrics(request: Request) -> Response:
         parts.meters.observe_journal(parts.journal.state(parts.clock()))
+        parts.meters.inflight.set(parts.state.inflight)
         parts.meters.ledger_owed.set(parts.ledger.owed())
         return Response(parts.meters.exposition(), headers={"content-type": CONTENT_TYPE})
 
