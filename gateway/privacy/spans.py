@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -60,6 +61,17 @@ def resolve(spans: Iterable[Span]) -> list[Span]:
             namesake = span
             resolved.append(span)
     return resolved
+
+
+def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
+    """Those that lie in none of the disjoint, sorted `others`."""
+    ends = [other.end for other in others]
+    kept = []
+    for span in spans:
+        at = bisect_left(ends, span.end)
+        if at == len(others) or others[at].start > span.start:
+            kept.append(span)
+    return kept
 
 
 def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:

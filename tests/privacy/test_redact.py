@@ -117,7 +117,7 @@ def test_what_is_allowed_is_counted_and_cannot_hide_what_is_not() -> None:
     using = profile(PHONE_NUMBER="report", CREDIT_CARD="mask")
     result = redacted("4111111111111111 5551234", using=using)
     assert result.texts == ("******** 5551234",)
-    assert result.counts == {"PHONE_NUMBER:report": 2, "CREDIT_CARD:mask": 1}
+    assert result.counts == {"PHONE_NUMBER:report": 1, "CREDIT_CARD:mask": 1}
 
 
 def test_a_blocked_entity_refuses_the_request_and_names_no_value() -> None:
@@ -140,10 +140,60 @@ def test_a_blocked_entity_is_blocked_also_where_its_word_joins_another() -> None
         redacted("--BEGIN--ann@example.com", using=using)
 
 
-def test_a_blocked_entity_is_blocked_also_where_it_lies_inside_another() -> None:
-    using = profile(CREDIT_CARD="placeholder", PHONE_NUMBER="block")
+class Told:
+    """A detector that finds what it was told to, in every text."""
+
+    def __init__(self, *spans: Span) -> None:
+        self.spans = list(spans)
+
+    async def detect(self, texts: Sequence[str], *_: object) -> list[list[Span]]:
+        return [self.spans for _ in texts]
+
+
+def acted(using: Profile, *spans: Span) -> Redacted:
+    return asyncio.run(redact(["0123456789 0123456789"], using, Told(*spans), KEY))
+
+
+INSIDE = (Span(0, 21, "EMAIL_ADDRESS", 0.9), Span(5, 10, "URL", 1.0))
+
+
+def test_a_smaller_finding_inside_another_neither_blocks_nor_counts() -> None:
+    """The domain of an e-mail address is a URL, too."""
+    result = acted(profile(EMAIL_ADDRESS="mask", URL="block"), *INSIDE)
+    assert (result.texts, result.counts) == (("********",), {"EMAIL_ADDRESS:mask": 1})
+    with pytest.raises(TextBlocked) as refusal:
+        acted(profile(EMAIL_ADDRESS="block", URL="mask"), *INSIDE)
+    assert refusal.value.counts == {"EMAIL_ADDRESS:block": 1}
+
+
+def test_of_findings_that_overlap_partly_the_longest_says_what_is_done() -> None:
+    partly = (Span(0, 10, "EMAIL_ADDRESS", 0.9), Span(5, 21, "URL", 0.5))
     with pytest.raises(TextBlocked):
-        redacted("4111111111111111", using=using)
+        acted(profile(EMAIL_ADDRESS="mask", URL="block"), *partly)
+    result = acted(profile(EMAIL_ADDRESS="block", URL="mask"), *partly)
+    assert (result.texts, result.counts) == (("********",), {"URL:mask": 1})
+
+
+def test_what_is_only_reported_hides_nothing_and_is_not_counted_inside_another() -> None:
+    told: list[Any] = []
+    using = profile(EMAIL_ADDRESS="mask", URL="report")
+    spans = (*INSIDE[1:], Span(0, 10, "EMAIL_ADDRESS", 0.9), Span(9, 20, "URL", 0.5))
+    text = ["0123456789 0123456789"]
+    result = asyncio.run(redact(text, using, Told(*spans), KEY, told=told.append))
+    assert result.counts == {"EMAIL_ADDRESS:mask": 1, "URL:report": 1}
+    assert [(one.span.entity, one.span.start) for one in told[0][0]] == [
+        ("EMAIL_ADDRESS", 0),
+        ("URL", 9),
+    ]
+
+
+def test_a_finding_that_is_not_sure_enough_hides_nothing() -> None:
+    rules = {
+        "EMAIL_ADDRESS": Rule(Action.MASK, score_min=0.95),
+        "URL": Rule(Action.BLOCK),
+    }
+    with pytest.raises(TextBlocked):
+        acted(Profile("test", rules), *INSIDE)
 
 
 def test_a_score_below_the_minimum_is_not_acted_on() -> None:
@@ -295,6 +345,18 @@ def test_a_rule_acts_from_its_least_count_over_all_texts_on() -> None:
     assert redacted("a@b.de", "c@d.de", using=using).texts == ("********", "********")
     with pytest.raises(TextBlocked):
         redacted("a@b.de", "c@d.de e@f.de", using=using)
+
+
+def test_the_same_value_again_and_again_counts_once() -> None:
+    """A chat about one person sends the name again with each turn."""
+    using = ruled(CREDIT_CARD=Rule(Action.BLOCK, count_min=2, below=Action.MASK))
+    wide = "４１１１１１１１１１１１１１１１"
+    assert redacted(f"{wide} 4111111111111111", "4111111111111111", using=using).texts == (
+        "******** ********",
+        "********",
+    )
+    with pytest.raises(TextBlocked):
+        redacted("4111111111111111", "4222222222222222", using=using)
 
 
 def test_below_its_least_count_a_value_is_left_and_reported() -> None:
