@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge
 from gateway.openai.images import has_images
+from gateway.openai.places import Path, Place, lay_back
 from gateway.openai.request import Request
-from gateway.openai.texts import Path, Place, free_texts, lay_back, read_texts
+from gateway.openai.texts import free_texts
 from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
 from gateway.policy.match import Rules
@@ -76,7 +77,7 @@ async def redact_body(
             param="messages",
         )
     places = await aside(lambda: free_texts(request.endpoint, body))
-    texts = await aside(lambda: read_texts(body, places))
+    texts, leads = [place.text for place in places], [place.lead for place in places]
     size, most = await aside(lambda: sum(map(utf8_length, texts))), means.settings
     if size > most.redaction_bytes_max and profile.rules:
         raise TooLarge(
@@ -89,7 +90,7 @@ async def redact_body(
         scope.append(_began(body, places, texts))
     scope_key = means.secret("redaction", *scope)
     tell = partial(told, places) if told else None
-    redacted = await redact(texts, profile, means.detector, scope_key, aside, tell)
+    redacted = await redact(texts, profile, means.detector, scope_key, aside, tell, leads)
     body = await aside(lambda: lay_back(body, places, redacted.texts))
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
         body = {**body, "messages": [_told(profile.note), *body["messages"]]}

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
+from gateway.privacy.leads import in_texts, shown
 from gateway.privacy.mint import Mint, Vault, with_stand_ins
 from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
 from gateway.privacy.spans import Span, outside, resolve, whole_words
@@ -73,9 +74,11 @@ async def redact(
     scope_key: bytes,
     aside: Aside = in_place,
     told: Told | None = None,
+    leads: Sequence[str] = (),
 ) -> Redacted:
     """Do to every private value in `texts` what the profile says.
 
+    `leads`, if any, are what each of them is called where it stands (see leads.py).
     `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret.
     Findings that overlap are one, and what is done and counted is what the profile says of its
     name. What is only reported hides nothing, and is not counted inside of what is replaced.
@@ -87,8 +90,11 @@ async def redact(
         if told:
             told([()] * len(texts))
         return Redacted(tuple(texts), Vault(), {})
-    found = await _detect(texts, profile, detector)
-    return await aside(lambda: _replace(texts, found, profile.rules, scope_key, told))
+    seen = await aside(lambda: shown(texts, leads))
+    found = await _detect(seen, profile, detector)
+    return await aside(
+        lambda: _replace(texts, in_texts(found, texts, leads), profile.rules, scope_key, told)
+    )
 
 
 def decide(

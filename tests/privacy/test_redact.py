@@ -140,6 +140,50 @@ def test_a_blocked_entity_is_blocked_also_where_its_word_joins_another() -> None
         redacted("--BEGIN--ann@example.com", using=using)
 
 
+class Assigned:
+    """A detector that knows a password by the word before it."""
+
+    async def detect(self, texts: Sequence[str], *_: object) -> list[list[Span]]:
+        self.asked = list(texts)
+        shape = re.compile(r'(?:pass)?word": "([^"]+)|"4111[^ ]*')
+        return [
+            [Span(*m.span(1 if m[1] else 0), "PASSWORD", 0.9) for m in shape.finditer(text)]
+            for text in texts
+        ]
+
+
+def test_a_lead_is_shown_to_the_detector_and_nothing_of_it_is_replaced() -> None:
+    using, detector = profile(PASSWORD="mask"), Assigned()
+    texts, leads = ["Tr0ub4dor", "Tr0ub4dor", "", "x y"], ["password", "", "password", "4111"]
+    result = asyncio.run(redact(texts, using, detector, KEY, leads=leads))
+    assert detector.asked == [
+        '"password": "Tr0ub4dor"',
+        "Tr0ub4dor",
+        '"password": ""',
+        '"4111": "x y"',
+    ]
+    assert result.texts == ("********", "Tr0ub4dor", "", "x y")
+    assert result.counts == {"PASSWORD:mask": 1}
+
+
+def test_a_finding_that_reaches_out_of_its_text_is_cut_to_it() -> None:
+    spans = (Span(3, 14, "URL", 0.9), Span(0, 4, "URL", 0.9), Span(17, 99, "URL", 0.9))
+    using, told = profile(URL="mask"), list[Any]()
+    shown = asyncio.run(
+        redact(["0123456789"], using, Told(*spans), KEY, told=told.append, leads=["home"])
+    )
+    assert [(one.span.start, one.span.end) for one in told[0][0]] == [(0, 10)]
+    assert shown.texts == ("********",)
+
+
+def test_of_a_very_long_lead_the_end_is_shown() -> None:
+    detector = Assigned()
+    using = profile(PASSWORD="mask")
+    result = asyncio.run(redact(["abc"], using, detector, KEY, leads=["x" * 99_999 + "password"]))
+    assert result.texts == ("********",)
+    assert len(detector.asked[0]) < 100
+
+
 class Told:
     """A detector that finds what it was told to, in every text."""
 
@@ -298,7 +342,7 @@ def test_what_follows_detection_is_done_aside() -> None:
 
     result = asyncio.run(redact(["ann@x.de"], PLACEHOLDERS, Watched(), KEY, aside))
     assert result.texts == (placeholder(KEY, "EMAIL_ADDRESS", "ann@x.de"),)
-    assert done == ["detected", "aside", "back"]
+    assert done == ["aside", "back", "detected", "aside", "back"]
     using = profile(EMAIL_ADDRESS="block")
     with pytest.raises(TextBlocked):
         asyncio.run(redact(["ann@x.de"], using, Watched(), KEY, aside))
