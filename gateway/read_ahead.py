@@ -33,7 +33,9 @@ async def read_ahead(
     """`said`: what the upstream wrote, by lane. A failure is left to the next turn, which tells."""
     places = [place for lane, one in said.items() for place in _as_history(lane, _told(one, vault))]
     texts = shown([place.text for place in places], [place.lead for place in places])
-    if sum(map(len, texts)) <= parts.settings.redaction_bytes_max:
+    most = parts.settings
+    is_small = sum(map(len, texts)) <= most.redaction_bytes_max
+    if is_small and len(texts) <= most.redaction_texts_max:
         with suppress(DetectionFailed):
             await parts.detector.detect(texts, frozenset(profile.rules), profile.using)
 

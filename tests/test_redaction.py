@@ -11,7 +11,7 @@ from world import POLICY, World, chat, events, plain_answer
 
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.cli.redact import Bench
-from gateway.errors import BadRequest, TextBlocked
+from gateway.errors import BadRequest, TextBlocked, TooLarge
 from gateway.openai.request import Request
 from gateway.privacy.profile import Action, Profile, Rule
 from gateway.redaction import redact_body
@@ -173,6 +173,17 @@ def test_logprobs_show_what_the_model_wrote_and_logit_bias_leaves_as_it_is(strea
     answer = run(world, world.call(body | {"stream": stream})).decode()
     assert json.dumps(logprobs).replace(" ", "") in answer.replace(" ", "")
     assert "ann@example.com" in answer
+
+
+def test_too_many_texts_are_refused_where_they_would_be_looked_at() -> None:
+    parts = [{"type": "text", "text": "a"} for _ in range(4)]
+    body = {**chat(), "messages": [{"role": "user", "content": parts}]}
+    world = world_with(f"entities: {ENTITIES}", redaction_texts_max=3)
+    with pytest.raises(TooLarge, match=r"more than 3 texts.*GATEWAY_REDACTION_TEXTS_MAX"):
+        sent_by(world, body)
+    parts.pop()
+    assert sent_by(world, body)
+    assert sent_by(world_with("entities: {}", redaction_texts_max=1), body)
 
 
 LED = {

@@ -114,10 +114,18 @@ class Ner:
 
 @dataclass(frozen=True, slots=True)
 class Using:
-    """What looks for entities beside the recognizers that are built in."""
+    """What looks for entities beside the recognizers that are built in. It is part of every
+    question, and may hold ten thousand words, so it is hashed once."""
 
     custom: tuple[Custom, ...] = ()
     ner: Ner | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.custom, self.ner)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def learned(self) -> frozenset[str]:

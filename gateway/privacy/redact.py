@@ -106,13 +106,14 @@ def decide(
         [s for s in spans if s.entity in rules and _counts(s, rules[s.entity])] if spans else []
         for spans in found
     ]
-    values: dict[str, set[str]] = {}
-    for text, spans in zip(texts, known, strict=True):
-        for span in resolve_each(spans):
-            of_kind = values.setdefault(span.entity, set())
+    kinds = {span.entity for spans in known for span in spans}
+    values: dict[str, set[str]] = {kind: set() for kind in kinds if rules[kind].count_min > 1}
+    for text, spans in zip(texts, known, strict=True) if values else ():
+        for span in resolve_each([span for span in spans if span.entity in values]):
+            of_kind = values[span.entity]
             if len(of_kind) < rules[span.entity].count_min:
                 of_kind.add(normalize("NFKC", text[span.start : span.end]))
-    return known, {kind: rules[kind].action_for(len(some)) for kind, some in values.items()}
+    return known, {kind: rules[kind].action_for(len(values.get(kind, "1"))) for kind in kinds}
 
 
 def _counts(span: Span, rule: Rule) -> bool:
