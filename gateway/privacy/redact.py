@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
+from gateway.privacy.bare_numbers import bare_numbers, quoted, with_numbers
 from gateway.privacy.leads import in_texts, shown
 from gateway.privacy.mint import Mint, Vault, with_stand_ins
 from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
@@ -140,18 +141,22 @@ def _replace(
     counts: Counter[str] = Counter()
     reports: list[Sequence[Span]] = []
     changes: list[Sequence[tuple[Span, Action, int]]] = []
+    numbers: list[Sequence[tuple[int, int]]] = []
     for text, spans in zip(texts, known, strict=True):
         if not spans:
             reports.append(())
             changes.append(())
+            numbers.append(())
             continue
         acted = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
-        whole = whole_words(text, acted)
+        in_document = bare_numbers(text) if acted else []
+        whole = with_numbers(whole_words(text, acted), in_document)
         reported = resolve(
             outside((span for span in spans if actions[span.entity] is Action.REPORT), whole)
         )
         counts.update(f"{span.entity}:{actions[span.entity]}" for span in reported + acted)
         reports.append(reported)
+        numbers.append(in_document)
         changes.append(
             [(span, actions[span.entity], rules[span.entity].keep_last) for span in whole]
         )
@@ -162,8 +167,8 @@ def _replace(
         raise _refusal(blocked, counts)
     names_values = any(action in REVERSIBLE for action in actions.values())
     mint = Mint(scope_key, texts if names_values else ())
-    sent = list(map(mint.stand_ins, texts, changes))
     spans_of = [[span for span, _, _ in done] for done in changes]
+    sent = list(map(quoted, spans_of, numbers, map(mint.stand_ins, texts, changes)))
     redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
     if told:
         told(_findings(texts, reports, changes, sent))
