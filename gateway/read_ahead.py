@@ -31,9 +31,13 @@ async def read_ahead(
     said: Mapping[Path, str], vault: Vault, profile: Profile, parts: Parts
 ) -> None:
     """`said`: what the upstream wrote, by lane. A failure is left to the next turn, which tells."""
-    places = [place for lane, one in said.items() for place in _as_history(lane, _told(one, vault))]
-    texts = shown([place.text for place in places], [place.lead for place in places])
     most = parts.settings
+    places = [
+        place
+        for lane, one in said.items()
+        for place in _as_history(lane, _told(one, vault), most.redaction_texts_max + 1)
+    ]
+    texts = shown([place.text for place in places], [place.lead for place in places])
     is_small = sum(map(len, texts)) <= most.redaction_bytes_max
     if is_small and len(texts) <= most.redaction_texts_max:
         with suppress(DetectionFailed):
@@ -45,11 +49,11 @@ def _told(text: str, vault: Vault) -> str:
     return restorer.feed("", text) + restorer.flush("")
 
 
-def _as_history(lane: Path, text: str) -> list[Place]:
-    """The texts that are looked at where the lane stands in a message of the next turn."""
+def _as_history(lane: Path, text: str, most: int) -> list[Place]:
+    """The first `most` texts where the lane stands in a message of the next turn."""
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if lane[-1] == "arguments":
         call = {"type": "function", "function": {"arguments": text}}
         message = {"role": "assistant", "tool_calls": [call]}
     body = {"messages": [message]}
-    return free_texts(Endpoint.CHAT, body)
+    return free_texts(Endpoint.CHAT, body, most)
