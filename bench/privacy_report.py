@@ -34,6 +34,7 @@ from private_latency import (
     seconds_of,
     texts,
 )
+from private_many import many_texts
 from private_quality import Found, Score, measured, python_source
 
 SCORE_MIN = 0.4
@@ -207,6 +208,9 @@ async def report(samples: list[Sample], with_speed: bool) -> dict[str, Any]:
         told["latency_ms"] = await speed(detector)
         told["adversarial"] = await adversarial(detector)
         told["conversations"] = await conversations(detector)
+        told["many_texts"] = await many_texts(
+            lambda pool: Remembered(detector, os.urandom(32), 100_000, pool)
+        )
     await detector.aclose()
     return told
 

@@ -23,7 +23,7 @@ from gateway.openai.chunks import (
 )
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
-from gateway.openai.texts import Path
+from gateway.openai.places import Path
 from gateway.openai.usage import Told, larger, tokens_told
 from gateway.privacy.mint import Vault
 from gateway.privacy.watch import Watch

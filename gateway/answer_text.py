@@ -9,7 +9,8 @@ from gateway.errors import UpstreamFailed
 from gateway.openai.chunks import continued, put_text, text_at, written
 from gateway.openai.events import encode
 from gateway.openai.overrun import Overrun
-from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, Path, answer_places
+from gateway.openai.places import Path
+from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, answer_places
 from gateway.privacy.mint import Vault
 from gateway.privacy.restore import Restorer
 from gateway.privacy.watch import Watch

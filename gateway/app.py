@@ -113,6 +113,7 @@ async def assembled(
         await asyncio.get_running_loop().run_in_executor(workbench, warm)
         await detector.warm()
         _keep_out_of_collections()
+        kept_max = settings.redaction_remembered_max
         parts = Parts(
             settings=settings,
             policies=Live(policy),
@@ -122,8 +123,8 @@ async def assembled(
             ledger=accounts.ledger,
             journal=accounts.journal,
             detector=Ensemble(
-                Remembered(detector, os.urandom(32), settings.redaction_remembered_max),
-                Remembered(ner, os.urandom(32), settings.redaction_remembered_max),
+                Remembered(detector, os.urandom(32), kept_max, workbench),
+                Remembered(ner, os.urandom(32), kept_max, workbench),
                 meters.redactions_without_ner.inc,
             ),
             watching=detector,

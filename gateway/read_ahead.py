@@ -3,14 +3,16 @@ text to wait for: that turn sends the answer again, and the detector remembers i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from gateway.openai.places import Path, Place
 from gateway.openai.request import Request
-from gateway.openai.texts import Path, free_texts, read_texts
+from gateway.openai.texts import free_texts
 from gateway.parts import Parts
 from gateway.policy.policy import Endpoint
+from gateway.privacy.leads import shown
 from gateway.privacy.mint import Vault
 from gateway.privacy.profile import Profile
 from gateway.privacy.redact import DetectionFailed
@@ -29,8 +31,15 @@ async def read_ahead(
     said: Mapping[Path, str], vault: Vault, profile: Profile, parts: Parts
 ) -> None:
     """`said`: what the upstream wrote, by lane. A failure is left to the next turn, which tells."""
-    texts = [text for lane, one in said.items() for text in _as_history(lane, _told(one, vault))]
-    if sum(map(len, texts)) <= parts.settings.redaction_bytes_max:
+    most = parts.settings
+    places = [
+        place
+        for lane, one in said.items()
+        for place in _as_history(lane, _told(one, vault), most.redaction_texts_max + 1)
+    ]
+    texts = shown([place.text for place in places], [place.lead for place in places])
+    is_small = sum(map(len, texts)) <= most.redaction_bytes_max
+    if is_small and len(texts) <= most.redaction_texts_max:
         with suppress(DetectionFailed):
             await parts.detector.detect(texts, frozenset(profile.rules), profile.using)
 
@@ -40,11 +49,11 @@ def _told(text: str, vault: Vault) -> str:
     return restorer.feed("", text) + restorer.flush("")
 
 
-def _as_history(lane: Path, text: str) -> Iterator[str]:
-    """The texts that are looked at where the lane stands in a message of the next turn."""
+def _as_history(lane: Path, text: str, most: int) -> list[Place]:
+    """The first `most` texts where the lane stands in a message of the next turn."""
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if lane[-1] == "arguments":
         call = {"type": "function", "function": {"arguments": text}}
         message = {"role": "assistant", "tool_calls": [call]}
     body = {"messages": [message]}
-    yield from read_texts(body, free_texts(Endpoint.CHAT, body))
+    return free_texts(Endpoint.CHAT, body, most)

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge
 from gateway.openai.images import has_images
+from gateway.openai.places import Path, Place, lay_back
 from gateway.openai.request import Request
-from gateway.openai.texts import Path, Place, free_texts, lay_back, read_texts
+from gateway.openai.texts import free_texts
 from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
 from gateway.policy.match import Rules
@@ -68,32 +69,43 @@ async def redact_body(
     `aside` does what is long beside the event loop. Raises BadRequest (images_refused), TooLarge,
     and what `redact` does."""
     body = request.body
-    if profile.images is Images.REFUSE and has_images(body):
+    if profile.images is Images.REFUSE and await aside(lambda: has_images(body)):
         raise BadRequest(
             "The policy lets no pictures out, as nobody can read what stands in them. Take them "
             "out and send the request again.",
             code="images_refused",
             param="messages",
         )
-    places = await aside(lambda: free_texts(request.endpoint, body))
-    texts = await aside(lambda: read_texts(body, places))
-    size, most = await aside(lambda: sum(map(utf8_length, texts))), means.settings
-    if size > most.redaction_bytes_max and profile.rules:
+    most = means.settings
+    places = await aside(lambda: free_texts(request.endpoint, body, most.redaction_texts_max + 1))
+    texts, leads = [place.text for place in places], [place.lead for place in places]
+    size = await aside(lambda: sum(map(utf8_length, texts)))
+    if profile.rules:
+        _check_size(len(texts), size, most)
+    scope = [*home] if profile.scope is not Scope.ORGANIZATION else [home[0]]
+    if profile.scope is Scope.CONVERSATION:
+        scope.append(await aside(lambda: _began(body, places, texts)))
+    scope_key = means.secret("redaction", *scope)
+    tell = partial(told, places) if told else None
+    redacted = await redact(texts, profile, means.detector, scope_key, aside, tell, leads)
+    body = await aside(lambda: lay_back(body, places, redacted.texts))
+    if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
+        body = {**body, "messages": [_told(profile.note), *body["messages"]]}
+    return body, redacted, scope_key
+
+
+def _check_size(count: int, size: int, most: Settings) -> None:
+    if count > most.redaction_texts_max:
+        raise TooLarge(
+            f"This request has more than {most.redaction_texts_max} texts, which are too many to "
+            "be redacted. Send fewer at once, or have GATEWAY_REDACTION_TEXTS_MAX raised."
+        )
+    if size > most.redaction_bytes_max:
         raise TooLarge(
             f"The texts of this request are too long to be redacted: {size} bytes, and at most "
             f"{most.redaction_bytes_max} are scanned. Send less at once, or have "
             "GATEWAY_REDACTION_BYTES_MAX raised."
         )
-    scope = [*home] if profile.scope is not Scope.ORGANIZATION else [home[0]]
-    if profile.scope is Scope.CONVERSATION:
-        scope.append(_began(body, places, texts))
-    scope_key = means.secret("redaction", *scope)
-    tell = partial(told, places) if told else None
-    redacted = await redact(texts, profile, means.detector, scope_key, aside, tell)
-    body = await aside(lambda: lay_back(body, places, redacted.texts))
-    if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
-        body = {**body, "messages": [_told(profile.note), *body["messages"]]}
-    return body, redacted, scope_key
 
 
 def _log(draft: Draft, parts: Parts, places: Sequence[Place], findings: Findings) -> None:

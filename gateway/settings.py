@@ -203,6 +203,12 @@ class Settings:
         _integer(1024, 2**31),
         "Most text of one request that is scanned; more is refused.",
     )
+    redaction_texts_max: int = _setting(
+        20_000,
+        _integer(1, 10**7),
+        "Most texts of one request that are scanned (parts of messages, strings in tool arguments "
+        "and schemas, …); more are refused.",
+    )
     redaction_debug: str = _setting(
         "off",
         _choice("off", "on"),

@@ -1,5 +1,6 @@
 """What a profile of redaction does in a whole exchange, beside replacing values in a request."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -8,7 +9,13 @@ import pytest
 from test_exchange import USAGE, run, text_of
 from world import POLICY, World, chat, events, plain_answer
 
-from gateway.errors import BadRequest, TextBlocked
+from gateway.backends.presidio_detector import Patience, PresidioDetector
+from gateway.cli.redact import Bench
+from gateway.errors import BadRequest, TextBlocked, TooLarge
+from gateway.openai.request import Request
+from gateway.privacy.profile import Action, Profile, Rule
+from gateway.redaction import redact_body
+from gateway.settings import Settings
 from gateway.usage.entry import Outcome
 
 ENTITIES = "{EMAIL_ADDRESS: placeholder, PRIVATE_KEY: block}"
@@ -166,3 +173,53 @@ def test_logprobs_show_what_the_model_wrote_and_logit_bias_leaves_as_it_is(strea
     answer = run(world, world.call(body | {"stream": stream})).decode()
     assert json.dumps(logprobs).replace(" ", "") in answer.replace(" ", "")
     assert "ann@example.com" in answer
+
+
+def test_too_many_texts_are_refused_where_they_would_be_looked_at() -> None:
+    parts = [{"type": "text", "text": "a"} for _ in range(4)]
+    body = {**chat(), "messages": [{"role": "user", "content": parts}]}
+    world = world_with(f"entities: {ENTITIES}", redaction_texts_max=3)
+    with pytest.raises(TooLarge, match=r"more than 3 texts.*GATEWAY_REDACTION_TEXTS_MAX"):
+        sent_by(world, body)
+    parts.pop()
+    assert sent_by(world, body)
+    assert sent_by(world_with("entities: {}", redaction_texts_max=1), body)
+
+
+LED = {
+    "password": ("PASSWORD", "Tr0ub4dor&3x"),
+    "ssn": ("US_SSN", 123456789),
+    "phone": ("PHONE_NUMBER", "5551234567"),
+    "api_key": ("SECRET", "a8Fk29dkQ0zmP17x"),
+    "date_of_birth": ("DATE_OF_BIRTH", "1985-03-12"),
+}
+
+
+async def leaving(profile: Profile, body: dict[str, Any]) -> Any:
+    detector = PresidioDetector(1, Patience(60))
+    await detector.warm()
+    try:
+        bench = Bench(detector, Settings(), b"p" * 32)
+        sent, _, _ = await redact_body(Request("chat", "m", body), profile, ("o", "p"), bench)
+        return sent
+    finally:
+        await detector.aclose()
+
+
+def test_a_bare_value_in_json_is_known_by_its_key() -> None:
+    values = {key: value for key, (_, value) in LED.items()}
+    call = {"id": "1", "function": {"name": "f", "arguments": json.dumps(values)}}
+    properties = {key: {"type": "string", "default": value} for key, value in values.items()}
+    function = {"name": "f", "parameters": {"properties": properties}}
+    body = {
+        "messages": [{"role": "assistant", "tool_calls": [call]}],
+        "tools": [{"type": "function", "function": function}],
+        "metadata": values,
+    }
+    rules = {entity: Rule(Action.HASH) for entity, _ in LED.values()}
+    sent = asyncio.run(leaving(Profile("test", rules), body))
+    arguments = json.loads(sent["messages"][0]["tool_calls"][0]["function"]["arguments"])
+    defaults = sent["tools"][0]["function"]["parameters"]["properties"]
+    for key, (entity, _) in LED.items():
+        assert re.fullmatch(f"{entity}_[0-9a-f]{{16}}", arguments[key]), key
+        assert arguments[key] == sent["metadata"][key] == defaults[key]["default"]

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from gateway.cli.console import counted
 from gateway.errors import ApiError
+from gateway.openai.places import Place
 from gateway.openai.request import Request
-from gateway.openai.texts import Place
 from gateway.privacy.profile import Action
 from gateway.privacy.redact import Finding, Findings
 

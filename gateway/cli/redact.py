@@ -29,8 +29,8 @@ from gateway.cli.findings import Looked, as_data, show, summary
 from gateway.cli.project import home_of, policy_of
 from gateway.cli.store import AsJson, settings_for
 from gateway.errors import ApiError, TextBlocked
+from gateway.openai.places import Place
 from gateway.openai.request import Bounds, Request, parse_json, read_request
-from gateway.openai.texts import Place, read_texts
 from gateway.parts import secret_of
 from gateway.policy.policy import Endpoint, Organization, Policy, Project
 from gateway.privacy.ensemble import Ensemble
@@ -139,7 +139,7 @@ async def _look(
 
     def told(places: Sequence[Place], findings: Findings) -> None:
         looked.places, looked.findings = places, findings
-        looked.texts = read_texts(request.body, places)
+        looked.texts = [place.text for place in places]
 
     try:
         await recognizers.warm()

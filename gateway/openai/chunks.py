@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.openai.texts import AnswerPlace, Path
+from gateway.openai.places import Path
+from gateway.openai.texts import AnswerPlace
 
 DONE = "[DONE]"
 _HEAD = ("id", "object", "created", "model", "system_fingerprint")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from gateway.errors import BadRequest
+from gateway.openai.places import is_deeper
 from gateway.openai.refusals import (
     kind_of,
     refuse,
@@ -80,7 +81,7 @@ def parse_json(raw: bytes, depth_max: int) -> dict[str, Any]:
     except RecursionError:
         raise _unreadable(f"it is nested deeper than {depth_max} levels") from None
     brackets = raw.count(b"[") + raw.count(b"{")
-    if brackets > depth_max and _is_deeper(value, depth_max):
+    if brackets > depth_max and is_deeper(value, depth_max):
         raise _unreadable(f"it is nested deeper than {depth_max} levels")
     if not isinstance(value, dict):
         raise _unreadable(f"expected an object, but got {kind_of(value)}")
@@ -133,19 +134,6 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _unreadable(f"{name} is not JSON")
-
-
-def _is_deeper(body: object, depth_max: int) -> bool:
-    """Whether containers nest deeper; level by level, so that no input can exhaust a stack."""
-    level = [body] if isinstance(body, dict | list) else []
-    for _ in range(depth_max):
-        below = []
-        for container in level:
-            for value in container.values() if type(container) is dict else container:
-                if type(value) is dict or type(value) is list:
-                    below.append(value)
-        level = below
-    return bool(level)
 
 
 def _check_messages(body: Mapping[str, Any]) -> None:

@@ -49,7 +49,7 @@ RULE = Table(
         Field(
             "count_min",
             whole(1, 1_000_000),
-            "Acts where a request has at least so many of them.",
+            "Acts where a request has at least so many different ones.",
             default="1",
         ),
         Field(

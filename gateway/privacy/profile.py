@@ -46,9 +46,9 @@ class OnDetectorFailure(StrEnum):
 class Rule:
     """What to do with one kind of entity.
 
-    Findings below `score_min` (0..1) are not acted on. Fewer findings than `count_min` in all texts
-    of a request get `below` instead of `action`. `keep_last`: characters of a masked value that
-    stay to be seen; of a value of which that would be more than half, none."""
+    Findings below `score_min` (0..1) are not acted on. Fewer different values than `count_min` in
+    all texts of a request get `below` instead of `action`. `keep_last`: characters of a masked
+    value that stay to be seen; of a value of which that would be more than half, none."""
 
     action: Action
     score_min: float = 0.4
@@ -114,10 +114,18 @@ class Ner:
 
 @dataclass(frozen=True, slots=True)
 class Using:
-    """What looks for entities beside the recognizers that are built in."""
+    """What looks for entities beside the recognizers that are built in. It is part of every
+    question, and may hold ten thousand words, so it is hashed once."""
 
     custom: tuple[Custom, ...] = ()
     ner: Ner | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.custom, self.ner)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def learned(self) -> frozenset[str]:

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
+from gateway.privacy.bare_numbers import bare_numbers, quoted, with_numbers
+from gateway.privacy.leads import in_texts, shown
 from gateway.privacy.mint import Mint, Vault, with_stand_ins
 from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
-from gateway.privacy.spans import Span, resolve, whole_words
+from gateway.privacy.spans import Span, outside, resolve, whole_words
 
 T = TypeVar("T")
 
@@ -72,11 +75,14 @@ async def redact(
     scope_key: bytes,
     aside: Aside = in_place,
     told: Told | None = None,
+    leads: Sequence[str] = (),
 ) -> Redacted:
     """Do to every private value in `texts` what the profile says.
 
+    `leads`, if any, are what each of them is called where it stands (see leads.py).
     `scope_key` decides where the same value has the same placeholder or hash: 32 bytes, secret.
-    What is only reported is counted and left, and hides nothing that it overlaps.
+    Findings that overlap are one, and what is done and counted is what the profile says of its
+    name. What is only reported hides nothing, and is not counted inside of what is replaced.
     `aside` does what follows detection: some 15 µs a value, which add up in a long text. There
     `told`, if anybody wants to know, gets every finding, also where the texts are refused.
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
@@ -85,19 +91,30 @@ async def redact(
         if told:
             told([()] * len(texts))
         return Redacted(tuple(texts), Vault(), {})
-    found = await _detect(texts, profile, detector)
-    return await aside(lambda: _replace(texts, found, profile.rules, scope_key, told))
+    seen = await aside(lambda: shown(texts, leads))
+    found = await _detect(seen, profile, detector)
+    return await aside(
+        lambda: _replace(texts, in_texts(found, texts, leads), profile.rules, scope_key, told)
+    )
 
 
 def decide(
-    found: Sequence[Sequence[Span]], rules: Mapping[str, Rule]
+    texts: Sequence[str], found: Sequence[Sequence[Span]], rules: Mapping[str, Rule]
 ) -> tuple[list[list[Span]], Mapping[str, Action]]:
-    """Of what was found that which rules are about, and what is done with each of its kinds."""
+    """Of what was found that which rules are about, and what is done with each of its kinds: that
+    depends on how many different values of it there are."""
     known = [
-        [s for s in spans if s.entity in rules and _counts(s, rules[s.entity])] for spans in found
+        [s for s in spans if s.entity in rules and _counts(s, rules[s.entity])] if spans else []
+        for spans in found
     ]
-    counts = Counter(span.entity for spans in known for span in resolve_each(spans))
-    return known, {entity: rules[entity].action_for(count) for entity, count in counts.items()}
+    kinds = {span.entity for spans in known for span in spans}
+    values: dict[str, set[str]] = {kind: set() for kind in kinds if rules[kind].count_min > 1}
+    for text, spans in zip(texts, known, strict=True) if values else ():
+        for span in resolve_each([span for span in spans if span.entity in values]):
+            of_kind = values[span.entity]
+            if len(of_kind) < rules[span.entity].count_min:
+                of_kind.add(normalize("NFKC", text[span.start : span.end]))
+    return known, {kind: rules[kind].action_for(len(values.get(kind, "1"))) for kind in kinds}
 
 
 def _counts(span: Span, rule: Rule) -> bool:
@@ -120,30 +137,38 @@ def _replace(
     told: Told | None,
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
-    known, actions = decide(found, rules)
+    known, actions = decide(texts, found, rules)
     counts: Counter[str] = Counter()
-    reports: list[list[Span]] = []
-    changes: list[list[tuple[Span, Action, int]]] = []
+    reports: list[Sequence[Span]] = []
+    changes: list[Sequence[tuple[Span, Action, int]]] = []
+    numbers: list[Sequence[tuple[int, int]]] = []
     for text, spans in zip(texts, known, strict=True):
-        reported = resolve(span for span in spans if actions[span.entity] is Action.REPORT)
-        resolved = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
-        for span in reported + resolved:
-            counts[f"{span.entity}:{actions[span.entity]}"] += 1
-        reports.append(reported)
-        changes.append(
-            [
-                (span, actions[span.entity], rules[span.entity].keep_last)
-                for span in whole_words(text, resolved)
-            ]
+        if not spans:
+            reports.append(())
+            changes.append(())
+            numbers.append(())
+            continue
+        acted = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
+        in_document = bare_numbers(text) if acted else []
+        whole = with_numbers(whole_words(text, acted), in_document)
+        reported = resolve(
+            outside((span for span in spans if actions[span.entity] is Action.REPORT), whole)
         )
-    if blocked := {entity for entity, action in actions.items() if action is Action.BLOCK}:
+        counts.update(f"{span.entity}:{actions[span.entity]}" for span in reported + acted)
+        reports.append(reported)
+        numbers.append(in_document)
+        changes.append(
+            [(span, actions[span.entity], rules[span.entity].keep_last) for span in whole]
+        )
+    blocked = {entity for entity, action in actions.items() if action is Action.BLOCK}
+    if blocked := {entity for entity in blocked if counts[f"{entity}:{Action.BLOCK}"]}:
         if told:
             told(_findings(texts, reports, changes))
         raise _refusal(blocked, counts)
     names_values = any(action in REVERSIBLE for action in actions.values())
     mint = Mint(scope_key, texts if names_values else ())
-    sent = list(map(mint.stand_ins, texts, changes))
     spans_of = [[span for span, _, _ in done] for done in changes]
+    sent = list(map(quoted, spans_of, numbers, map(mint.stand_ins, texts, changes)))
     redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
     if told:
         told(_findings(texts, reports, changes, sent))

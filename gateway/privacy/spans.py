@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -50,8 +51,10 @@ def resolve(spans: Iterable[Span]) -> list[Span]:
     then after the entity that comes first by name. So nothing that was found stays visible, also
     where two recognizers disagree on where a value ends. An empty span is none."""
     resolved: list[Span] = []
-    namesake = Span(0, 0, "", 0.0)
-    for span in sorted((s for s in spans if s.start < s.end), key=lambda s: (s.start, _rank(s))):
+    if len(found := [span for span in spans if span.start < span.end]) < 2:
+        return found
+    namesake = found[0]
+    for span in sorted(found, key=lambda s: (s.start, _rank(s))):
         if resolved and span.start < resolved[-1].end:
             last = resolved.pop()
             namesake = min(namesake, span, key=_rank)
@@ -62,13 +65,24 @@ def resolve(spans: Iterable[Span]) -> list[Span]:
     return resolved
 
 
+def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
+    """Those that lie in none of the disjoint, sorted `others`."""
+    ends = [other.end for other in others]
+    kept = []
+    for span in spans:
+        at = bisect_left(ends, span.end)
+        if at == len(others) or others[at].start > span.start:
+            kept.append(span)
+    return kept
+
+
 def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     """Disjoint, sorted spans, grown until each begins and ends where a word does.
 
     What is put into the text instead of a span can then be told from its neighbours, and so be
     found again. Spans that come to touch become one, named as `resolve` would choose."""
     grown: list[Span] = []
-    namesake = Span(0, 0, "", 0.0)
+    namesake = None
     for span in spans:
         floor = grown[-1].end if grown else 0
         start = span.start
@@ -77,10 +91,11 @@ def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
         end = floor
         if span.end > floor and (rest := _WORD_REST.match(text, span.end)):
             end = rest.end()
-        if grown and start <= floor:
+        if namesake and start <= floor:
             start = grown.pop().start
             namesake = min(namesake, span, key=_rank)
         else:
             namesake = span
-        grown.append(_between(start, end, namesake))
+        is_whole = namesake is span and (start, end) == (span.start, span.end)
+        grown.append(span if is_whole else _between(start, end, namesake))
     return grown

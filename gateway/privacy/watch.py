@@ -105,7 +105,7 @@ class Watch:
                 "Private values could not be looked for in the answer, so it ends here.",
                 code="redaction_failed",
             )
-        known, actions = decide([[s for s in found[0] if s.start >= begin]], self._rules)
+        known, actions = decide([text], [[s for s in found[0] if s.start >= begin]], self._rules)
         return resolve(known[0]), actions
 
     def _hold_from(self, text: str, spans: Sequence[Span]) -> int:

@@ -2,21 +2,15 @@
 
 import copy
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.openai.texts import (
-    ERROR_CHOICE,
-    AnswerPlace,
-    Place,
-    answer_places,
-    free_texts,
-    lay_back,
-    read_texts,
-)
+from gateway.openai.places import Place, lay_back
+from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, answer_places, free_texts
 
 ENDPOINTS = ("chat", "completions", "embeddings")
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -95,7 +89,7 @@ CHAT: dict[str, Any] = {
 
 
 def texts_of(endpoint: str, body: Any) -> list[str]:
-    return read_texts(body, free_texts(endpoint, body))
+    return [place.text for place in free_texts(endpoint, body)]
 
 
 def test_every_text_of_a_chat_request_is_found_once_and_nothing_else() -> None:
@@ -176,14 +170,14 @@ ARGUMENTS = ("messages", 0, "tool_calls", 0, "function", "arguments")
 @pytest.mark.parametrize(
     ("arguments", "places"),
     [
-        ('{"a": "x"}', [Place(ARGUMENTS, ("a",))]),
+        ('{"a": "x"}', [Place(ARGUMENTS, ("a",), "a")]),
         ('"x"', [Place(ARGUMENTS, ())]),
         ("{}", []),
         ("", [Place(ARGUMENTS)]),
         ('{"a": "x', [Place(ARGUMENTS)]),
         ('{"a": "x", "a": "y"}', [Place(ARGUMENTS)]),
-        ({"a": "x"}, [Place((*ARGUMENTS, "a"))]),
-        ('{"card": 4111111111111111, "n": 42}', [Place(ARGUMENTS, ("card",))]),
+        ({"a": "x"}, [Place((*ARGUMENTS, "a"), None, "a")]),
+        ('{"card": 4111111111111111, "n": 42}', [Place(ARGUMENTS, ("card",), "card")]),
         ("[" * 70 + '"x"' + "]" * 70, [Place(ARGUMENTS)]),
         ("[" * 100_000, [Place(ARGUMENTS)]),
     ],
@@ -192,10 +186,72 @@ def test_the_places_in_the_arguments_of_a_call(arguments: Any, places: list[Plac
     assert free_texts("chat", call(arguments)) == places
 
 
+def test_what_is_nested_too_deep_is_one_text_and_costs_no_more_than_that() -> None:
+    """Each leaf once had a path of 900 steps, some 7 kB, before the depth was looked at."""
+    body = call("[" * 900 + ",".join(['"a"'] * 5_000) + "]" * 900)
+    tracemalloc.start()
+    places = free_texts("chat", body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert places == [Place(ARGUMENTS)]
+    assert peak < 5_000 * 60
+
+
+def test_texts_are_found_no_further_than_they_are_asked_for() -> None:
+    arguments = json.dumps([f"T{number:02}" for number in range(100_000)])
+    body = call(arguments) | {"metadata": {"key": "T"}}
+    parsed = len(arguments) + 100_000 * 70  # what json.loads makes of it
+    tracemalloc.start()
+    places = free_texts("chat", body, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [place.text for place in places] == ["T00", "T01", "T02"]
+    assert peak < parsed
+
+
+def test_a_leaf_is_led_by_the_nearest_key_of_an_object_that_the_caller_named() -> None:
+    arguments = '{"to": {"phone": ["x", [{"b": "y"}, "z"]]}, "ssn": 123456789}'
+    schema = {
+        "properties": {
+            "password": {"type": "string", "default": "d", "examples": ["e", {"pin": "f"}]},
+            "list": {"items": {"properties": {"ssn": {"items": {"const": "g"}}}}},
+        }
+    }
+    body = call(arguments) | {
+        "metadata": {"password": "m", "0": "n"},
+        "tools": [{"function": {"name": "f", "description": "h", "parameters": schema}}],
+        "user": "u",
+    }
+    leads = {place.text: place.lead for place in free_texts("chat", body)}
+    assert leads == {
+        "x": "phone",
+        "y": "b",
+        "z": "phone",
+        "123456789": "ssn",
+        "m": "password",
+        "n": "0",
+        "d": "password",
+        "e": "password",
+        "f": "pin",
+        "g": "ssn",
+        "h": "",
+        "u": "",
+    }
+    assert {p.lead for p in free_texts("chat", call('["x", "y"]'))} == {""}
+
+
+@pytest.mark.parametrize("key", ["description", "title", "$comment"])
+def test_what_a_schema_says_is_looked_at_in_whatever_shape(key: str) -> None:
+    said: Any = ["a", {"x": "b", "y": [["c"]]}]
+    schema = {"properties": {"p": {key: said}, key: {"type": "string", key: "d"}}, key: ["e"]}
+    body = {"tools": [{"function": {"name": "f", "description": ["g"], "parameters": schema}}]}
+    assert sorted(texts_of("chat", body)) == ["a", "b", "c", "d", "e", "g"]
+
+
 def test_a_card_that_is_a_number_is_a_text_that_can_be_replaced() -> None:
     body = call('{"card": 4111111111111111, "n": 42}')
     places = free_texts("chat", body)
-    assert read_texts(body, places) == ["4111111111111111"]
+    assert [place.text for place in places] == ["4111111111111111"]
     assert lay_back(body, places, ["4111111111111111"]) == body
     assert json.loads(lay_back(body, places, ["X"])["messages"][0]["tool_calls"][0]["function"][
         "arguments"
@@ -214,10 +270,18 @@ def test_a_card_that_is_a_number_is_a_text_that_can_be_replaced() -> None:
 def test_a_long_number_is_a_text_however_it_is_written(number: str, text: str) -> None:
     body = call(f'{{"n": {number}, "m": -1.5}}')
     places = free_texts("chat", body)
-    assert read_texts(body, places) == [text]
+    assert [place.text for place in places] == [text]
     assert lay_back(body, places, [text]) is body
     new = lay_back(body, places, ["X"])["messages"][0]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(new) == {"n": "X", "m": -1.5}
+
+
+def test_a_number_stays_one_where_a_number_is_put_in_its_place() -> None:
+    body = call('{"card": 4111111111111111, "id": "1"}') | {"metadata": {"card": 4111111111111111}}
+    new = lay_back(body, free_texts("chat", body), ["4222222222222222", "2", "012"])
+    written = new["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(written) == {"card": 4222222222222222, "id": "2"}
+    assert new["metadata"] == {"card": "012"}
 
 
 @pytest.mark.parametrize("number", ["0.123456789", "123456789.5", "true", "Infinity", "NaN", "-1"])
@@ -228,16 +292,16 @@ def test_other_numbers_are_no_text(number: str) -> None:
 def test_what_is_laid_back_is_where_it_was_and_nothing_is_mutated() -> None:
     before = copy.deepcopy(CHAT)
     places = free_texts("chat", CHAT)
-    new = lay_back(CHAT, places, [f"<{text}>" for text in read_texts(CHAT, places)])
+    new = lay_back(CHAT, places, [f"<{text}>" for text in texts_of("chat", CHAT)])
     assert before == CHAT
     assert texts_of("chat", new) == [f"<{text}>" for text in texts_of("chat", CHAT)]
-    undone = lay_back(new, places, texts_of("chat", CHAT))
+    undone = lay_back(new, free_texts("chat", new), texts_of("chat", CHAT))
     assert undone == CHAT
 
 
 def test_only_what_changes_is_copied() -> None:
     places = free_texts("chat", CHAT)
-    texts = read_texts(CHAT, places)
+    texts = texts_of("chat", CHAT)
     assert lay_back(CHAT, places, texts) is CHAT
     texts[texts.index("T15")] = "other"
     new = lay_back(CHAT, places, texts)
@@ -257,7 +321,7 @@ def test_arguments_hold_any_text(text: str) -> None:
     body = call('{"a": "x", "b": "\\ud83d"}')
     places = free_texts("chat", body)
     new = lay_back(body, places, [text, "y"])
-    assert read_texts(new, places) == [text, "y"]
+    assert texts_of("chat", new) == [text, "y"]
     new["messages"][0]["tool_calls"][0]["function"]["arguments"].encode()
 
 
@@ -287,11 +351,11 @@ JUNK = st.recursive(
 def test_a_body_of_any_shape_is_walked_read_and_laid_back(body: Any, endpoint: str) -> None:
     places = free_texts(endpoint, body)
     assert len(set(places)) == len(places)
-    texts = read_texts(body, places)
+    texts = [place.text for place in places]
     assert all(isinstance(text, str) for text in texts)
     assert lay_back(body, places, texts) is body
     new = lay_back(body, places, [text + "!" for text in texts])
-    assert read_texts(new, places) == [text + "!" for text in texts]
+    assert texts_of(endpoint, new) == [text + "!" for text in texts]
 
 
 @given(st.dictionaries(st.sampled_from(["choices", "error"]), JUNK))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,19 @@ def test_other_entities_and_other_recognizers_are_another_question() -> None:
     assert inner.asked == ["a@b"] * 3
 
 
+def test_what_looks_is_hashed_once_though_it_holds_ten_thousand_words() -> None:
+    hashed = []
+
+    class Word(str):
+        def __hash__(self) -> int:
+            hashed.append(self)
+            return super().__hash__()
+
+    using = Using((Custom("STAFF_ID", deny=(Word("x"),)),))
+    assert len({using, using, Using(using.custom)}) == 1
+    assert len(hashed) == 2
+
+
 def test_a_failure_is_told_and_not_remembered() -> None:
     inner = Counting()
     detector = Remembered(inner, KEY, 100)
@@ -107,6 +122,32 @@ def test_changing_what_was_told_does_not_change_what_is_remembered() -> None:
     detector = Remembered(Counting(), KEY, 100)
     found(detector, "a@b")[0].clear()
     assert len(found(detector, "a@b")[0]) == 1
+
+
+def test_many_texts_are_hashed_aside_and_the_event_loop_has_its_turns() -> None:
+    class Bench(ThreadPoolExecutor):
+        done = 0
+
+        def submit(self, *args: Any, **named: Any) -> Any:
+            self.done += 1
+            return super().submit(*args, **named)
+
+    async def turns_of(count: int, size: int = 1) -> tuple[int, int]:
+        with Bench(1) as pool:
+            detector, turns = Remembered(Counting(), KEY, 10**6, pool), 0
+            texts = [f"{'x' * size}@{n}" for n in range(count)]
+            work = asyncio.create_task(detector.detect(texts, MAIL))
+            while not work.done():
+                turns += 1
+                await asyncio.sleep(0)
+            assert len(work.result()) == count
+            return pool.done, turns
+
+    assert asyncio.run(turns_of(10))[0] == 0
+    assert asyncio.run(turns_of(1, 100_000))[0] == 1
+    hashed, turns = asyncio.run(turns_of(10_000))
+    assert hashed == 1
+    assert turns > 2 * 10
 
 
 def test_half_a_surrogate_pair_is_a_text_too() -> None:

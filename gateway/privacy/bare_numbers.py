@@ -1,0 +1,62 @@
+"""Numbers in a text that is a JSON object or list: what is put in place of one is quoted, so that
+the text stays JSON. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from gateway.privacy.spans import Span, resolve
+
+Range = tuple[int, int]
+
+_DOCUMENT: Final = re.compile(r"[ \t\r\n]*+[{\[]")
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(-?[0-9][0-9.eE+-]*+)', re.DOTALL)
+_WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
+
+
+def bare_numbers(text: str) -> list[Range]:
+    """Where the numbers stand, outside of strings; none in a text that is no JSON object or
+    list."""
+    if not _DOCUMENT.match(text) or not _is_json(text):
+        return []
+    return [token.span(1) for token in _TOKEN.finditer(text) if token[1]]
+
+
+def with_numbers(spans: Sequence[Span], numbers: Sequence[Range]) -> list[Span]:
+    """The disjoint, sorted spans, grown until each holds all of a number or nothing of it: `-` and
+    `.0` are a part of it."""
+    if not numbers:
+        return list(spans)
+    starts, ends = [start for start, _ in numbers], [end for _, end in numbers]
+    grown = []
+    for span in spans:
+        first, last = bisect_right(ends, span.start), bisect_right(starts, span.end - 1) - 1
+        if first <= last:
+            start, end = min(span.start, starts[first]), max(span.end, ends[last])
+            span = replace(span, start=start, end=end)
+        grown.append(span)
+    return resolve(grown)
+
+
+def quoted(spans: Sequence[Span], numbers: Sequence[Range], stand_ins: Sequence[str]) -> list[str]:
+    """The stand-ins, those of numbers in quotes unless they are whole numbers themselves."""
+    starts = {start for start, _ in numbers}
+    return [
+        json.dumps(made, ensure_ascii=False)
+        if span.start in starts and not _WHOLE_NUMBER.fullmatch(made)
+        else made
+        for span, made in zip(spans, stand_ins, strict=True)
+    ]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""The lead of a text: the key of the JSON object that it is a value of. It is shown to detectors,
+as it says what a bare value is (`"password": "…"`), and never replaced. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.privacy.spans import Span
+
+_LEAD_MAX = 48  # characters of a key, its last: one long key may lead a hundred thousand values
+
+
+def shown(texts: Sequence[str], leads: Sequence[str]) -> list[str]:
+    """What a detector is given: each text as JSON shows it behind its key, but for those without a
+    lead. No `leads` at all are none for each."""
+    if not any(leads):
+        return list(texts)
+    return [
+        f'{_before(lead)}{text}"' if lead else text
+        for text, lead in zip(texts, leads, strict=True)
+    ]  # fmt: skip
+
+
+def in_texts(
+    found: Sequence[Sequence[Span]], texts: Sequence[str], leads: Sequence[str]
+) -> list[Sequence[Span]]:
+    """The findings in what was shown as those in the texts: cut to them, and none of a lead."""
+    if not any(leads):
+        return list(found)
+    return [
+        _cut(spans, len(_before(lead)), len(text)) if lead and spans else spans
+        for spans, text, lead in zip(found, texts, leads, strict=True)
+    ]
+
+
+def _before(lead: str) -> str:
+    return f'"{lead[-_LEAD_MAX:]}": "'
+
+
+def _cut(spans: Sequence[Span], begin: int, length: int) -> list[Span]:
+    moved = (
+        replace(span, start=max(0, span.start - begin), end=min(length, span.end - begin))
+        for span in spans
+    )
+    return [span for span in moved if span.start < span.end]

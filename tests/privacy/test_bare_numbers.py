@@ -1,0 +1,90 @@
+"""What stands in place of a number keeps a JSON document one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.privacy.bare_numbers import bare_numbers
+from gateway.privacy.profile import Action, Profile, Rule
+from gateway.privacy.redact import Redacted, redact
+from gateway.privacy.spans import Span
+
+KEY = b"k" * 32
+
+
+class Digits:
+    """Finds runs of seven digits and more, also in groups."""
+
+    async def detect(self, texts: Sequence[str], *_: object) -> list[list[Span]]:
+        shape = re.compile("[0-9][0-9 ]{5,}[0-9]")
+        return [[Span(*m.span(), "CREDIT_CARD", 1.0) for m in shape.finditer(t)] for t in texts]
+
+
+def redacted(text: str, action: Action) -> Redacted:
+    profile = Profile("test", {"CREDIT_CARD": Rule(action)})
+    return asyncio.run(redact([text], profile, Digits(), KEY))
+
+
+@pytest.mark.parametrize("action", [Action.PLACEHOLDER, Action.MASK, Action.HASH, Action.REPLACE])
+@pytest.mark.parametrize(
+    "number", ["4111111111111111", "-4111111111111111", "4111111111111111.0", "4111111111111e3"]
+)
+def test_a_document_with_a_number_stays_one(number: str, action: Action) -> None:
+    text = f' {{"card":{number}, "n": [{number},1.5], "s": "\\"4111111111111111"}}'
+    (sent,) = redacted(text, action).texts
+    told = json.loads(sent)
+    assert told["card"] == told["n"][0] != json.loads(number)
+    assert told["n"][1] == 1.5
+    assert told["s"].startswith('"')
+    assert "4111111111111" not in sent
+
+
+def test_a_number_is_restored_as_it_was_written_and_the_stand_in_is_a_string() -> None:
+    result = redacted('{"card": -4111111111111111.0}', Action.PLACEHOLDER)
+    name = json.loads(result.texts[0])["card"]
+    assert re.fullmatch("CREDIT_CARD_[A-Z2-7]{8}", name)
+    assert result.vault[name] == "-4111111111111111.0"
+
+
+def test_a_number_that_is_put_there_stays_one() -> None:
+    made = json.loads(redacted("[4111111111111111]", Action.REPLACE).texts[0])[0]
+    assert isinstance(made, int)
+
+
+@pytest.mark.parametrize("text", ["4111111111111111", "[see 4111111111111111]", "{a: 4111111111}"])
+def test_what_is_no_document_is_a_text_like_others(text: str) -> None:
+    assert bare_numbers(text) == []
+    assert '"' not in redacted(text, Action.MASK).texts[0]
+
+
+def test_a_number_of_thousands_of_digits_stands_in_a_document_too() -> None:
+    assert bare_numbers(f"[{'1' * 5000}, 2]") == [(1, 5001), (5003, 5004)]
+
+
+def test_brackets_without_an_end_are_no_document() -> None:
+    assert bare_numbers("[" * 100_000) == []
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**17), 10**17)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text('ab {}[],:-"\\é😀\n', max_size=8)
+    | st.from_regex(r"[0-9]{7}", fullmatch=True),
+    lambda below: st.lists(below) | st.dictionaries(st.text(max_size=4), below),
+)
+
+
+@given(JSON, st.sampled_from([Action.PLACEHOLDER, Action.MASK, Action.REPLACE]), st.booleans())
+def test_any_document_stays_one(value: Any, action: Action, ascii_only: bool) -> None:
+    text = json.dumps([value], ensure_ascii=ascii_only)
+    json.loads(redacted(text, action).texts[0])
