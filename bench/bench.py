@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from typing import Any
 from plant import until
 
 from bars import BARS
-from cases import CASES, Case
+from cases import CASES, JSON_BUSY, Case
 from contestants import STARTERS
 from figures import by_place, medians, table
 from kernel_counts import on_core
 from measure import MEGABYTE, WrongAnswer, measured
 from peers import PEERS
+from second_opinion import second_opinion
 from yard import Contestant, Cores, Yard
 
 OUT = Path("build/bench.json")
@@ -52,8 +53,10 @@ def main() -> None:
             for number in range(chosen.repeats)
         ]
         lost = {one.name: _lost(one) for one in contestants if one.entries}
+        beside = second_opinion(yard, contestants, chosen.seconds) if JSON_BUSY in cases else {}
     _tell(contestants, cases, repeats)
-    _write(chosen, contestants, repeats, lost)
+    _tell_beside(beside)
+    _write(chosen, contestants, repeats, {"lost": lost, "wrk_per_second": beside})
     for name, count in lost.items():
         print(f"{name}: {count} of its entries are missing" if count else f"{name}: no entry lost")
     if any(lost.values()):
@@ -174,11 +177,19 @@ def _tell(
         )
 
 
+def _tell_beside(beside: Mapping[str, float] | None) -> None:
+    if beside:
+        rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in beside.items())
+        print(f"\nwrk instead of our load, {JSON_BUSY.name}, req/s: {rates}")
+    elif beside is None:
+        print("\nwrk is not installed: there is no second opinion on our load generator")
+
+
 def _write(
     chosen: argparse.Namespace,
     contestants: Sequence[Contestant],
     repeats: Sequence[Sequence[Any]],
-    lost: dict[str, int],
+    more: Mapping[str, Any],
 ) -> None:
     told = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -188,7 +199,7 @@ def _write(
             for one in contestants
         },
         "sent": {one.name: one.sent for one in contestants},
-        "lost": lost,
+        **more,
         "repeats": repeats,
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)

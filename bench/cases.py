@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from load_request import Load
-from yard import PATH, Contestant
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +27,16 @@ class Case:
         delay = f" {self.delay_ms}ms" if self.delay_ms else ""
         return f"{kind} {self.prompt_bytes}B {how}{delay}"
 
-    def load(self, contestant: Contestant, seconds: float, first: int) -> Load:
+    def load(self, port: int, headers: dict[str, str], seconds: float, first: int) -> Load:
         return Load(
-            port=contestant.port,
-            path=PATH,
+            port=port,
             seconds=seconds,
             connections=self.connections,
             per_second=self.per_second,
             stream=self.stream,
             prompt_bytes=self.prompt_bytes,
             model=f"bench-{self.delay_ms}ms" if self.delay_ms else "bench",
-            headers=contestant.headers,
+            headers=headers,
             first=first,
         )
 

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -17,13 +16,12 @@ from cases import CASES, JSON_BUSY
 from contestants import STARTERS
 from kernel_counts import on_core
 from measure import LOAD_GENERATOR, WrongAnswer
+from stacks import top
 from tool_environments import python_tool
 from yard import Contestant, Cores, Yard
 
 PY_SPY = "py-spy==0.4.1"
 RATE = 500
-WAITING = ("_worker (concurrent/futures/thread.py", "run (anyio/_backends/_asyncio.py")
-"""Threads with nothing to do, which py-spy takes for busy ones."""
 SLACK_SECONDS = 10.0  # of load beyond what is recorded: py-spy takes a moment to look around
 
 
@@ -48,7 +46,7 @@ def main() -> None:
         contestant = STARTERS[chosen.contestant](yard)
         assert contestant.pid, "the upstream itself has no flame graph"
         seconds = 2 * chosen.seconds + SLACK_SECONDS
-        load = named[chosen.case].load(contestant, seconds, contestant.sent)
+        load = named[chosen.case].load(contestant.port, contestant.headers, seconds, 0)
         with _loaded(asdict(load)) as child:
             _record(py_spy, contestant, chosen.seconds, "flamegraph", chosen.out, "--gil")
             _record(py_spy, contestant, chosen.seconds, "raw", stacks)
@@ -92,33 +90,6 @@ def _record(
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )
-
-
-def top(stacks: str, count: int) -> str:
-    """A table out of stacks as `frame;frame;frame samples` a line: in how many samples a function
-    was on top (`own`), and in how many it was anywhere (`with`: what it called, too)."""
-    own: Counter[str] = Counter()
-    within: Counter[str] = Counter()
-    for line in stacks.splitlines():
-        frames, _, samples = line.rpartition(" ")
-        names = frames.split(";")
-        if not names[-1].startswith(WAITING):
-            own[names[-1]] += int(samples)
-            within.update(dict.fromkeys(names, int(samples)))
-    whole = own.total() or 1
-
-    def row(name: str) -> str:
-        return f"{own[name] / whole:7.1%}{within[name] / whole:8.1%}  {name}"
-
-    ours = [name for name, _ in within.most_common() if "(gateway/" in name]
-    return "\n".join(
-        [
-            f"{'own':>7}{'with':>8}  function ({whole} samples)",
-            *(row(name) for name, _ in own.most_common(count)),
-            "\nthe gateway's own functions, by all that they called",
-            *map(row, ours[:count]),
-        ]
     )
 
 

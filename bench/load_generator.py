@@ -15,6 +15,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, cast
@@ -185,7 +186,10 @@ class LoadGenerator:
     async def _keep_busy(self, connections: list[_Connection], began: float) -> None:
         for one in connections:
             self._send(one, began)
-        await asyncio.sleep(began + self._load.seconds - perf_counter())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(
+                self._drained.wait(), began + self._load.seconds - perf_counter()
+            )
         self._end()
 
     async def _keep_rate(self, connections: list[_Connection], began: float) -> None:

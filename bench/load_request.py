@@ -8,6 +8,9 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
+from fake_upstream import unframed
+
+PATH = "/v1/chat/completions"
 SERIAL_LETTERS = 6
 PROSE = "the report of last week is late because two parts came after the others had left and "
 
@@ -18,7 +21,6 @@ class Load:
     the number of the first request, by which its text differs from all others."""
 
     port: int
-    path: str
     seconds: float
     connections: int = 0
     per_second: float = 0.0
@@ -52,13 +54,14 @@ def request_parts(load: Load) -> tuple[bytes, bytes]:
     length = len(before) + len(whom(0)) + len(behind)
     told = {"host": f"127.0.0.1:{load.port}", "content-type": "application/json", **load.headers}
     told["content-length"] = str(length)
-    head = f"POST {load.path} HTTP/1.1\r\n"
+    head = f"POST {PATH} HTTP/1.1\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in told.items())
     return f"{head}\r\n{before}".encode(), behind.encode()
 
 
 def streamed_text(answer: bytes) -> str:
-    """What the model said, out of a stream in HTTP's chunks: each event is whole in its line."""
-    events = re.findall(rb"data: (\{.*\})", answer)
+    """What the model said, out of a whole stream in chunks of HTTP, which may cut events anywhere."""
+    body = unframed(answer.partition(b"\r\n\r\n")[2])
+    events = re.findall(rb"data: (\{.*\})", body)
     choices = [choice for event in events for choice in json.loads(event)["choices"]]
     return "".join(choice["delta"].get("content") or "" for choice in choices)

@@ -27,7 +27,7 @@ def measured(
     contestant: Contestant, case: Case, seconds: float, warm_seconds: float, cores: Cores
 ) -> dict[str, Any]:
     """Raises WrongAnswer."""
-    load = asdict(case.load(contestant, seconds, contestant.sent))
+    load = asdict(case.load(contestant.port, contestant.headers, seconds, contestant.sent))
     with on_core(cores.load):
         child = subprocess.Popen(
             [sys.executable, str(LOAD_GENERATOR)],

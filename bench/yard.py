@@ -14,10 +14,9 @@ from pathlib import Path
 from plant import Process, until
 
 from kernel_counts import cpu_seconds, family, memory_bytes, on_core
-from load_request import Load, request_parts, whom
+from load_request import PATH, Load, request_parts, whom
 
 FAKE_UPSTREAM = Path(__file__).resolve().parent / "fake_upstream.py"
-PATH = "/v1/chat/completions"
 START_SECONDS = 60
 QUIET_SECONDS = 1.0  # from the first answer to the look at the idle memory
 
@@ -67,7 +66,7 @@ class Contestant:
 
     def ask(self) -> str:
         """Ask one question: what is wrong with the answer. A right one counts as sent."""
-        load = Load(self.port, PATH, 0, headers=self.headers, first=10**8 + self.sent)
+        load = Load(self.port, 0, headers=self.headers, first=10**8 + self.sent)
         before, behind = request_parts(load)
         body = (before.partition(b"\r\n\r\n")[2] + whom(load.first) + behind).decode()
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
