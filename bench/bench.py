@@ -22,11 +22,11 @@ from bars import BARS
 from cases import CASES, JSON_BUSY, Case
 from contestants import STARTERS
 from figures import by_place, medians, table
-from kernel_counts import on_core
+from kernel_counts import Cores, on_core
 from measure import MEGABYTE, WrongAnswer, measured
 from peers import PEERS
 from second_opinion import second_opinion
-from yard import Contestant, Cores, Yard
+from yard import Contestant, Yard
 
 OUT = Path("build/bench.json")
 WARM_SECONDS = 0.4
@@ -70,12 +70,12 @@ def _chosen() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="contestants, by comma")
     parser.add_argument("--case", default="", help="only cases with this in their name")
     parser.add_argument("--repeats", type=int, help="3, quick: 2")
-    parser.add_argument("--seconds", type=float, help="of each measurement: 4, quick: 1.5")
+    parser.add_argument("--seconds", type=float, help="of each measurement: 4, quick: 1")
     parser.add_argument("--set", action="append", default=[], help="a setting: LOG_LEVEL=warning")
     parser.add_argument("--out", type=Path, default=OUT, help="raw figures, as JSON")
     chosen = parser.parse_args()
     chosen.repeats = chosen.repeats or (2 if chosen.quick else 3)
-    chosen.seconds = chosen.seconds or (1.5 if chosen.quick else 4.0)
+    chosen.seconds = chosen.seconds or (1.0 if chosen.quick else 4.0)
     return chosen
 
 

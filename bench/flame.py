@@ -14,11 +14,11 @@ from pathlib import Path
 
 from cases import CASES, JSON_BUSY
 from contestants import STARTERS
-from kernel_counts import on_core
+from kernel_counts import Cores, on_core
 from measure import LOAD_GENERATOR, WrongAnswer
 from stacks import top
 from tool_environments import python_tool
-from yard import Contestant, Cores, Yard
+from yard import Contestant, Yard
 
 PY_SPY = "py-spy==0.4.1"
 RATE = 500
@@ -74,9 +74,11 @@ def _loaded(load: dict[str, object]) -> subprocess.Popen[str]:
 
 
 def _check(child: subprocess.Popen[str]) -> None:
-    assert child.stdout is not None
-    if errors := json.loads(child.stdout.readline())["errors"]:
-        raise WrongAnswer("\n".join(errors))
+    """It should still be at it: it ends early for a wrong answer only."""
+    if child.poll() is not None:
+        assert child.stdout is not None
+        raise WrongAnswer("\n".join(json.loads(child.stdout.readline())["errors"]))
+    child.kill()
 
 
 def _record(

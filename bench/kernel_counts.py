@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _IDLE = (3, 4)  # idle and waiting for a disk, of the figures of a core
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where everything runs: the contestants alone on one core."""
+
+    contestant: int
+    upstream: int
+    load: int
+    stores: int
+
+    @classmethod
+    def of(cls, usable: Sequence[int]) -> Cores:
+        """Of two cores, the second has all but the contestant. Raises ValueError for less."""
+        if len(usable) < 2:
+            raise ValueError("this needs two cores: one for the contestant, one for the rest")
+        first, *rest = usable
+        return cls(first, *(rest * 3)[:3])
 
 
 def family(pid: int) -> list[int]:

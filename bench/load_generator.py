@@ -27,7 +27,7 @@ from load_request import Load, request_parts, streamed_text, whom
 CONNECTIONS_MAX = 512  # of an open loop; beyond, requests wait here, and their latencies say so
 READ_EVERY = 16  # of streams, whose whole text is compared; JSON answers are all
 ERRORS_KEPT = 3
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 60  # an open loop that is too fast for a contestant is waited for so long
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d+)")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
@@ -170,7 +170,8 @@ class LoadGenerator:
                 await (self._keep_rate if load.per_second else self._keep_busy)(connections, began)
                 await self._drained.wait()
         except TimeoutError:
-            self._outcome.errors.append(f"{self._open} answers are missing")
+            waiting = f"{self._open} answers are missing, {len(self._waiting)} were not asked for"
+            self._outcome.errors.append(f"{waiting}, {ANSWER_SECONDS} s after the end")
         self._outcome.seconds = max(self._answered_at - began, 1e-9)
         for one in connections:
             one.close()

@@ -60,7 +60,7 @@ def request_parts(load: Load) -> tuple[bytes, bytes]:
 
 
 def streamed_text(answer: bytes) -> str:
-    """What the model said, out of a whole stream in chunks of HTTP, which may cut events anywhere."""
+    """What the model said, out of a whole stream in chunks, which may cut events anywhere."""
     body = unframed(answer.partition(b"\r\n\r\n")[2])
     events = re.findall(rb"data: (\{.*\})", body)
     choices = [choice for event in events for choice in json.loads(event)["choices"]]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cases import Case
-from kernel_counts import busy_seconds, on_core
-from yard import Contestant, Cores
+from kernel_counts import Cores, busy_seconds, on_core
+from yard import Contestant
 
 LOAD_GENERATOR = Path(__file__).resolve().parent / "load_generator.py"
 WRITTEN_SECONDS = 0.15  # after the last answer, entries that wait are written: that is CPU, too

@@ -6,37 +6,19 @@ import http.client
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from plant import Process, until
 
-from kernel_counts import cpu_seconds, family, memory_bytes, on_core
+from kernel_counts import Cores, cpu_seconds, family, memory_bytes, on_core
 from load_request import PATH, Load, request_parts, whom
 
 FAKE_UPSTREAM = Path(__file__).resolve().parent / "fake_upstream.py"
 START_SECONDS = 60
 QUIET_SECONDS = 1.0  # from the first answer to the look at the idle memory
-
-
-@dataclass(frozen=True, slots=True)
-class Cores:
-    """Where everything runs: the contestants alone on one core."""
-
-    contestant: int
-    upstream: int
-    load: int
-    stores: int
-
-    @classmethod
-    def of(cls, usable: Sequence[int]) -> Cores:
-        """Of two cores, the second has all but the contestant. Raises ValueError for less."""
-        if len(usable) < 2:
-            raise ValueError("this needs two cores: one for the contestant, one for the rest")
-        first, *rest = usable
-        return cls(first, *(rest * 3)[:3])
 
 
 @dataclass(slots=True)
