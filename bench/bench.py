@@ -52,14 +52,22 @@ def main() -> None:
             _repeat(contestants, cases, chosen.seconds, cores, f"{number + 1}/{chosen.repeats}")
             for number in range(chosen.repeats)
         ]
-        lost = {one.name: _lost(one) for one in contestants if one.entries}
+        lost = {one.name: _lost(one) for one in contestants if one.entries and not one.failures}
         beside = second_opinion(yard, contestants, chosen.seconds) if JSON_BUSY in cases else {}
     _tell(contestants, cases, repeats)
     _tell_beside(beside)
     _write(chosen, contestants, repeats, {"lost": lost, "wrk_per_second": beside})
+    _judge(contestants, lost)
+
+
+def _judge(contestants: Sequence[Contestant], lost: Mapping[str, int]) -> None:
+    """What makes the figures worth nothing: wrong answers of ours, and entries that are missing."""
     for name, count in lost.items():
         print(f"{name}: {count} of its entries are missing" if count else f"{name}: no entry lost")
-    if any(lost.values()):
+    failed = [one.name for one in contestants if one.failures and not one.is_peer]
+    for name in failed:
+        print(f"{name}: FAILED by wrong answers (above), so that its entries were not counted")
+    if failed or any(lost.values()):
         sys.exit(1)
 
 
@@ -133,9 +141,8 @@ def _repeat(
             try:
                 samples.append(measured(one, case, seconds, WARM_SECONDS, cores))
             except WrongAnswer as wrong:
-                if not one.is_peer:
-                    raise
-                print(f"left out: {wrong}", flush=True)
+                one.failures.append(str(wrong))
+                print(f"FAILED: {wrong}", flush=True)
     return samples
 
 
@@ -199,6 +206,7 @@ def _write(
             for one in contestants
         },
         "sent": {one.name: one.sent for one in contestants},
+        "failures": {one.name: one.failures for one in contestants if one.failures},
         **more,
         "repeats": repeats,
     }

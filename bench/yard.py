@@ -36,6 +36,7 @@ class Contestant:
     start_seconds: float = 0.0
     idle_bytes: int = 0
     sent: int = 0
+    failures: list[str] = field(default_factory=list)
 
     def cpu_seconds(self) -> float:
         return cpu_seconds(family(self.pid)) if self.pid else 0.0
