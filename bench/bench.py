@@ -82,6 +82,10 @@ def _chosen() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], help="a setting: LOG_LEVEL=warning")
     parser.add_argument("--out", type=Path, default=OUT, help="raw figures, as JSON")
     chosen = parser.parse_args()
+    if unknown := set(filter(None, chosen.only.split(","))) - set({**STARTERS, **PEERS}):
+        parser.error(f"no contestant is called {', '.join(unknown)}")
+    if not any(chosen.case in one.name for one in CASES):
+        parser.error("no such case; there are: " + "; ".join(one.name for one in CASES))
     chosen.repeats = chosen.repeats or (2 if chosen.quick else 3)
     chosen.seconds = chosen.seconds or (1.0 if chosen.quick else 4.0)
     return chosen
