@@ -184,7 +184,8 @@ def _tell(
     if busy > NOISE_SHARE:
         print(
             f"\nNOT A QUIET MACHINE: others took up to {busy:.0%} of the contestants' core. "
-            "Rates and latencies are theirs, too, and CPU times grow with cold caches."
+            "Rates and latencies are theirs, too, CPU times grow with cold caches, and no bar "
+            "can be judged by this run."
         )
 
 
