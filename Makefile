@@ -4,7 +4,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test privacy-report fuzz lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test bench flame privacy-report fuzz lint format docs lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -34,6 +34,14 @@ overspend-test: $(INSTALLED) ## Many clients against small budgets, on both ledg
 
 outage-test: $(INSTALLED) ## Postgres away for 60 seconds at 200 requests a second.
 	@$(PY) tests/exact/outage.py $(ARGS)
+
+BENCH := PYTHONPATH=.:tests/exact $(PY)
+
+bench: $(INSTALLED) ## What a request costs, beside nginx (PEERS=1: and other gateways; ARGS=--quick).
+	@$(BENCH) bench/bench.py $(if $(PEERS),--peers) $(ARGS)
+
+flame: $(INSTALLED) ## Where the gateway's time goes: a flame graph and a table, by py-spy.
+	@$(BENCH) bench/flame.py $(ARGS)
 
 privacy-report: $(INSTALLED) ## What redaction finds, misses and costs, beside stock Presidio (ARGS=--data FILE).
 	@PYTHONPATH=. $(PY) bench/privacy_report.py $(ARGS)

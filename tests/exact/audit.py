@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plant import GatewayProcess, Plant, until
-
 from gateway.usage.entry import Price, Tokens
+from plant import GatewayProcess, Plant, until
 
 Row = Mapping[str, Any]
 FIGURES = {

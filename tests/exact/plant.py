@@ -184,10 +184,14 @@ class Postgres:
         stack.callback(self._server.cleanup)
         self.url = self._server.get_uri()
 
+    @property
+    def pid(self) -> int:
+        """Of its first process, which starts all others."""
+        return int((self._folder / "postmaster.pid").read_text().splitlines()[0])
+
     def kill(self) -> None:
         """End all its processes at once, without a word."""
-        first = int((self._folder / "postmaster.pid").read_text().splitlines()[0])
-        family = [first, *_children(first)]
+        family = [self.pid, *_children(self.pid)]
         for pid in family:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -1,6 +1,7 @@
 """What was served is in the book once, whatever is killed."""
 
 import pytest
+
 from programs import run
 
 

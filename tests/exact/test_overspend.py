@@ -1,6 +1,7 @@
 """Many clients at once never get more from the provider than a budget is worth."""
 
 import pytest
+
 from programs import run
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from plant import GatewayProcess, Plant, free_port, running, until
 from policy import MODELS, amounts, policy_text
 
