@@ -142,11 +142,12 @@ def _whole_body(request: bytes) -> bytes | None:
     if length := _LENGTH.search(head):
         return body if len(body) >= int(length[1]) else None
     if _CHUNKED.search(head):
-        return _unframed(body) if body.endswith(LAST_CHUNK) else None
+        return unframed(body) if body.endswith(LAST_CHUNK) else None
     return b""
 
 
-def _unframed(body: bytes) -> bytes:
+def unframed(body: bytes) -> bytes:
+    """What is inside of HTTP's chunks."""
     parts, at = [], 0
     while size := int(body[at : (line := body.index(b"\r\n", at))], 16):
         parts.append(body[line + 2 : line + 2 + size])

@@ -52,7 +52,6 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         assert self._reader is None
         self._reader = reader
-        self._deadline = inf
         if len(body) <= SLICE_BYTES:
             self._transport.write(head + body)
         else:

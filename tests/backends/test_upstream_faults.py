@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import shutil
 import socket
-import ssl
-import subprocess
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,7 +15,6 @@ from upstream_world import (
     CHUNKED,
     END,
     Peer,
-    Script,
     asked,
     body_of,
     chunk,
@@ -320,6 +316,44 @@ def test_an_answer_before_the_body_was_taken_is_told_though_the_server_closes(ta
         asyncio.run(main())
 
 
+def test_an_answer_that_refuses_ends_a_large_body() -> None:
+    async def main() -> None:
+        told = asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.head()
+            await peer.say(b"HTTP/1.1 413 T\r\ncontent-length: 4\r\n\r\nno")
+            await told.wait()
+            taken = 0
+            with suppress(TimeoutError):
+                while data := await asyncio.wait_for(peer._reader.read(1_000_000), 0.5):
+                    taken += len(data)
+            assert taken < 30_000_000
+            await peer.say(b"no")
+
+        async with asked(http, script, bytes(50_000_000)) as reply:
+            told.set()
+            assert (reply.status, await body_of(reply)) == (413, b"nono")
+
+    asyncio.run(main())
+
+
+def test_a_connection_with_half_a_request_is_not_used_again() -> None:
+    async def main() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.head()
+            await peer.say(b"HTTP/1.1 413 T\r\ncontent-length: 2\r\n\r\nno")
+            await peer.gone()
+
+        async with serving(script) as served, opened(http, 1) as upstream:
+            for _ in range(2):
+                async with upstream.send(target(served.url), "/x", [], bytes(50_000_000)) as reply:
+                    assert (reply.status, await body_of(reply)) == (413, b"no")
+            assert served.connections == 2
+
+    asyncio.run(main())
+
+
 def test_a_large_body_goes_on_while_a_good_answer_has_begun() -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
@@ -461,119 +495,3 @@ def test_bytes_that_are_no_body_do_not_prolong_the_idle_time() -> None:
 )
 def test_ends(said: bytes, code: str) -> None:
     assert code in asyncio.run(told_by(http, saying(said)))
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
-    path = tmp_path_factory.mktemp("tls") / "pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-keyout", path, "-out", f"{path}.crt", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost"],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
-
-
-def over_tls(
-    certificate: Path, script: Script, then: Callable[[HttpUpstream, str, list[Any]], Any]
-) -> Any:
-    """What `then` returns, given an upstream, a URL of a server that runs `script`, and the list
-    of the names that it was asked for."""
-    names: list[Any] = []
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    context.sni_callback = lambda _, name, __: names.append(name)
-
-    async def main() -> Any:
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await script(Peer(reader, writer))
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
-        upstream = HttpUpstream(1, ssl.create_default_context(cafile=f"{certificate}.crt"))
-        try:
-            url = f"https://localhost:{server.sockets[0].getsockname()[1]}/v1"
-            return await then(upstream, url, names)
-        finally:
-            await upstream.aclose()
-            server.close()
-            await asyncio.sleep(0.05)  # for the server's ends
-
-    return asyncio.run(main())
-
-
-def test_over_tls_a_host_is_named_and_a_connection_is_kept(certificate: Path) -> None:
-    async def script(peer: Peer) -> None:
-        while True:
-            _, body = await peer.request()
-            await peer.say(whole(b"%d" % len(body)))
-
-    async def then(upstream: HttpUpstream, url: str, names: list[Any]) -> None:
-        for size in (2, 3_000_000, 5):
-            async with upstream.send(target(url), "/x", [], bytes(size)) as reply:
-                assert await body_of(reply) == b"%d" % size
-        assert names == ["localhost"]
-
-    over_tls(certificate, script, then)
-
-
-def test_over_tls_a_reply_cut_at_any_byte_is_broken_off(certificate: Path) -> None:
-    said = REPLIES["in chunks"]
-    cuts = iter(range(0, len(said) + 1, 7))
-
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.say(said[: next(cuts)])
-
-    async def then(upstream: HttpUpstream, url: str, names: list[Any]) -> None:
-        for _ in range(0, len(said), 7):
-            with pytest.raises(BrokenOff):
-                await exchanged(upstream, target(url))
-
-    over_tls(certificate, script, then)
-
-
-def test_over_tls_another_name_or_no_trust_is_unreachable_and_nothing_is_sent(
-    certificate: Path,
-) -> None:
-    async def script(peer: Peer) -> None:
-        raise AssertionError("a request came")
-
-    async def then(upstream: HttpUpstream, url: str, names: list[Any]) -> None:
-        with pytest.raises(UpstreamFailed) as raised:
-            await exchanged(upstream, target(url.replace("localhost", "127.0.0.1")))
-        assert (raised.value.code, type(raised.value)) == ("upstream_unreachable", UpstreamFailed)
-        async with opened(http) as untrusting:
-            with pytest.raises(UpstreamFailed):
-                await exchanged(untrusting, target(url))
-
-    over_tls(certificate, script, then)
-
-
-def test_over_ipv6() -> None:
-    async def main() -> bytes:
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head, _ = await Peer(reader, writer).request()
-            writer.write(whole(head.split(b"\r\n")[1]))
-            writer.close()
-
-        try:
-            server = await asyncio.start_server(accept, "::1", 0)
-        except OSError:
-            pytest.skip("no IPv6 here")
-        port = server.sockets[0].getsockname()[1]
-        async with opened(http) as upstream:
-            told = (await exchanged(upstream, target(f"http://[::1]:{port}")))[2]
-        server.close()
-        return told.replace(b"%d" % port, b"PORT")
-
-    assert asyncio.run(main()) == b"host: [::1]:PORT"
