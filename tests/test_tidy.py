@@ -33,7 +33,7 @@ THIRD_PARTY_ROOMS = {
     "starlette": ("edge/", "simulator/"),
     "uvicorn": ("edge/", "simulator/"),
     "uvloop": ("cli/",),
-    "aiohttp": ("backends/",),
+    "httptools": ("backends/http_reply.py",),
     "sqlalchemy": ("backends/",),
     "alembic": ("backends/",),
     "certifi": ("backends/",),

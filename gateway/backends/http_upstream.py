@@ -1,29 +1,24 @@
-"""The port Upstream over HTTP, with aiohttp as a bare engine.
-
-What aiohttp does by itself for a browser-like client is off: redirects, cookies, proxies of the
-environment, its own time-outs. Why aiohttp and not a transport of httpx: docs/internals/streams.md.
-"""
+"""The port Upstream over HTTP/1.1, with a client of our own: lean, since it is on every request's
+way. Why, and what it costs: docs/internals/streams.md."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 
-import aiohttp
 import certifi
-from aiohttp.http_exceptions import ContentEncodingError
 
+from gateway.backends.http_connection import Connection
+from gateway.backends.http_decoding import inflater
+from gateway.backends.http_dial import dial
+from gateway.backends.http_pool import Pool
+from gateway.backends.http_reply import NotHttp, ReplyReader
+from gateway.backends.http_request import Place, head_of, place
 from gateway.errors import ApiError, UpstreamFailed, UpstreamTooSlow
 from gateway.forward import BrokenOff, Headers, Reply, Target
-
-KEEP_ALIVE_SECONDS = 15.0
-HEAD_BYTES_MAX = 64 * 1024  # of a reply's status line, and of each of its headers
-SLICE_BYTES = 64 * 1024  # more at once would hold up the event loop
-
-_AS_THEY_ARE = ("accept", "accept-encoding", "user-agent", "content-type")
-_ERRORS = (aiohttp.ClientError, OSError)
 
 
 class HttpUpstream:
@@ -33,48 +28,30 @@ class HttpUpstream:
     without it, `trusted()` does."""
 
     def __init__(self, connections_max: int, trust: ssl.SSLContext | None = None) -> None:
-        self._connections_max = connections_max
         self._trust = trust or trusted()
-        self._session: aiohttp.ClientSession | None = None  # aiohttp makes them in a loop only
+        self._pool = Pool(connections_max, self._open)
 
-    @asynccontextmanager
-    async def send(
+    def send(
         self, target: Target, path: str, headers: Headers, body: bytes
-    ) -> AsyncIterator[Reply]:
-        deadline = asyncio.get_running_loop().time() + target.total_timeout_seconds
-        sent = asyncio.Event()
-        with _translated(target, sent):
-            async with asyncio.timeout_at(deadline):
-                response = await self._open().post(
-                    target.base_url.rstrip("/") + path,
-                    headers=[*headers, ("content-length", str(len(body)))],
-                    data=_slices(body, sent),
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(connect=target.connect_timeout_seconds),
-                )
-        async with response, aclosing(_pieces(target, response, deadline)) as pieces:
-            told = [(name.lower(), value) for name, value in response.headers.items()]
-            yield Reply(response.status, told, pieces)
+    ) -> AbstractAsyncContextManager[Reply]:
+        return _Exchange(self._pool, target, path, headers, body)
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._pool.aclose()
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections_max,
-                    ssl=self._trust,
-                    keepalive_timeout=KEEP_ALIVE_SECONDS,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=_AS_THEY_ARE,
-                trust_env=False,
-                max_line_size=HEAD_BYTES_MAX,
-                max_field_size=HEAD_BYTES_MAX,
+    async def _open(self, connection: Connection) -> None:
+        origin = connection.origin
+        sock = await dial(origin.host, origin.port)
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection,
+                sock=sock,
+                ssl=self._trust if origin.tls else None,
+                server_hostname=origin.host if origin.tls else None,
             )
-        return self._session
+        except BaseException:
+            sock.close()
+            raise
 
 
 def trusted() -> ssl.SSLContext:
@@ -84,40 +61,98 @@ def trusted() -> ssl.SSLContext:
     return context
 
 
-async def _slices(body: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
-    """Asked for the first time when the request has a connection: from then on it is `sent`."""
-    sent.set()
-    for start in range(0, len(body), SLICE_BYTES):
-        yield body[start : start + SLICE_BYTES]
+class _Exchange:
+    """One request and its reply. Left before the reply's end, it closes its connection, so that
+    the upstream stops."""
 
+    __slots__ = ("_body", "_connection", "_deadline", "_headers", "_path", "_pieces", "_pool",
+                 "_reader", "_target")  # fmt: skip
 
-async def _pieces(
-    target: Target, response: aiohttp.ClientResponse, deadline: float
-) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives, decoded where the upstream compressed it against our wish. Left
-    before its end, it closes the connection, so that the upstream stops."""
-    loop = asyncio.get_running_loop()
-    try:
-        while True:
-            until = min(deadline, loop.time() + target.idle_timeout_seconds)
-            with _translated(target):
-                async with asyncio.timeout_at(until):
-                    piece = await response.content.readany()
-            if not piece:
-                return
-            yield piece
-    finally:
-        if not response.content.at_eof():
-            response.close()
+    _connection: Connection
+    _deadline: float
+    _pieces: AsyncGenerator[bytes, None]
 
+    def __init__(
+        self, pool: Pool, target: Target, path: str, headers: Headers, body: bytes
+    ) -> None:
+        self._pool = pool
+        self._target = target
+        self._path = path
+        self._headers = headers
+        self._body = body
+        self._reader = ReplyReader()
 
-@contextmanager
-def _translated(target: Target, sent: asyncio.Event | None = None) -> Iterator[None]:
-    """Without `sent`, the request was sent."""
-    try:
-        yield
-    except _ERRORS as error:
-        raise _told(target, error, sent is None or sent.is_set()) from error
+    async def __aenter__(self) -> Reply:
+        target, reader = self._target, self._reader
+        now = asyncio.get_running_loop().time()
+        self._deadline = now + target.total_timeout_seconds
+        try:
+            there = place(target.base_url, self._path)
+        except ValueError as error:
+            raise _told(target, error, sent=False) from error
+        head = head_of(there, self._headers, len(self._body))
+        connection = self._pool.kept(there.origin) or await self._connected(there, now)
+        self._connection = connection
+        try:
+            connection.begin(reader, head, self._body)
+            while not reader.begun:
+                if connection.failure is not None:
+                    raise _told(target, connection.failure, sent=True) from connection.failure
+                await connection.more(self._deadline)
+        except BaseException:
+            connection.leave(reader)
+            raise
+        self._pieces = self._decoded()
+        return Reply(reader.status, reader.headers, self._pieces)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.leave(self._reader)
+        await self._pieces.aclose()
+
+    async def _connected(self, there: Place, now: float) -> Connection:
+        """A connection that had to be waited for, or made."""
+        target = self._target
+        until = min(self._deadline, now + target.connect_timeout_seconds)
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._pool.acquire(there.origin)
+        except (OSError, ValueError) as error:  # a name that is none is a UnicodeError
+            raise _told(target, error, sent=False) from error
+
+    async def _decoded(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives."""
+        try:
+            decode = inflater(self._reader.headers)
+            while piece := self._reader.take() or await self._waited():
+                self._connection.took(self._reader)
+                if decode is None:
+                    yield piece
+                    continue
+                for decoded in decode.feed(piece):
+                    yield decoded
+                    await asyncio.sleep(0)  # what was few bytes can be very many
+            if decode is not None:
+                decode.end()
+        except NotHttp as error:
+            raise _told(self._target, error, sent=True) from error
+        finally:
+            self._connection.leave(self._reader)
+
+    async def _waited(self) -> bytes:
+        """The next bytes of the body; none at its end."""
+        connection, reader, target = self._connection, self._reader, self._target
+        idle = asyncio.get_running_loop().time() + target.idle_timeout_seconds
+        until = min(self._deadline, idle)
+        while not reader.buffered and not reader.complete:
+            if connection.failure is not None:
+                raise _told(target, connection.failure, sent=True) from connection.failure
+            await connection.more(until)
+        return reader.take()
 
 
 def _told(target: Target, error: Exception, sent: bool) -> ApiError:
@@ -133,9 +168,7 @@ def _told(target: Target, error: Exception, sent: bool) -> ApiError:
             f"The upstream {name} did not answer, or did not go on, in time.",
             code="upstream_timeout",
         )
-    if isinstance(error, aiohttp.ClientResponseError) or isinstance(
-        error.__cause__, ContentEncodingError
-    ):
+    if isinstance(error, NotHttp):
         return UpstreamFailed(
             f"The upstream {name} answered with something that is not HTTP.",
             code="upstream_invalid_answer",

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import uvloop
 from sqlalchemy import make_url
 
 from gateway.backends.database import Database
@@ -165,3 +166,10 @@ def _migrate(url: str) -> None:
     database = Database(url, 1)
     database.migrate()
     asyncio.run(database.aclose())
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `asyncio.run` makes: Python's own event loop, and the one that `gateway serve` has."""
+    if request.param == "uvloop":
+        monkeypatch.setattr(asyncio.events, "new_event_loop", uvloop.new_event_loop)
