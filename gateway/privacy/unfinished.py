@@ -20,10 +20,9 @@ _LONGER = {
 }
 _WITHOUT_SPACES = frozenset({"API_KEY", "EMAIL_ADDRESS", "IP_ADDRESS", "JWT", "URL", "UUID"})
 
-_BREAK = r"\s|(?!\d)[\u0e00-\u1fff\u2e80-\ufeff\uff5f-\U0010ffff，！？；]"
-"""What parts words: spaces, and what is no letter of Latin, Greek or Cyrillic and is not read as an
-ASCII character. A kind without spaces has none of them in it."""
-_LAST_BREAK = re.compile(rf"(?s:.*)(?:{_BREAK})")
+_LAST_BREAK = re.compile("(?s:.*)[\\s\u0e00-\u0e4f\u2e80-\ua4cf\uac00-\ufeff，！？；]")
+"""What parts words: spaces, and letters and signs of Thai, Chinese, Japanese and Korean, none of
+which is read as an ASCII character. A kind without spaces has none of them in it."""
 _WORD = string.ascii_letters + string.digits
 
 _LABEL = r"[0-9A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
