@@ -22,6 +22,7 @@ from gateway.privacy.mint import Vault
 from gateway.privacy.profile import Images, Profile, Scope
 from gateway.privacy.redact import Aside, Detector, Findings, Redacted, in_place, redact
 from gateway.privacy.watch import Watch
+from gateway.privacy.wording import wordings
 from gateway.settings import Settings
 
 _LOGGED_MAX = 200  # findings of one request
@@ -51,8 +52,12 @@ async def redact_request(
     told = partial(_log, draft, parts) if parts.settings.redaction_debug == "on" else None
     body, redacted, scope_key = await redact_body(request, profile, home, parts, aside, told)
     draft.redactions = dict(redacted.counts)
-    watch = Watch(profile, parts.watching, scope_key) if profile.answer else None
-    return replace(request, body=body), redacted.vault, watch
+    vault = redacted.vault
+    watch = None
+    if profile.answer:
+        own = wordings(vault.placeholders(), vault.synthetic() | redacted.reported)
+        watch = Watch(profile, parts.watching, scope_key, own)
+    return replace(request, body=body), vault, watch
 
 
 async def redact_body(

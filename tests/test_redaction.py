@@ -59,6 +59,22 @@ def test_in_a_stream_too_while_values_of_the_request_come_back() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_what_the_request_reported_is_no_finding_of_its_answer(stream: bool) -> None:
+    world = world_with("entities: {EMAIL_ADDRESS: report}, answer: {EMAIL_ADDRESS: mask}")
+    says = "ask ann@example.com, not eve@leak.com, thanks"
+    whole = [plain_answer(says, USAGE)]
+    world.upstream.content_type = "text/event-stream" if stream else "application/json"
+    world.upstream.pieces = events(*says, usage=USAGE) if stream else whole
+    body = run(world, world.call(chat("mail ann@example.com", stream=stream)))
+    told = text_of(body) if stream else json.loads(body)["choices"][0]["message"]["content"]
+    assert told == "ask ann@example.com, not ********, thanks"
+    assert world.journal.entries[-1].redactions == {
+        "EMAIL_ADDRESS:report": 1,
+        "EMAIL_ADDRESS:mask:answer": 1,
+    }
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_a_blocked_answer_is_an_error_is_not_told_and_is_charged(stream: bool) -> None:
     world = world_with(f"entities: {ENTITIES}, answer: {{EMAIL_ADDRESS: block}}")
     world.upstream.content_type = "text/event-stream" if stream else "application/json"

@@ -43,7 +43,7 @@ RULE = Table(
         Field(
             "keep_last",
             whole(0, 8, "of characters"),
-            "Of a masked value so many characters stay to be seen, at most half of it.",
+            "Of a masked value so many letters and digits stay to be seen, at most half of them.",
             default="0",
         ),
         Field(

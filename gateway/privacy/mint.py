@@ -5,21 +5,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, KeysView, Mapping, Sequence
+from itertools import islice
 from typing import NoReturn
 
+from gateway.privacy.made_up import MadeUp
 from gateway.privacy.placeholder import hashed, look_alikes, masked, placeholder, token
 from gateway.privacy.profile import Action
 from gateway.privacy.spans import Span
-from gateway.privacy.synthetic import synthetic
 
-_BYTES_MIN = 6
-_SALTS_OF_SYNTHETIC = 48  # a form with so few values gets a placeholder
-
-
-def _can_be_told(made: str) -> bool:
-    """From the words of any answer, and from the escapes of JSON."""
-    long_enough = len(made.encode("utf-8", "surrogatepass")) >= _BYTES_MIN
-    return long_enough and made.isprintable() and not {'"', "\\"} & {*made}
+Changes = Sequence[tuple[Span, Action, int]]
+"""What is done at disjoint, sorted spans of a text, and how much of a masked value stays."""
 
 
 def with_stand_ins(text: str, spans: Sequence[Span], stand_ins: Sequence[str]) -> str:
@@ -82,27 +77,31 @@ class Mint:
 
     def __init__(self, scope_key: bytes, texts: Iterable[str]) -> None:
         self._scope_key = scope_key
-        self._texts = tuple(texts)
-        self._taken = set[str]().union(*map(look_alikes, self._texts))
+        texts = tuple(texts)
+        self._taken = set[str]().union(*map(look_alikes, texts))
         self._placeholders: dict[str, str] = {}
-        self._synthetic: dict[str, str] = {}
+        self._made_up = MadeUp(scope_key, texts)
         self._given: dict[tuple[Action, str, str], str] = {}
         self._salts: dict[str, int] = {}  # by unsalted placeholder: those below are taken
 
     def vault(self) -> Vault:
-        return Vault(self._placeholders, self._synthetic)
+        return Vault(self._placeholders, self._made_up.values)
 
-    def replaced(self, text: str, spans: Sequence[tuple[Span, Action, int]]) -> str:
-        """`text` with something else at each of the disjoint, sorted spans; the number is how much
-        of a masked value stays."""
-        return with_stand_ins(text, [one for one, _, _ in spans], self.stand_ins(text, spans))
+    def replaced(self, text: str, changes: Changes) -> str:
+        """`text` with something else at each of its changes."""
+        spans = [span for span, _, _ in changes]
+        return with_stand_ins(text, spans, self.stand_ins([text], [changes])[0])
 
-    def stand_ins(self, text: str, spans: Sequence[tuple[Span, Action, int]]) -> list[str]:
-        """What stands for the value of each of the spans."""
-        return [
-            self._stand_in(span.entity, text[span.start : span.end], action, keep_last)
-            for span, action, keep_last in spans
+    def stand_ins(self, texts: Sequence[str], changes: Sequence[Changes]) -> list[list[str]]:
+        """What stands for the value of each of the changes, of each text."""
+        found = [
+            (span.entity, text[span.start : span.end], action, keep_last)
+            for text, of_text in zip(texts, changes, strict=True)
+            for span, action, keep_last in of_text
         ]
+        self._made_up.choose((one[0], one[1]) for one in found if one[2] is Action.REPLACE)
+        made = (self._stand_in(*one) for one in found)
+        return [list(islice(made, len(of_text))) for of_text in changes]
 
     def _stand_in(self, entity: str, value: str, action: Action, keep_last: int) -> str:
         if action is Action.MASK:
@@ -111,23 +110,9 @@ class Mint:
             return hashed(self._scope_key, entity, value)
         known = self._given.get((action, entity, value))
         if known is None:
-            made = self._replacement(entity, value) if action is Action.REPLACE else None
+            made = self._made_up.of(entity, value) if action is Action.REPLACE else None
             known = self._given[action, entity, value] = made or self._placeholder(entity, value)
         return known
-
-    def _replacement(self, entity: str, value: str) -> str | None:
-        """None where the form leaves too little to choose. What a text holds already is not used,
-        or it would come back as something else; nor what JSON would write in another way."""
-        for salt in range(_SALTS_OF_SYNTHETIC):
-            made = synthetic(self._scope_key, entity, value, salt)
-            if (
-                _can_be_told(made)
-                and made not in self._synthetic
-                and not any(made in text for text in self._texts)
-            ):
-                self._synthetic[made] = value
-                return made
-        return None
 
     def _placeholder(self, entity: str, value: str) -> str:
         """Salted where it is taken: by another value (also one that only differs in how its

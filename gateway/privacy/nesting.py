@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-_QUOTE = re.compile(r'(\\*)"')
-_SLASHES = re.compile(r"\\+\Z")
+_QUOTE = re.compile(r'(?<!\\)(\\*+)"')
+"""Only tried where a run of backslashes begins, so that a long one is read once."""
 _HEAD = re.compile(r"(?:\s|\\+[nrt])*+[{\[](?:[\s{\[0-9.,-]|\\+[nrt])*+")
 _HEAD_MAX = 128
 _DEPTH_MAX = 4
@@ -18,14 +18,15 @@ _DEPTH_MAX = 4
 class Nesting:
     """The strings of JSON that are open: of each, how many brackets are, 0 in a plain one.
 
-    `_head` is what came in the innermost, while it can be the begin of a document."""
+    `_head` is what came in the innermost, while it can be the begin of a document; `_slashes`: how
+    many backslashes came last."""
 
-    __slots__ = ("_head", "_open", "_rest")
+    __slots__ = ("_head", "_open", "_slashes")
 
     def __init__(self) -> None:
         self._open: list[int] = []
         self._head = ""
-        self._rest = ""
+        self._slashes = 0
 
     @property
     def depth(self) -> int:
@@ -34,15 +35,17 @@ class Nesting:
 
     def feed(self, text: str) -> None:
         """Go on behind `text`."""
-        text = self._rest + text
-        slashes = _SLASHES.search(text)
-        self._rest = slashes[0] if slashes else ""
+        plain = text.rstrip("\\")
+        if not plain:
+            self._slashes += len(text)
+            return
+        plain, self._slashes = "\\" * self._slashes + plain, len(text) - len(plain)
         done = 0
-        for quote in _QUOTE.finditer(text):
-            self._within(text[done : quote.start()])
+        for quote in _QUOTE.finditer(plain):
+            self._within(plain[done : quote.start()])
             self._quote(_level(len(quote[1])))
             done = quote.end()
-        self._within(text[done : len(text) - len(self._rest)])
+        self._within(plain[done:])
 
     def _within(self, text: str) -> None:
         """What stands in the innermost string: after the end of a document there may be another."""
@@ -50,7 +53,8 @@ class Nesting:
             self._head += text[: _HEAD_MAX - len(self._head)]
         else:
             self._open[-1] = max(0, self._open[-1] + _brackets(text))
-            self._head = "" if self._open[-1] else text[max(map(text.rfind, "}]")) + 1 :]
+            behind = text[max(map(text.rfind, "}]")) + 1 :]
+            self._head = "" if self._open[-1] else behind[:_HEAD_MAX]
 
     def _quote(self, level: int) -> None:
         """Ends the string of its level, or begins one in a string that is JSON; in another it is

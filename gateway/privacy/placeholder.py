@@ -37,8 +37,10 @@ def hashed(scope_key: bytes, entity: str, value: str) -> str:
 
 
 def masked(value: str, keep_last: int = 0) -> str:
-    """Its last characters stay to be seen, unless that were more than half of it."""
-    return MASK + value[-keep_last:] if 0 < keep_last * 2 <= len(value) else MASK
+    """Its last letters and digits stay to be seen, without what parts them, unless that were more
+    than half of them."""
+    told = "".join(filter(str.isalnum, value)) if keep_last else ""
+    return MASK + told[-keep_last:] if 0 < keep_last * 2 <= len(told) else MASK
 
 
 def begin(entities: Iterable[str]) -> str:

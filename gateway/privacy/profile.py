@@ -47,8 +47,8 @@ class Rule:
     """What to do with one kind of entity.
 
     Findings below `score_min` (0..1) are not acted on. Fewer different values than `count_min` in
-    all texts of a request get `below` instead of `action`. `keep_last`: characters of a masked
-    value that stay to be seen; of a value of which that would be more than half, none."""
+    all texts of a request get `below` instead of `action`. `keep_last`: letters and digits of a
+    masked value that stay to be seen; of a value of which that would be more than half, none."""
 
     action: Action
     score_min: float = 0.4

@@ -61,11 +61,13 @@ Told = Callable[[Findings], None]
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """Texts that may leave, in the order of those that came; `counts` by `ENTITY:action`."""
+    """Texts that may leave, in the order of those that came; `counts` by `ENTITY:action`.
+    `reported`: the values that are only reported, where there are rules for answers."""
 
     texts: tuple[str, ...] = field(repr=False)
     vault: Vault
     counts: Mapping[str, int]
+    reported: Set[str] = field(repr=False, default=frozenset())
 
 
 async def redact(
@@ -94,7 +96,7 @@ async def redact(
     seen = await aside(lambda: shown(texts, leads))
     found = await _detect(seen, profile, detector)
     return await aside(
-        lambda: _replace(texts, in_texts(found, texts, leads), profile.rules, scope_key, told)
+        lambda: _replace(texts, in_texts(found, texts, leads), profile, scope_key, told)
     )
 
 
@@ -132,11 +134,12 @@ def resolve_each(spans: Sequence[Span]) -> list[Span]:
 def _replace(
     texts: Sequence[str],
     found: Sequence[Sequence[Span]],
-    rules: Mapping[str, Rule],
+    profile: Profile,
     scope_key: bytes,
     told: Told | None,
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
+    rules = profile.rules
     known, actions = decide(texts, found, rules)
     counts: Counter[str] = Counter()
     reports: list[Sequence[Span]] = []
@@ -168,11 +171,20 @@ def _replace(
     names_values = any(action in REVERSIBLE for action in actions.values())
     mint = Mint(scope_key, texts if names_values else ())
     spans_of = [[span for span, _, _ in done] for done in changes]
-    sent = list(map(quoted, spans_of, numbers, map(mint.stand_ins, texts, changes)))
+    sent = list(map(quoted, spans_of, numbers, mint.stand_ins(texts, changes)))
     redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
     if told:
         told(_findings(texts, reports, changes, sent))
-    return Redacted(redacted, mint.vault(), dict(counts))
+    left = _values(texts, reports) if profile.answer else frozenset()
+    return Redacted(redacted, mint.vault(), dict(counts), left)
+
+
+def _values(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Set[str]:
+    return {
+        text[span.start : span.end]
+        for text, of_text in zip(texts, spans, strict=True)
+        for span in of_text
+    }
 
 
 def _findings(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.privacy.mint import Vault
 from gateway.privacy.nesting import Nesting
-from gateway.privacy.wording import Literals, Placeholders, Wording
+from gateway.privacy.wording import Hit, wordings
 
 _CONTEXT = 6  # characters that decide whether a word starts: the length of `\\u5361`
 
@@ -32,11 +32,7 @@ class Restorer:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._wordings: list[Wording] = []
-        if vault.placeholders():
-            self._wordings.append(Placeholders(vault.placeholders(), vault.entities()))
-        if vault.synthetic():
-            self._wordings.append(Literals(vault.synthetic()))
+        self._wordings = wordings(vault.placeholders(), vault.synthetic())
         self._lanes: dict[Hashable, _Lane] = {}
 
     def __repr__(self) -> str:
@@ -65,28 +61,40 @@ class Restorer:
         done = len(state.before)
         hold = len(text) if final else self._hold_from(text, done, is_json)
         pieces: list[str] = []
-        while (found := self._next(text, done, is_json)) and found[0] < hold:
-            start, end, name = found
+        hits = [wording.find(text, done, is_json) for wording in self._wordings]
+        while any(hits):
+            start, end, name = min(filter(None, hits), key=_rank)
+            if start >= hold:
+                break
             pieces += (
                 _passed(text[done:start], nesting),
                 _escaped(self._vault[name], nesting.depth if nesting else 0),
             )
             _passed(name, nesting)
             done = end
+            self._go_on(hits, text, done, is_json)
             if hold < done:
                 hold = self._hold_from(text, done, is_json)
         pieces.append(_passed(text[done:hold], nesting))
         state.before, state.held = text[max(0, hold - _CONTEXT) : hold], text[hold:]
         return "".join(pieces)
 
-    def _next(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
-        """Where the first stand-in begins and ends, and its name; the longer of two."""
-        found = [one for w in self._wordings if (one := w.find(text, start, is_json))]
-        return min(found, key=lambda one: (one[0], -one[1]), default=None)
+    def _go_on(self, hits: list[Hit | None], text: str, done: int, is_json: bool) -> None:
+        """Look on behind `done` for those wordings only whose hit lies before it: so each reads a
+        text once, however often the others are hit."""
+        for at, wording in enumerate(self._wordings):
+            hit = hits[at]
+            if hit and hit[0] < done:
+                hits[at] = wording.find(text, done, is_json)
 
     def _hold_from(self, text: str, floor: int, is_json: bool) -> int:
         """Where the first suffix begins that is, or may become, a stand-in."""
         return min(wording.hold_from(text, floor, is_json) for wording in self._wordings)
+
+
+def _rank(hit: Hit) -> tuple[int, int]:
+    """The first wins, and of two that begin together the longer."""
+    return hit[0], -hit[1]
 
 
 def _passed(text: str, nesting: Nesting | None) -> str:

@@ -3,7 +3,8 @@
 Digits become digits, letters become letters of the same case, all else stays, so that what reads
 the form (a model, a program, a check) goes on working. Which ones, HMAC-SHA-256 says under the
 scope's key: the same value has the same stand-in in every turn. Checks of cards and of bank
-accounts hold; e-mail addresses lie in a domain that is reserved (RFC 2606); names are made up.
+accounts hold; e-mail addresses lie in a domain that is reserved (RFC 2606); names are made up;
+dates are days of a life, in the same words.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+
+from gateway.privacy.dates import another_day
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _GIVEN = [
@@ -62,16 +65,15 @@ _COMPANIES = [
     "Granitewood",
 ]
 _CJK = re.compile("[\u4e00-\u9fff]")
-_SALTS_OF_MAKERS = 16  # they have few words; then only the form is kept
-
 Dice = Iterator[int]
 """Bytes without an end."""
 
 
-def synthetic(scope_key: bytes, entity: str, value: str, salt: int = 0) -> str:
+def synthetic(scope_key: bytes, entity: str, value: str, salt: int = 0) -> str | None:
     """Another one for each `salt`, for the case that one is taken or cannot be used. It may be the
-    value itself where its form leaves nothing to choose."""
-    maker = _MAKERS.get(entity, _same_form) if salt < _SALTS_OF_MAKERS else _same_form
+    value itself where its form leaves nothing to choose. None where it cannot be told what one in
+    this form would be."""
+    maker = _MAKERS.get(entity, _same_form)
     if entity in _FORMS and not _FORMS[entity].fullmatch(value):
         maker = _same_form
     return maker(value, _dice(scope_key, entity, value, salt))
@@ -149,6 +151,17 @@ def _phone(value: str, dice: Dice) -> str:
     return "".join(made)
 
 
+def _chinese_mobile(value: str, dice: Dice) -> str | None:
+    """Eleven digits from 13 to 19; what leads to the country stays."""
+    places = [at for at, c in enumerate(value) if c in "0123456789"][-11:]
+    if len(places) < 11 or value[places[0]] != "1":
+        return None
+    made = list(value)
+    for at, options in zip(places[1:], ["3456789", *["0123456789"] * 9], strict=True):
+        made[at] = _pick(options, dice)
+    return "".join(made)
+
+
 def _address(value: str, dice: Dice) -> str:
     """Of the networks that documents use (RFC 5737, RFC 3849)."""
     if ":" in value:
@@ -167,8 +180,10 @@ def _one_of(options: list[str]) -> Callable[[str, Dice], str]:
     return lambda value, dice: _pick(options, dice)
 
 
-_MAKERS: dict[str, Callable[[str, Dice], str]] = {
+_MAKERS: dict[str, Callable[[str, Dice], str | None]] = {
+    "CN_MOBILE": _chinese_mobile,
     "CREDIT_CARD": _card,
+    "DATE_OF_BIRTH": another_day,
     "EMAIL_ADDRESS": _email,
     "IBAN_CODE": _iban,
     "IP_ADDRESS": _address,

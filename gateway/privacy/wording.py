@@ -7,8 +7,8 @@ value comes back to the letter. Nothing else is guessed.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Collection
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -20,9 +20,13 @@ _BACKSLASHES_MAX = (1, 4)
 """Before an underscore, of a plain text and of one that is JSON, also inside of JSON."""
 
 
+Hit = tuple[int, int, str]
+"""Where a known name begins and ends, and itself."""
+
+
 class Wording(Protocol):
-    def find(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
-        """The first known name at or behind `start`: its begin, its end, and itself."""
+    def find(self, text: str, start: int, is_json: bool) -> Hit | None:
+        """The first known name at or behind `start`."""
         ...
 
     def hold_from(self, text: str, floor: int, is_json: bool) -> int:
@@ -30,8 +34,37 @@ class Wording(Protocol):
         ...
 
 
+def wordings(placeholders: Collection[str], literals: Collection[str]) -> list[Wording]:
+    """Of so many names as few wordings as find them all."""
+    made: list[Wording] = []
+    for layer in _layers(frozenset(map(_entity, placeholders))):
+        made.append(Placeholders([name for name in placeholders if _entity(name) in layer], layer))
+    if literals:
+        made.append(Literals(literals))
+    return made
+
+
+def _entity(name: str) -> str:
+    return name.rpartition("_")[0]
+
+
+@lru_cache(256)
+def _layers(entities: frozenset[str]) -> tuple[frozenset[str], ...]:
+    """`PERSON_CUSTOMER` may be a placeholder of PERSON, or the begin of one of PERSON_CUSTOMER: of
+    such kinds each is looked for apart, and the longer hit counts."""
+    layers: list[list[str]] = []
+    for entity in sorted(entities, key=lambda one: (len(one), one)):
+        for layer in layers:
+            if not any(entity.startswith(f"{other}_") for other in layer):
+                layer.append(entity)
+                break
+        else:
+            layers.append([entity])
+    return tuple(map(frozenset, layers))
+
+
 class Placeholders:
-    """`entities` are the types of the names in `known`."""
+    """`entities` are the types of the names in `known`; none of them begins another."""
 
     def __init__(self, known: Collection[str], entities: Collection[str]) -> None:
         self._known = sorted(known)
@@ -40,7 +73,7 @@ class Placeholders:
         self._longest = max(map(len, self._known))
         self._gaps_max = max(name.count("_") for name in self._known)
 
-    def find(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
+    def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         """One that is not known may overlap one that is."""
         search = self._patterns[is_json].search
         found = search(text, start)
@@ -65,29 +98,65 @@ def _written(entities: frozenset[str]) -> tuple[re.Pattern[str], tuple[re.Patter
 
 
 class Literals:
-    """Names that are looked for as they are; what JSON escapes is not in them."""
+    """Names that are looked for as they are; what JSON escapes is not in them.
+
+    Beside each of the sorted names stand those that it begins with, itself included: the names that
+    begin a text are among those of the last name that does not come behind the text."""
 
     def __init__(self, known: Collection[str]) -> None:
         self._known = sorted(known)
-        self._names = frozenset(known)
-        self._lengths = sorted({len(name) for name in known}, reverse=True)
+        self._families = _families(self._known)
+        self._longest = max(map(len, self._known))
         first = "".join(sorted({re.escape(name[0]) for name in known}))
         self._begin = re.compile(f"[{first}]{word_start(1)}")
 
-    def find(self, text: str, start: int, is_json: bool) -> tuple[int, int, str] | None:
+    def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         for found in self._begin.finditer(text, start):
             at = found.start()
-            for length in self._lengths:
-                name = text[at : at + length]
-                if name in self._names and _WORD_END.match(text, at + length):
-                    return at, at + length, name
+            for name in reversed(self._at(text, at)):
+                if _WORD_END.match(text, at + len(name)):
+                    return at, at + len(name), name
         return None
 
+    def held(self, texts: Iterable[str]) -> set[str]:
+        """The names with which a word of the texts begins, also where they overlap."""
+        held: set[str] = set()
+        for text in texts:
+            for found in self._begin.finditer(text):
+                held.update(self._at(text, found.start()))
+        return held
+
+    def _at(self, text: str, at: int) -> Sequence[str]:
+        """The names with which the text goes on there, a shorter one before a longer."""
+        rest = text[at : at + self._longest]
+        last = bisect_right(self._known, rest) - 1
+        if last < 0:
+            return ()
+        family = self._families[last]
+        if rest.startswith(family[-1]):
+            return family
+        count = bisect_left(
+            family, True, hi=len(family) - 1, key=lambda name: not rest.startswith(name)
+        )
+        return family[:count]
+
     def hold_from(self, text: str, floor: int, is_json: bool) -> int:
-        for found in self._begin.finditer(text, max(floor, len(text) - self._lengths[0])):
+        for found in self._begin.finditer(text, max(floor, len(text) - self._longest)):
             if _is_prefix(text[found.start() :], self._known):
                 return found.start()
         return len(text)
+
+
+def _families(known: list[str]) -> list[tuple[str, ...]]:
+    """Together no longer than the names are."""
+    families: list[tuple[str, ...]] = []
+    open_names: list[str] = []
+    for name in known:
+        while open_names and not name.startswith(open_names[-1]):
+            open_names.pop()
+        open_names.append(name)
+        families.append(tuple(open_names))
+    return families
 
 
 def _is_prefix(written: str, known: list[str]) -> bool:

@@ -3,13 +3,16 @@
 import re
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.privacy.placeholder import (
+    MASK,
     canonical,
     hashed,
     look_alikes,
+    masked,
     pattern,
     placeholder,
     token,
@@ -98,3 +101,18 @@ def test_what_is_no_whole_placeholder_is_not() -> None:
 def test_look_alikes_are_found_by_their_tokens_in_any_writing() -> None:
     text = r"see EMAIL_ADDRESS_ABCDEFGH, jwt\_abcdefg2 and Card-QQQQQQQQ but not X_ABCDEFGHI"
     assert look_alikes(text) == {"ABCDEFGH", "ABCDEFG2", "QQQQQQQQ"}
+
+
+@pytest.mark.parametrize(
+    ("value", "keep_last", "seen"),
+    [
+        ("4111 1111 1111 1234", 8, "11111234"),
+        ("DE89-3704-0044-0532", 4, "0532"),
+        ("1 2 3", 2, ""),
+        ("12-34", 2, "34"),
+        ("卡号123", 2, "23"),
+        ("1234", 0, ""),
+    ],
+)
+def test_what_stays_of_a_mask_are_letters_and_digits(value: str, keep_last: int, seen: str) -> None:
+    assert masked(value, keep_last) == MASK + seen

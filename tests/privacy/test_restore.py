@@ -113,6 +113,15 @@ def test_a_look_alike_does_not_swallow_the_placeholder_that_it_overlaps() -> Non
     assert restored("PERSON LOCATION_AAAAAAAA.", vault) == "PERSON Rome."
 
 
+def test_a_kind_whose_name_begins_like_a_placeholder_of_another_is_found() -> None:
+    vault = Vault({"PERSON_ABCDEFGH": "Ada", "PERSON_CUSTOMER_BCDEFGHA": "C-123"})
+    text = "see PERSON_CUSTOMER_BCDEFGHA, person customer bcdefgha, PERSON_ABCDEFGH. "
+    assert restored(text, vault) == in_pieces(list(text), vault) == "see C-123, C-123, Ada. "
+    both = Vault({"PERSON_CUSTOMER": "Ada", "PERSON_CUSTOMER_BCDEFGHA": "C-123"})
+    text = "PERSON_CUSTOMER_BCDEFGHA PERSON_CUSTOMER PERSON_CUSTOMER_ZZZZZZZZ"
+    assert restored(text, both) == in_pieces(list(text), both) == "C-123 Ada Ada_ZZZZZZZZ"
+
+
 def test_what_is_restored_is_not_held_back_as_the_begin_of_another() -> None:
     restorer = Restorer(Vault({"PERSON_LOCATION": "Bob", "LOCATION_AAAAAAAA": "Rome"}))
     assert restorer.feed("lane", "PERSON_LOCATION ") == "Bob "
