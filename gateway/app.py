@@ -16,11 +16,11 @@ from gateway.access import Access
 from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
 from gateway.backends.entities import SELECTABLE
+from gateway.backends.examine import examine
 from gateway.backends.http_upstream import HttpUpstream
 from gateway.backends.ner_pool import NerPool
 from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import Patience, PresidioDetector
-from gateway.backends.recognizers.custom import examine
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.errors import Unavailable

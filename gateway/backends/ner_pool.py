@@ -11,6 +11,8 @@ from typing import Final, TypeVar
 
 from gateway.backends import ner_worker
 from gateway.backends.ner_worker import NotLoaded, TooLate
+from gateway.backends.recognizers.allowed import allowed_by, without_allowed
+from gateway.backends.recognizers.plain import without_halves
 from gateway.privacy.profile import BUILT_IN, Ner, Using
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
@@ -49,9 +51,14 @@ class NerPool:
         if ner is None or not texts:
             return [[] for _ in texts]
         pool = self._pool(ner)
-        work = asyncio.get_running_loop().run_in_executor(pool, ner_worker.find, ner, list(texts))
+        texts = list(map(without_halves, texts))
+        work = asyncio.get_running_loop().run_in_executor(pool, ner_worker.find, ner, texts)
         found = await self._done(ner, work, ner.timeout_seconds)
-        return [[span for span in spans if span.entity in entities] for spans in found]
+        wanted = ([span for span in spans if span.entity in entities] for spans in found)
+        return [
+            without_allowed(text, spans, allowed_by(using.custom))
+            for text, spans in zip(texts, wanted, strict=True)
+        ]
 
     async def aclose(self) -> None:
         """Stop taking work; what is at work ends by itself within its time."""

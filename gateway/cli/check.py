@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.backends.entities import SELECTABLE
+from gateway.backends.examine import examine
 from gateway.backends.policy_folder import read_folder
-from gateway.backends.recognizers.custom import examine
 from gateway.cli.console import EXIT_WRONG, print_json
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Policy, Problem

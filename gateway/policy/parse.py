@@ -16,7 +16,7 @@ from gateway.policy.document import read_document
 from gateway.policy.format import policy_file
 from gateway.policy.policy import Policy, Problem
 from gateway.policy.problems import Findings, Place
-from gateway.policy.redaction import Examine, check_redaction, unexamined
+from gateway.policy.redaction_checks import Examine, check_redaction, unexamined
 
 FILES_MAX = 1000
 FOLDER = Place(".", 0)

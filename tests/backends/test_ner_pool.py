@@ -17,7 +17,7 @@ from small_ner import train
 
 from gateway.backends import ner_pool
 from gateway.backends.ner_pool import NerPool
-from gateway.privacy.profile import NER_LABELS, Ner, Using
+from gateway.privacy.profile import NER_LABELS, Custom, Ner, Using
 from gateway.privacy.redact import DetectionFailed
 
 T = TypeVar("T")
@@ -190,3 +190,21 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text("ascii").split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_half_a_surrogate_pair_hides_no_name(engine: Ner) -> None:
+    async def work(pool: NerPool) -> None:
+        text = f"\ud800 {TEXT}"
+        found = await values(pool, engine, text, "\udfff")
+        assert found == [[("PERSON", "Anna Kovacs"), ("LOCATION", "Osaka")], []]
+
+    run(work)
+
+
+def test_a_name_that_is_allowed_is_none(engine: Ner) -> None:
+    async def work(pool: NerPool) -> None:
+        using = Using((Custom("PERSON", allow=("anna kovacs",)),), engine)
+        (spans,) = await pool.detect([TEXT], BOTH, using)
+        assert [span.entity for span in spans] == ["LOCATION"]
+
+    run(work)
