@@ -14,7 +14,7 @@ from gateway.backends.ner_worker import NotLoaded, TooLate
 from gateway.backends.recognizers.allowed import allowed_by, without_allowed
 from gateway.backends.recognizers.plain import without_halves
 from gateway.privacy.profile import BUILT_IN, Ner, Using
-from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.redact import DetectionFailed, DetectorMissing
 from gateway.privacy.spans import Span
 
 T = TypeVar("T")
@@ -37,11 +37,12 @@ class NerPool:
         self._pools: dict[Ner, ProcessPoolExecutor] = {}
         self._not_before: dict[Ner, float] = {}
 
-    async def prepare(self, engines: Collection[Ner]) -> list[str]:
+    async def prepare(self, engines: Collection[Ner]) -> dict[Ner, str]:
         """Load their models, and forget all others. What is wrong with those that do not load."""
         for old in self._pools.keys() - set(engines):
             self._drop(old)
-        return [said for ner in engines if (said := await self._load(ner)) is not None]
+        said = {ner: await self._load(ner) for ner in engines}
+        return {ner: problem for ner, problem in said.items() if problem is not None}
 
     async def detect(
         self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN
@@ -89,7 +90,8 @@ class NerPool:
         if isinstance(problem, BrokenProcessPool):
             self._drop(ner)
             self._not_before[ner] = asyncio.get_running_loop().time() + PAUSE_SECONDS
-        raise DetectionFailed(f"NER engine {ner.name}: {_why(problem)}")
+        kind = DetectorMissing if isinstance(problem, NotLoaded) else DetectionFailed
+        raise kind(f"NER engine {ner.name}: {_why(problem)}")
 
     def _pool(self, ner: Ner) -> ProcessPoolExecutor:
         if asyncio.get_running_loop().time() < self._not_before.get(ner, 0):

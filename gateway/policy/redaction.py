@@ -21,7 +21,7 @@ from gateway.privacy.profile import (
 def build_profiles(bundle: Bundle) -> dict[str, Profile]:
     """By name. Only for a bundle without errors."""
     customs = {name: build_custom(name, row) for name, row in rows_in(bundle.recognizers)}
-    engines = {name: _ner(name, row) for name, row in rows_in(bundle.ner)}
+    engines = {name: build_ner(name, row) for name, row in rows_in(bundle.ner)}
     return {name: _profile(name, row, customs, engines) for name, row in rows_in(bundle.redaction)}
 
 
@@ -43,7 +43,7 @@ def texts_of(row: Row, field: str) -> tuple[str, ...]:
     return tuple(item.value for item in row.get(field, ()))
 
 
-def _ner(name: str, row: Row) -> Ner:
+def build_ner(name: str, row: Row) -> Ner:
     return Ner(
         name=name,
         kind=row["kind"],

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from gateway.policy.bundle import Bundle, row_of, rows_in
 from gateway.policy.fields import Placed, Row
 from gateway.policy.problems import NAMES_MAX, Findings, quoted, suggestion
-from gateway.policy.redaction import build_custom, labels_of, texts_of
-from gateway.privacy.profile import REVERSIBLE, Action, Custom
+from gateway.policy.redaction import build_custom, build_ner, labels_of, texts_of
+from gateway.privacy.profile import REVERSIBLE, Action, Custom, Ner
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,27 @@ def unexamined(custom: Custom, matches: Sequence[str], nots: Sequence[str]) -> I
     return ()
 
 
+Missing = Callable[[Ner], str | None]
+"""What of an NER engine is not installed, if that can be told."""
+
+
+def unasked(ner: Ner) -> str | None:
+    return None
+
+
 def check_redaction(
-    bundle: Bundle, entities: frozenset[str], examine: Examine, findings: Findings
+    bundle: Bundle,
+    entities: frozenset[str],
+    examine: Examine,
+    missing: Missing,
+    findings: Findings,
 ) -> None:
     """`entities` are those that are built in."""
+    for name, row in rows_in(bundle.ner):
+        is_usable = row.wrote("kind") and row.wrote("model")
+        is_usable = is_usable and row.places.keys() <= row.values.keys()
+        if is_usable and (said := missing(build_ner(name, row))):
+            findings.warning(row.at("model"), said)
     learned = {name for _, row in rows_in(bundle.ner) for name in labels_of(row).values()}
     for name, row in rows_in(bundle.recognizers):
         _check_recognizer(name, row, entities | learned, examine, findings)
