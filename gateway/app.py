@@ -16,13 +16,14 @@ from gateway.access import Access
 from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
 from gateway.backends.entities import SELECTABLE
+from gateway.backends.examine import examine
 from gateway.backends.http_upstream import HttpUpstream
 from gateway.backends.ner_pool import NerPool
 from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import Patience, PresidioDetector
-from gateway.backends.recognizers.custom import examine
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
+from gateway.background import done_with, kept_up
 from gateway.errors import Unavailable
 from gateway.forward import Target
 from gateway.logs import place_of
@@ -32,6 +33,7 @@ from gateway.parts import Parts
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.ensemble import Ensemble
+from gateway.privacy.profile import OnDetectorFailure
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.remembered import Remembered
 from gateway.settings import Settings
@@ -147,9 +149,10 @@ async def assembled(
             "sweep": partial(_sweep, parts),
             **accounts.work,
         }
+        if settings.policy_reload == "off":
+            del background["policy"]
         for part, work in background.items():
-            task = asyncio.create_task(work())
-            task.add_done_callback(partial(_notice_end, part, parts))
+            task = asyncio.create_task(kept_up(part, work, parts))
             stack.push_async_callback(_stopped, task)
         yield parts
 
@@ -157,15 +160,6 @@ async def assembled(
 async def _stopped(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def _notice_end(part: str, parts: Parts, task: asyncio.Task[None]) -> None:
-    """Work in the background that ends by itself, or breaks, is told and shown."""
-    if task.cancelled():
-        return
-    if (error := task.exception()) is not None:
-        parts.meters.degraded.labels(part).set(1)
-        parts.log.error("background_work_ended", part=part, **place_of(error))
 
 
 def _checks(
@@ -185,6 +179,14 @@ def _checks(
     async def lifecycle() -> str | None:
         return "shutting down" if parts.state.draining else None
 
+    async def background() -> str | None:
+        return "; ".join(f"{part} {why}" for part, why in parts.state.ended.items()) or None
+
+    async def ner() -> str | None:
+        problems = parts.state.ner_problems.items()
+        needed = [said for one, said in problems if one.on_failure is OnDetectorFailure.REFUSE]
+        return "; ".join(needed) or None
+
     async def detector() -> str | None:
         try:
             await parts.detector.detect(["a@example.com"], frozenset({"EMAIL_ADDRESS"}))
@@ -198,6 +200,8 @@ def _checks(
         "ledger": ledger,
         "lifecycle": lifecycle,
         "detector": detector,
+        "ner": ner,
+        "background": background,
     }
 
 
@@ -211,8 +215,6 @@ def _keep_out_of_collections() -> None:
 async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPool) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
-    if parts.settings.policy_reload == "off":
-        return
     seen = await asyncio.to_thread(read_folder, path)
     await _reload(parts, lambda: seen, environ, ner)
     async for _ in watch(path, seen=seen):
@@ -221,7 +223,14 @@ async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPoo
 
 async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool) -> None:
     old = parts.policies.current.digest
-    parsed = await parts.policies.reload(read, SELECTABLE, environ, examine)
+    reading = asyncio.create_task(parts.policies.reload(read, SELECTABLE, environ, examine))
+    await done_with(reading)
+    if fault := reading.exception():  # ours, and no reason to stop looking for the next change
+        parts.meters.degraded.labels("policy").set(1)
+        parts.meters.policy_failures.inc()
+        parts.log.error("policy_refused", kept=old, problems=[], **place_of(fault))
+        return
+    parsed = reading.result()
     parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
     if parsed.policy is None:
         parts.meters.policy_failures.inc()
@@ -235,10 +244,11 @@ async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: Ner
 
 async def _prepare_ner(parts: Parts, ner: NerPool) -> None:
     """Load the models of the policy in force. One that does not load fails the requests that need
-    it, or they go on without, as the policy says."""
+    it, or they go on without, as the policy says: then this process is as ready as it was."""
     problems = await ner.prepare(parts.policies.current.ner_engines())
     parts.meters.degraded.labels("ner").set(1 if problems else 0)
-    for problem in problems:
+    parts.state.ner_problems = problems
+    for problem in problems.values():
         parts.log.error("ner_not_loaded", problem=problem)
 
 

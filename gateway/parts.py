@@ -19,6 +19,7 @@ from gateway.metrics import Meters
 from gateway.policy.live import Live
 from gateway.policy.matches import Matches
 from gateway.policy.policy import UpstreamPolicy
+from gateway.privacy.profile import Ner
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
 from gateway.settings import Settings
@@ -35,10 +36,13 @@ class Log(Protocol):
 
 @dataclass(slots=True)
 class State:
-    """What changes while the process runs."""
+    """What changes while the process runs. `ended`: work beside requests that ended by itself, and
+    how; `ner_problems`: what is wrong with the policy's models that did not load."""
 
     inflight: int = 0
     draining: bool = False
+    ended: dict[str, str] = field(default_factory=dict)
+    ner_problems: dict[Ner, str] = field(default_factory=dict)
     later: set[asyncio.Task[None]] = field(default_factory=set)
 
 

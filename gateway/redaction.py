@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge
+from gateway.openai.field_names import public_name
 from gateway.openai.images import has_images
-from gateway.openai.places import Path, Place, lay_back
+from gateway.openai.places import Place, lay_back
 from gateway.openai.request import Request
 from gateway.openai.texts import free_texts
 from gateway.openai.tokens import utf8_length
@@ -118,7 +119,7 @@ def _log(draft: Draft, parts: Parts, places: Sequence[Place], findings: Findings
     name that a caller chose."""
     found = [
         {
-            "place": _known_name(place.path),
+            "place": public_name(place.path),
             "start": finding.span.start,
             "end": finding.span.end,
             "entity": finding.span.entity,
@@ -131,15 +132,6 @@ def _log(draft: Draft, parts: Parts, places: Sequence[Place], findings: Findings
     parts.log.info(
         "redacted", request_id=draft.call.id, found=len(found), findings=found[:_LOGGED_MAX]
     )
-
-
-def _known_name(path: Path) -> str:
-    """The numbers of a path and the names in it that are the API's: those at its begin, and behind
-    the number of a message or tool."""
-    known = 1
-    while known < len(path) and (known == 2 or isinstance(path[known], int)):
-        known += 1
-    return ".".join(map(str, path[:known]))
 
 
 def _began(body: Mapping[str, Any], places: Sequence[Place], texts: Sequence[str]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
-from world import World
+from world import POLICY, World
 
-from gateway import app
+from gateway import app, background
+from gateway.backends.ner_pool import NerPool
 from gateway.errors import Unavailable
 from gateway.policy.policy import UpstreamPolicy, WithoutKey
+from gateway.privacy.profile import Ner, OnDetectorFailure
 
 OPENAI = UpstreamPolicy(
     "openai",
@@ -44,22 +47,85 @@ def test_without_its_key_an_upstream_is_simulated_only_where_the_policy_says_so(
     assert refusal.value.code == "upstream_key_missing"
 
 
-def test_work_in_the_background_that_breaks_is_told_and_shown() -> None:
+def test_work_in_the_background_that_ends_is_told_and_shown_and_begun_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(background, "PAUSE_SECONDS", 0.02)
     world = World()
+    readiness = app._checks(world.parts, None, lambda: None)["background"]
+    ends: list[str] = ["breaks", "returns"]
+    cancelled: list[str] = []
 
-    async def broken() -> None:
-        raise RuntimeError("a secret")
+    async def work() -> None:
+        if ends and ends.pop() == "breaks":
+            raise RuntimeError("a secret")
+        if not ends:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                cancelled.append("yes")
 
     async def main() -> None:
-        task = asyncio.create_task(broken())
+        task = asyncio.create_task(background.kept_up("policy", work, world.parts))
+        said = []
+        for _ in range(200):
+            said.append(await readiness())
+            await asyncio.sleep(0.005)
+            if said[-1] is None and len(set(said)) > 2:
+                break
+        assert set(said) == {None, "policy ended: of itself", "policy ended: RuntimeError"}
+        task.cancel()
         await asyncio.wait([task])
-        app._notice_end("sweep", world.parts, task)
 
     asyncio.run(main())
-    assert world.parts.meters.degraded.labels("sweep")._value.get() == 1
-    ((event, fields),) = world.log.lines
-    assert (event, fields["exception"]) == ("background_work_ended", "RuntimeError")
-    assert "a secret" not in str(fields)
+    assert cancelled == ["yes"]
+    assert world.parts.meters.degraded.labels("background")._value.get() == 0
+    events = [event for event, _ in world.log.lines]
+    assert events == ["background_work_ended"] * 2 + ["background_work_goes_on"]
+    assert world.log.lines[1][1]["exception"] == "RuntimeError"
+    assert "a secret" not in str(world.log.lines)
+
+
+def test_a_fault_of_ours_in_a_reload_is_a_reload_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    old = world.parts.policies.current
+    ner = NerPool(1, 1)
+    text = POLICY.replace(b"amount: 5,", b"amount: 6,")
+
+    def broken(*_: object) -> None:
+        raise KeyError("a secret")
+
+    async def main() -> None:
+        reload = partial(app._reload, world.parts, lambda: ({"p.yaml": text}, ()), {}, ner)
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.policy.live.parse", broken)
+            await reload()
+        assert world.parts.policies.current is old
+        assert world.parts.meters.policy_failures._value.get() == 1
+        assert world.parts.meters.degraded.labels("policy")._value.get() == 1
+        await reload()
+
+    asyncio.run(main())
+    assert world.parts.policies.current is not old
+    assert world.parts.meters.degraded.labels("policy")._value.get() == 0
+    (refused, taken) = world.log.lines
+    assert (refused[0], refused[1]["exception"], taken[0]) == (
+        "policy_refused", "KeyError", "policy_taken_over",
+    )  # fmt: skip
+    assert "a secret" not in str(world.log.lines)
+
+
+@pytest.mark.parametrize(("on_failure", "is_ready"), [("refuse", False), ("without_ner", True)])
+def test_a_model_that_the_policy_needs_and_that_does_not_load_is_not_ready(
+    on_failure: str, is_ready: bool
+) -> None:
+    world = World()
+    ner = Ner("small", "spacy", "no_such_model", on_failure=OnDetectorFailure(on_failure))
+    world.parts.state.ner_problems = {ner: "NER engine small: it is not there"}
+    said = asyncio.run(app._checks(world.parts, None, lambda: None)["ner"]())
+    assert said == (None if is_ready else "NER engine small: it is not there")
 
 
 def test_a_sweep_that_cannot_reach_its_ledger_goes_on_when_it_can() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from gateway.access import Access
 from gateway.backends.entities import SELECTABLE
+from gateway.backends.examine import examine
 from gateway.backends.memory_ledger import MemoryLedger
-from gateway.backends.recognizers.custom import examine
 from gateway.call import Call
 from gateway.errors import ClientLeft, Unavailable
 from gateway.forward import Reply, Target

@@ -12,22 +12,28 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
+from types import MappingProxyType
 from typing import Any, Final
 
 import regex
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
 
+from gateway.backends.recognizers.allowed import Allowed, without_allowed
 from gateway.backends.recognizers.custom import CustomRecognizer
 from gateway.backends.recognizers.finder import Finder
+from gateway.backends.recognizers.plain import plain
 from gateway.backends.recognizers.reading import Reading
 from gateway.backends.surroundings import has_context, raised
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
+from gateway.privacy.windows import find_in_windows
 
 PATTERN_SECONDS: Final = 2.0
 """Time for one of Presidio's patterns over one window of text. Those are not linear by design."""
 
 _NO_ARTIFACTS: Any = None  # of a language model; Presidio's type does not say that it is optional
+
+NOTHING_ALLOWED: Final[Allowed] = MappingProxyType({})
 
 Search = Callable[[str], Iterable[Span]]
 
@@ -43,11 +49,19 @@ class _Looking:
 class Engine:
     """Finds what `recognizers` do. Safe to use from several threads."""
 
-    def __init__(self, recognizers: Sequence[EntityRecognizer]) -> None:
+    def __init__(
+        self, recognizers: Sequence[EntityRecognizer], allowed: Allowed = NOTHING_ALLOWED
+    ) -> None:
+        self._allowed = allowed
         self._all = [_Looking(_search_of(one), _context_of(one)) for one in recognizers]
 
+    def look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
+        """The spans of a text of any length and in any characters; see `find`."""
+        return find_in_windows(plain(text), lambda window: self.find(window, entities, given_up))
+
     def find(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
-        """Spans of `entities`, best first; none once somebody has given up on it.
+        """Spans of `entities` in a plain text, best first, without those that are allowed; none
+        once somebody has given up on it.
 
         Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
         text = Reading(text)
@@ -56,6 +70,8 @@ class Engine:
             if given_up.is_set():
                 return []
             spans = [span for span in one.search(text) if span.entity in entities]
+            if self._allowed:
+                spans = without_allowed(text, spans, self._allowed)
             if spans and one.context:
                 spans = _surer(text, spans, one.context)
             found += spans

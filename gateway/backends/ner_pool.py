@@ -11,8 +11,10 @@ from typing import Final, TypeVar
 
 from gateway.backends import ner_worker
 from gateway.backends.ner_worker import NotLoaded, TooLate
+from gateway.backends.recognizers.allowed import allowed_by, without_allowed
+from gateway.backends.recognizers.plain import without_halves
 from gateway.privacy.profile import BUILT_IN, Ner, Using
-from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.redact import DetectionFailed, DetectorMissing
 from gateway.privacy.spans import Span
 
 T = TypeVar("T")
@@ -35,11 +37,12 @@ class NerPool:
         self._pools: dict[Ner, ProcessPoolExecutor] = {}
         self._not_before: dict[Ner, float] = {}
 
-    async def prepare(self, engines: Collection[Ner]) -> list[str]:
+    async def prepare(self, engines: Collection[Ner]) -> dict[Ner, str]:
         """Load their models, and forget all others. What is wrong with those that do not load."""
         for old in self._pools.keys() - set(engines):
             self._drop(old)
-        return [said for ner in engines if (said := await self._load(ner)) is not None]
+        said = {ner: await self._load(ner) for ner in engines}
+        return {ner: problem for ner, problem in said.items() if problem is not None}
 
     async def detect(
         self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN
@@ -49,9 +52,14 @@ class NerPool:
         if ner is None or not texts:
             return [[] for _ in texts]
         pool = self._pool(ner)
-        work = asyncio.get_running_loop().run_in_executor(pool, ner_worker.find, ner, list(texts))
+        texts = list(map(without_halves, texts))
+        work = asyncio.get_running_loop().run_in_executor(pool, ner_worker.find, ner, texts)
         found = await self._done(ner, work, ner.timeout_seconds)
-        return [[span for span in spans if span.entity in entities] for spans in found]
+        wanted = ([span for span in spans if span.entity in entities] for spans in found)
+        return [
+            without_allowed(text, spans, allowed_by(using.custom))
+            for text, spans in zip(texts, wanted, strict=True)
+        ]
 
     async def aclose(self) -> None:
         """Stop taking work; what is at work ends by itself within its time."""
@@ -82,7 +90,8 @@ class NerPool:
         if isinstance(problem, BrokenProcessPool):
             self._drop(ner)
             self._not_before[ner] = asyncio.get_running_loop().time() + PAUSE_SECONDS
-        raise DetectionFailed(f"NER engine {ner.name}: {_why(problem)}")
+        kind = DetectorMissing if isinstance(problem, NotLoaded) else DetectionFailed
+        raise kind(f"NER engine {ner.name}: {_why(problem)}")
 
     def _pool(self, ner: Ner) -> ProcessPoolExecutor:
         if asyncio.get_running_loop().time() < self._not_before.get(ner, 0):

@@ -7,41 +7,24 @@ Presidio's own engine skips what breaks or takes too long, this detector refuses
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Event
 from typing import Final
-from unicodedata import decimal
 
 from presidio_analyzer import EntityRecognizer
 
 from gateway.backends.engine import Engine
 from gateway.backends.entities import COUNTRY_ENTITIES
+from gateway.backends.recognizers.allowed import allowed_by
 from gateway.backends.recognizers.built_in import recognizers
 from gateway.backends.recognizers.countries import country_recognizers
 from gateway.backends.recognizers.custom import CustomRecognizer
 from gateway.privacy.profile import BUILT_IN, Using
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
-from gateway.privacy.windows import find_in_windows
-
-_FULL_WIDTH: Final = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-_SPACES: Final = dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ")
-_DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
-_DIGITS: Final = {
-    chr(code): str(decimal(chr(code)))
-    for code in range(0x80, 0x20000)
-    if chr(code).isdecimal() and chr(code) not in _FULL_WIDTH
-}
-_PLAIN: Final = {**_FULL_WIDTH, **_SPACES, **_DASHES, **_DIGITS}
-"""Characters that are read as an ASCII one. One for one, so that spans hold in the text itself."""
-
-_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
-_UNTOUCHED: Final = frozenset("，！？；")
-"""Punctuation of Chinese sentences that no value has: most texts need no translation."""
 
 _SAMPLE: Final = "a@example.com 4111111111111111"
 
@@ -129,7 +112,7 @@ class PresidioDetector:
             work.cancel()
 
     def _build(self, entities: frozenset[str], using: Using) -> Engine:
-        return Engine(list(self._chosen(entities, using)))
+        return Engine(list(self._chosen(entities, using)), allowed_by(using.custom))
 
     def _chosen(self, entities: frozenset[str], using: Using) -> Iterator[EntityRecognizer]:
         found: set[str] = set()
@@ -144,18 +127,14 @@ class PresidioDetector:
         yield from self._recognizers
         if entities & COUNTRY_ENTITIES:
             yield from country_recognizers().values()
-        yield from map(CustomRecognizer, using.custom)
+        yield from (CustomRecognizer(custom) for custom in using.custom if custom.finds)
 
     def _look(
         self, texts: list[str], entities: frozenset[str], using: Using, given_up: Event
     ) -> list[list[Span]]:
         """Spans a text. Runs in a thread, until somebody gives up on it."""
         engine = self._engine(entities, using)
-
-        def find(text: str) -> list[Span]:
-            return engine.find(text, entities, given_up)
-
-        return [find_in_windows(_plain(text), find) for text in texts]
+        return [engine.look(text, entities, given_up) for text in texts]
 
     async def aclose(self) -> None:
         """Stop taking work; what is at work ends by itself."""
@@ -185,12 +164,3 @@ def _why(problem: BaseException) -> str:
     if isinstance(problem, DetectionFailed):
         return str(problem)
     return f"a recognizer raised {type(problem).__name__}"
-
-
-def _plain(text: str) -> str:
-    """Character by character of those that stand in it: a set of 900 is slow to search for."""
-    if text.isascii():
-        return text
-    for character in (set(_NOT_ASCII.findall(text)) & _PLAIN.keys()) - _UNTOUCHED:
-        text = text.replace(character, _PLAIN[character])
-    return text

@@ -11,10 +11,12 @@ from rich.text import Text
 
 from gateway.cli.console import counted
 from gateway.errors import ApiError
+from gateway.openai.field_names import public_name
 from gateway.openai.places import Place
 from gateway.openai.request import Request
 from gateway.privacy.profile import Action
 from gateway.privacy.redact import Finding, Findings
+from gateway.privacy.spans import resolve
 
 STYLES: Final = {
     Action.PLACEHOLDER: "bold green",
@@ -49,9 +51,9 @@ def show(looked: Looked, black_out: bool, console: Console) -> None:
     """Print the texts, each under the name of its place unless there is one only. A terminal shows
     colours and no control codes; a pipe gets the text as it would leave."""
     for place, text, findings in zip(looked.places, looked.texts, looked.findings, strict=True):
-        pieces = _pieces(text, findings, black_out)
+        pieces = _pieces(text, findings, black_out or looked.refusal is not None)
         if not looked.is_text():
-            pieces = [(f"── {_name(place)}\n", None), *pieces, ("\n", None)]
+            pieces = [(f"── {_name(place, black_out)}\n", None), *pieces, ("\n", None)]
         if console.is_terminal:
             console.print(_coloured(pieces), soft_wrap=True, highlight=False)
         else:
@@ -66,21 +68,28 @@ def _coloured(pieces: Sequence[tuple[str, Finding | None]]) -> Text:
 
 
 def summary(looked: Looked, profile: str) -> str:
-    """One sentence on what was found, and one on what would be refused."""
+    """One sentence on what was found, if it was looked for, and one on what would be refused."""
     found = sum(looked.counts.values())
     what = ", ".join(f"{name} {count}" for name, count in sorted(looked.counts.items()))
-    said = f"gateway: {counted(found, 'finding')} under {profile}{': ' if what else ''}{what}"
-    return said if looked.refusal is None else f"{said}\ngateway: refused: {looked.refusal.message}"
+    said = []
+    if looked.refusal is None or looked.counts:
+        how_many = counted(found, "finding")
+        said.append(f"gateway: {how_many} under {profile}{': ' if what else ''}{what}")
+    if looked.refusal is not None:
+        said.append(f"gateway: refused: {looked.refusal.message}")
+    return "\n".join(said)
 
 
 def as_data(looked: Looked, profile: str, black_out: bool) -> dict[str, Any]:
-    """The same for scripts; `start` and `end` are code points of the text that came."""
+    """The same for scripts, of one shape whatever came of it; `start` and `end` are code points of
+    the text that came. docs/guides/redaction.md describes it."""
     refusal = looked.refusal
+    hidden = black_out or refusal is not None
     texts = [
         {
-            "place": _name(place),
-            "text": "".join(piece for piece, _ in _pieces(text, findings, black_out)),
-            "findings": [_finding(one, black_out) for one in findings],
+            "place": _name(place, black_out),
+            "text": "".join(piece for piece, _ in _pieces(text, findings, hidden)),
+            "findings": [_finding(one, hidden) for one in findings],
         }
         for place, text, findings in zip(
             looked.places, looked.texts, looked.findings, strict=True
@@ -95,7 +104,7 @@ def as_data(looked: Looked, profile: str, black_out: bool) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, black_out: bool) -> dict[str, Any]:
+def _finding(finding: Finding, hidden: bool) -> dict[str, Any]:
     span = finding.span
     told = {
         "start": span.start,
@@ -104,21 +113,28 @@ def _finding(finding: Finding, black_out: bool) -> dict[str, Any]:
         "score": span.score,
         "action": finding.action.value,
     }
-    return told if black_out else told | {"sent": finding.sent}
+    return told if hidden else told | {"sent": finding.sent}
 
 
 def _pieces(
-    text: str, findings: Sequence[Finding], black_out: bool
+    text: str, findings: Sequence[Finding], hidden: bool
 ) -> list[tuple[str, Finding | None]]:
-    """The text as it would leave, in pieces; those of a finding with it."""
+    """The text as it would leave, in pieces; those of a finding with it. If `hidden`, no value
+    that was found, but what kind stood there."""
     pieces: list[tuple[str, Finding | None]] = []
     done = 0
-    for finding in _visible(findings):
+    for finding in _covering(findings) if hidden else _visible(findings):
         pieces.append((text[done : finding.span.start], None))
-        hidden = black_out or finding.action is Action.BLOCK
         pieces.append((f"[{finding.span.entity}]" if hidden else finding.sent, finding))
         done = finding.span.end
     return [*pieces, (text[done:], None)]
+
+
+def _covering(findings: Sequence[Finding]) -> list[Finding]:
+    """Disjoint ones that cover everything that was found."""
+    actions = {finding.span.entity: finding.action for finding in findings}
+    spans = resolve(finding.span for finding in findings)
+    return [Finding(span, actions[span.entity]) for span in spans]
 
 
 def _visible(findings: Sequence[Finding]) -> list[Finding]:
@@ -134,8 +150,10 @@ def _visible(findings: Sequence[Finding]) -> list[Finding]:
     return visible
 
 
-def _name(place: Place) -> str:
-    return ".".join(map(str, (*place.path, *(place.inner or ()))))
+def _name(place: Place, black_out: bool) -> str:
+    """A name of an object's key may be as private as a value."""
+    path = (*place.path, *(place.inner or ()))
+    return public_name(path) if black_out else ".".join(map(str, path))
 
 
 def _printable(text: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -39,6 +40,17 @@ from gateway.redaction import redact_body
 from gateway.settings import Settings
 
 
+class Body(StrEnum):
+    """Endpoints whose requests hold texts."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+
+
+_FIELD: Final = {Body.CHAT: "messages", Body.COMPLETIONS: "prompt", Body.EMBEDDINGS: "input"}
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What redaction needs of a gateway, without one."""
@@ -60,7 +72,7 @@ def redact(
         str | None, typer.Option(help="Whose project, where several have one of that name.")
     ] = None,
     body: Annotated[
-        Endpoint | None, typer.Option(help="FILE is the JSON body of a request to this endpoint.")
+        Body | None, typer.Option(help="FILE is the JSON body of a request to this endpoint.")
     ] = None,
     black_out: Annotated[
         bool, typer.Option("--black-out", help="Show no value, but what kind stood where.")
@@ -110,7 +122,7 @@ def _read(file: str) -> bytes:
         raise CommandError(f"{file} cannot be read: {problem.strerror}.") from None
 
 
-def _request(raw: bytes, endpoint: Endpoint | None, settings: Settings) -> Request:
+def _request(raw: bytes, endpoint: Body | None, settings: Settings) -> Request:
     """A text is looked at as the prompt of a completion is. Raises CommandError."""
     if endpoint is None:
         try:
@@ -119,15 +131,27 @@ def _request(raw: bytes, endpoint: Endpoint | None, settings: Settings) -> Reque
             raise CommandError(f"It is not UTF-8 at byte {problem.start}.") from None
     bounds = Bounds(settings.json_depth_max, settings.choices_max)
     try:
-        return read_request(parse_json(raw, bounds.depth_max), endpoint, None, bounds)
+        body = parse_json(raw, bounds.depth_max)
+        _check_kind(body, endpoint)
+        return read_request(body, endpoint, None, bounds)
     except ApiError as refusal:
         raise CommandError(refusal.message) from None
+
+
+def _check_kind(body: Mapping[str, Any], endpoint: Body) -> None:
+    """Raises CommandError for the body of another endpoint."""
+    if _FIELD[endpoint] not in body:
+        for other, field in _FIELD.items():
+            if field in body:
+                raise CommandError(
+                    f"It has `{field}` and no `{_FIELD[endpoint]}`; say --body {other}.", EXIT_USAGE
+                )
 
 
 async def _look(
     request: Request, home: Organization, project: Project, settings: Settings
 ) -> Looked:
-    """Raises CommandError where redaction fails, or takes no such request at all."""
+    """What becomes of it, refusals of any kind included."""
     patience = Patience(
         settings.redaction_timeout_seconds, settings.redaction_timeout_seconds_per_mib
     )
@@ -144,7 +168,7 @@ async def _look(
     try:
         await recognizers.warm()
         engine = project.redaction.using.ner
-        for problem in await ner.prepare([engine] if engine else []):
+        for problem in (await ner.prepare([engine] if engine else [])).values():
             typer.echo(f"gateway: {problem}", err=True)
         bench = Bench(detector, settings, _pepper(settings))
         names = (home.name, project.name)
@@ -152,10 +176,9 @@ async def _look(
             request, project.redaction, names, bench, told=told
         )
         looked.counts = redacted.counts
-    except TextBlocked as refusal:
-        looked.refusal, looked.counts = refusal, refusal.counts
-    except ApiError as problem:
-        raise CommandError(problem.message) from None
+    except ApiError as refusal:
+        looked.refusal = refusal
+        looked.counts = refusal.counts if isinstance(refusal, TextBlocked) else {}
     finally:
         await recognizers.aclose()
         await ner.aclose()
@@ -167,6 +190,11 @@ async def _look(
 def _pepper(settings: Settings) -> bytes:
     """The gateway's own, so that placeholders are those that it sends; one made up without it."""
     if settings.pepper is None and not Path(settings.pepper_file).exists():
+        typer.echo(
+            "gateway: there is no pepper here (GATEWAY_PEPPER, GATEWAY_PEPPER_FILE), so "
+            "placeholders and hashes differ from the gateway's",
+            err=True,
+        )
         return os.urandom(32)
     try:
         return load_pepper(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -76,6 +76,7 @@ def greeting(
     keys: FirstKeys | None,
     simulated: Sequence[str],
     settings: Settings,
+    troubles: Collection[str] = (),
 ) -> None:
     """Say on standard output where everything is, and what to paste."""
     say = typer.echo
@@ -83,6 +84,8 @@ def greeting(
     if simulated:
         say(f"Answered by the built-in simulated upstream: {', '.join(simulated)}.")
         say(f"What leaves the gateway for it is logged in {settings.simulator_log}")
+    for trouble in troubles:
+        say(f"NOT WHOLE: {trouble}")
     if keys is None:
         return
     say("\nNo keys yet, so these were made. They are shown this once:")

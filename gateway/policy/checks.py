@@ -157,6 +157,13 @@ def _check_organization(name: str, row: Row, bundle: Bundle, findings: Findings)
         _check_reference(project.row, "plan", "plan", bundle.plans, findings)
         _check_terms(f"project {quoted(project.name)}", project.row, bundle, findings)
         _check_project(project, row, findings)
+    unused = defaults.get("redaction") if defaults else None
+    if unused and projects and all(p.complete and p.redaction != unused for p in projects):
+        findings.warning(
+            row["defaults"].at("redaction"),
+            f"{quoted(unused)} is never used: each project, or its plan, names another redaction "
+            "profile, and that goes before the organization's `defaults`",
+        )
     check_money(name, row, projects, bundle, findings)
 
 

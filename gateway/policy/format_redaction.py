@@ -49,13 +49,13 @@ RULE = Table(
         Field(
             "count_min",
             whole(1, 1_000_000),
-            "Acts where a request has at least so many different ones.",
+            "Acts where a request has at least so many different ones; not for answers.",
             default="1",
         ),
         Field(
             "below",
             member(Action, without=[Action.ALLOW]),
-            "What is done with fewer.",
+            "What is done with fewer than `count_min`.",
             default="report",
         ),
     ),
@@ -72,11 +72,16 @@ PATTERN = Table(
 
 RECOGNIZER = Table(
     "recognizer",
-    "Finds a kind of entity of your own, or more of a built-in one. Its name is the entity's.",
+    "Finds a kind of entity of your own, or more, or less, of one that is there. Its name is the "
+    "entity's.",
     (
         Field("patterns", Several(Short("regex", PATTERN), "pattern"), "What it looks like."),
         Field("deny", Several(TEXT, "word"), "Words that are one, whatever stands around them."),
-        Field("allow", Several(TEXT, "word"), "Values that are none, to the letter."),
+        Field(
+            "allow",
+            Several(TEXT, "word"),
+            "Values that are none, whoever finds them, in any case; may stand alone.",
+        ),
         Field("check", choice(CHECKS), "A checksum that the letters and digits must pass."),
         Field(
             "context",

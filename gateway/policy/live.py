@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Policy, Problem
-from gateway.policy.redaction import Examine, unexamined
+from gateway.policy.redaction_checks import Examine, unexamined
 
 Read = Callable[[], tuple[Mapping[str, bytes], tuple[Problem, ...]]]
 """Gives the files by name, or none of them and what is in the way."""

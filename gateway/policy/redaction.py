@@ -1,16 +1,13 @@
-"""Rows → redaction profiles, and what is wrong between them, recognizers and NER engines."""
+"""Rows → redaction profiles, with the recognizers and NER engines that they use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
-from gateway.policy.bundle import Bundle, Rows, row_of, rows_in
-from gateway.policy.fields import Placed, Row
-from gateway.policy.problems import Findings, quoted, suggestion
+from gateway.policy.bundle import Bundle, Rows, rows_in
+from gateway.policy.fields import Row
 from gateway.privacy.profile import (
     NER_LABELS,
-    REVERSIBLE,
     Action,
     Custom,
     Ner,
@@ -21,77 +18,11 @@ from gateway.privacy.profile import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with one item of a recognizer's field: `patterns`, `matches` or `not`."""
-
-    field: str
-    index: int
-    message: str
-
-
-Examine = Callable[[Custom, Sequence[str], Sequence[str]], Iterable[Fault]]
-"""Tries a recognizer on texts in which it must find something, and on those in which it may not."""
-
-
-def unexamined(custom: Custom, matches: Sequence[str], nots: Sequence[str]) -> Iterable[Fault]:
-    return ()
-
-
 def build_profiles(bundle: Bundle) -> dict[str, Profile]:
     """By name. Only for a bundle without errors."""
     customs = {name: build_custom(name, row) for name, row in rows_in(bundle.recognizers)}
-    engines = {name: _ner(name, row) for name, row in rows_in(bundle.ner)}
+    engines = {name: build_ner(name, row) for name, row in rows_in(bundle.ner)}
     return {name: _profile(name, row, customs, engines) for name, row in rows_in(bundle.redaction)}
-
-
-def check_redaction(
-    bundle: Bundle, entities: frozenset[str], examine: Examine, findings: Findings
-) -> None:
-    """`entities` are those that are built in."""
-    for name, row in rows_in(bundle.recognizers):
-        _check_recognizer(name, row, examine, findings)
-    for _, row in rows_in(bundle.redaction):
-        _check_profile(row, bundle, entities, findings)
-
-
-def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings: Findings) -> None:
-    engine = row_of(bundle.ner, row.get("ner"))
-    written = entities | bundle.recognizers.keys()
-    known = written | (set(_labels(engine).values()) if engine else set())
-    rules = (*row.get("entities", {}).items(), *row.get("answer", {}).items())
-    for name, rule in rules:
-        if name not in known:
-            findings.error(
-                rule.place, f"no entity is called {quoted(name)}; {suggestion(name, sorted(known))}"
-            )
-    for name, rule in row.get("answer", {}).items():
-        if name in known - written:
-            findings.error(
-                rule.place,
-                f"{quoted(name)} is found by an NER engine only, and those do not look at answers",
-            )
-        if rule.value and rule.value.get("action") in REVERSIBLE:
-            findings.error(
-                rule.place,
-                f"{quoted(name)} of an answer cannot come back; write mask, hash, report or block",
-            )
-    if row.get("ner") and row["ner"] not in bundle.ner:
-        findings.error(
-            row.at("ner"),
-            f"no NER engine is called {quoted(row['ner'])}; {suggestion(row['ner'], bundle.ner)}",
-        )
-
-
-def _check_recognizer(name: str, row: Row, examine: Examine, findings: Findings) -> None:
-    if not row.get("patterns") and not row.get("deny"):
-        findings.error(row.place, f"recognizer {quoted(name)} lacks `patterns` or `deny`; add one")
-        return
-    if any(item.value.get("regex") is None for item in row.get("patterns", ())):
-        return
-    for fault in examine(build_custom(name, row), _texts(row, "matches"), _texts(row, "not")):
-        items: Sequence[Placed] = row[fault.field]
-        findings.error(items[fault.index].place, fault.message)
 
 
 def build_custom(entity: str, row: Row) -> Custom:
@@ -100,33 +31,34 @@ def build_custom(entity: str, row: Row) -> Custom:
         patterns=tuple(
             Pattern(item.value["regex"], item.value["score"]) for item in row.get("patterns", ())
         ),
-        deny=_texts(row, "deny"),
-        allow=_texts(row, "allow"),
+        deny=texts_of(row, "deny"),
+        allow=texts_of(row, "allow"),
         check=row.get("check"),
-        context=_texts(row, "context"),
+        context=texts_of(row, "context"),
         context_score=row["context_score"],
     )
 
 
-def _texts(row: Row, field: str) -> tuple[str, ...]:
+def texts_of(row: Row, field: str) -> tuple[str, ...]:
     return tuple(item.value for item in row.get(field, ()))
 
 
-def _ner(name: str, row: Row) -> Ner:
+def build_ner(name: str, row: Row) -> Ner:
     return Ner(
         name=name,
         kind=row["kind"],
         model=row["model"],
-        labels=tuple(sorted(_labels(row).items())),
+        labels=tuple(sorted(labels_of(row).items())),
         score=row["score"],
         timeout_seconds=row["timeout"],
         on_failure=row["on_detector_failure"],
     )
 
 
-def _labels(row: Row) -> dict[str, str]:
+def labels_of(row: Row) -> dict[str, str]:
     """The model's labels → entities: those that are known, but for what the row says of them."""
-    written = {label: item.value for label, item in row.get("labels", {}).items()}
+    labels = row.get("labels", {}).items()
+    written = {label: item.value for label, item in labels if item.value is not None}
     return {**NER_LABELS, **written}
 
 

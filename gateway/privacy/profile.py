@@ -71,8 +71,9 @@ class Pattern:
 @dataclass(frozen=True, slots=True)
 class Custom:
     """An admin's recognizer. A match of `patterns`, or a whole word of `deny` (score 1), is one of
-    `entity`, but what `allow` names; `check` is the name of a checksum that it must pass. With a
-    word of `context` within `context_chars` before it the score rises by `context_score`."""
+    `entity`; `check` is the name of a checksum that a match must pass. With a word of `context`
+    within `context_chars` before it the score rises by `context_score`. What `allow` names is none
+    of the entity, whoever finds it, in any case."""
 
     entity: str
     patterns: tuple[Pattern, ...] = ()
@@ -82,6 +83,11 @@ class Custom:
     context: tuple[str, ...] = ()
     context_score: float = 0.35
     context_chars: int = 60
+
+    @property
+    def finds(self) -> bool:
+        """Whether it finds something itself; else it only says what is none of the entity."""
+        return bool(self.patterns or self.deny)
 
 
 NER_LABELS: Mapping[str, str] = {

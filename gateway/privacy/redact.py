@@ -22,6 +22,10 @@ class DetectionFailed(Exception):
     """The detector broke or took too long. Never holds text."""
 
 
+class DetectorMissing(DetectionFailed):
+    """What has to look is not there: the next time is like this one."""
+
+
 class Detector(Protocol):
     """Raises DetectionFailed. What takes long is done off the event loop."""
 
@@ -209,18 +213,24 @@ def _findings(
     return findings
 
 
+_LATER = "Try again later."
+
+
 async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
     """The failure is not chained: its frames hold text."""
+    is_missing = False
     try:
         found = await detector.detect(texts, frozenset(profile.rules), profile.using)
-    except DetectionFailed:
-        found = []
-    if len(found) != len(texts):
-        raise Unavailable(
-            "Private values could not be looked for, so nothing was sent. Try again later.",
-            code="redaction_failed",
-        )
-    return found
+    except DetectionFailed as failure:
+        found, is_missing = [], isinstance(failure, DetectorMissing)
+    if len(found) == len(texts):
+        return found
+    raise Unavailable(
+        "Private values could not be looked for, so nothing was sent. "
+        + ("The gateway lacks what has to look: tell whoever runs it." if is_missing else _LATER),
+        code="redaction_failed",
+        retry=False if is_missing else None,
+    )
 
 
 def _refusal(blocked: Set[str], counts: Mapping[str, int]) -> TextBlocked:

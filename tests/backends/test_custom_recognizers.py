@@ -3,12 +3,18 @@
 import asyncio
 import random
 import time
+from dataclasses import replace
+from threading import Event
+from typing import Any
 
 import pytest
 
+from gateway.backends.engine import Engine
+from gateway.backends.examine import examine
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.recognizers.checksums import CHECKS
-from gateway.backends.recognizers.custom import CustomRecognizer, examine
+from gateway.backends.recognizers.custom import CustomRecognizer, compiled
+from gateway.backends.recognizers.search import Searched
 from gateway.policy.format_redaction import CHECKS as CHECKS_IN_POLICIES
 from gateway.privacy.profile import Custom, Pattern, Using
 from gateway.privacy.redact import DetectionFailed
@@ -90,9 +96,9 @@ def test_examples_are_tried() -> None:
     assert not examine(case, ["my C-1234"], ["C-12", ""])
     told = [(one.field, one.index, one.message) for one in examine(case, ["", "C-1"], ["x C-1234"])]
     assert told == [
-        ("matches", 0, "CASE finds nothing here"),
-        ("matches", 1, "CASE finds nothing here"),
-        ("not", 0, "CASE finds `C-1234` here"),
+        ("matches", 0, "CASE finds nothing in ``"),
+        ("matches", 1, "CASE finds nothing in `C-1`"),
+        ("not", 0, "CASE finds `C-1234` in `x C-1234`"),
     ]
 
 
@@ -157,3 +163,174 @@ def test_the_detector_finds_what_one_country_has() -> None:
         await detector.aclose()
 
     asyncio.run(run())
+
+
+def look(custom: Custom, text: str) -> list[str]:
+    """As the detector does: values as they stand in the text."""
+    engine = Engine([CustomRecognizer(custom)])
+    spans = engine.look(text, {custom.entity}, Event())
+    return [text[span.start : span.end] for span in sorted(spans, key=lambda one: one.start)]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["Projekt Süd – Nord", "東京　支店", "Ａ社", "Café\u00a0Noir", "１２３ Tower", "٤٤ Tower"],
+)
+def test_a_word_is_found_however_its_characters_are_written(word: str) -> None:
+    custom = Custom("SITE", deny=(word,), allow=())
+    assert look(custom, f"in {word.upper()} today") == [word.upper()]
+    assert not examine(custom, [f"in {word} today"], [])
+    assert look(Custom("SITE", deny=(word,), allow=(word.lower(),)), f"in {word}") == [word]
+
+
+def test_what_is_allowed_is_none_however_it_is_written() -> None:
+    number = Custom("NUMBER", (Pattern("[0-9]{3}-[0-9]+"),), allow=("１２３–４", "Ab-1"))
+    assert look(number, "123-4 １２３-４ 123-5") == ["123-5"]
+
+
+@pytest.mark.parametrize("regex", ["№ ?[０-９]{4}", "Süd – Nord", r"\x{FF10}", r"\xa0", "a\u3000b"])
+def test_a_pattern_of_characters_that_no_text_has_is_a_fault(regex: str) -> None:
+    (fault,) = examine(Custom("X", (Pattern(regex),)), [], [])
+    assert "is read as" in fault.message
+    assert not examine(Custom("X", (Pattern(r"№ ?[0-9]{4}，\\xa0"),)), [], [])
+
+
+def test_examples_are_tried_as_texts_are() -> None:
+    custom = Custom("X", (Pattern("№ ?[0-9]{4}"), Pattern("Z", 0)))
+    assert not examine(custom, ["№１２３４"], ["Z"])
+
+
+@pytest.mark.parametrize(
+    ("regex", "said"),
+    [
+        ("\bE-[0-9]", "control character `\\x08`"),
+        ("(?P<value>a)|(?P<value>b)", "two groups called `value`"),
+        ("(?s)x.{0,1000}y", "too large"),
+    ],
+)
+def test_what_is_likely_a_slip_in_a_pattern_is_a_fault(regex: str, said: str) -> None:
+    (fault,) = examine(Custom("X", (Pattern(regex),)), [], [])
+    assert said in fault.message
+
+
+def test_names_that_overlap_are_both_found() -> None:
+    bird = Custom("PROJECT", deny=("Blue Heron", "Heron Project", "Heron"))
+    assert look(bird, "the blue  Heron, the BLUE HERON Project") == [
+        "Heron", "BLUE HERON", "HERON Project",
+    ]  # fmt: skip
+
+
+def test_words_are_found_behind_json_escapes_and_beside_other_scripts() -> None:
+    word = Custom("X", deny=("nightfall", ".NET", "Straße", "İstanbul", "ΟΔΟΣ"))
+    text = r"a\nNightfall \u5361nightfall xnightfall 号nightfall码 a.net .NETx istanbul οδος"
+    assert look(word, text) == [
+        "Nightfall", "nightfall", "nightfall", ".net", "istanbul", "οδος",
+    ]  # fmt: skip
+
+
+def test_long_lists_find_what_a_plain_search_does() -> None:
+    chance = random.Random(9)
+    letters = ["a", "b", "B", " ", "é", "京", "-", "都"]
+    for _ in range(300):
+        words = {
+            "".join(chance.choices(letters, k=chance.randint(1, 4))).strip() for _ in range(20)
+        }
+        words -= {""}
+        text = "".join(chance.choices(letters, k=60))
+        custom = Custom("X", deny=tuple(sorted(words)))
+        covered = {
+            at for start, end, _ in CustomRecognizer(custom).find(text) for at in range(start, end)
+        }
+        expected: set[int] = set()
+        for word in words:
+            for start in range(len(text)):
+                end = start + len(word)
+                if text[start:end].lower() == word.lower() and _is_whole(text, start, end):
+                    expected |= set(range(start, end))
+        assert covered == expected, (words, text)
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    def joined(at: int) -> bool:
+        pair = text[max(0, at - 1) : at + 1]
+        return len(pair) == 2 and at > 0 and all(one.isascii() and one.isalnum() for one in pair)
+
+    return not joined(start) and not joined(end)
+
+
+def test_a_match_that_fails_its_check_hides_none_that_begins_inside_of_it() -> None:
+    card = Custom("CARD", (Pattern(r"\b[0-9]{4}-[0-9]{4}-[0-9]{4}\b"),), check="luhn")
+    assert look(card, "0001-4008-1234-5678") == ["4008-1234-5678"]
+    assert look(card, "0001-4008-1234-5679 4008-1234-5678") == ["4008-1234-5678"]
+    free = replace(card, check=None, allow=("0001-4008-1234",))
+    assert look(free, "0001-4008-1234-5678") == ["4008-1234-5678"]
+
+
+def test_a_match_of_any_length_is_found_if_what_decides_is_near() -> None:
+    rest = Custom("REST", (Pattern("Re: .+"),))
+    for text in ("x" * 20_000, "今" * 5_000):
+        assert look(rest, f"a\nRe: {text}\nb") == [f"Re: {text}"]
+    quoted = Custom("QUOTED", (Pattern('"[^"]+"'),))
+    for mark in "x今😀":
+        near, far = f'"{mark * 990}"', f'"{mark * 9_000}"'
+        assert look(quoted, f"é {near} {far}. ") == [near]
+
+
+def test_a_long_text_is_searched_as_a_short_one_is() -> None:
+    word = Custom("W", (Pattern(r"(?m)^E[0-9]+$|\bF[0-9]+\b"), Pattern(r"\AG[0-9]|H[0-9]\z")))
+    text = "G1 " + "F22 今\nE33\nxE44 xF5 G6 H7 " * 900 + "H8"
+    assert look(word, text).count("F22") == look(word, text).count("E33") == 900
+    assert [one for one in look(word, text) if one[0] in "GH"] == ["G1", "H8"]
+
+
+@pytest.mark.parametrize("regex", ["x(?:[^y]*y)?", "(?:[a-z]+ ?)+#|x", "x+y|x"])
+def test_many_matches_take_a_time_that_is_linear_in_the_text(regex: str) -> None:
+    class Counting:
+        """Counts the bytes that searches may read."""
+
+        def __init__(self) -> None:
+            self.shape, self.read = compiled(Pattern(regex)), 0
+
+        def search(self, raw: bytes, at: int, end: int) -> Any:
+            self.read += end - at
+            return self.shape.search(raw, at, end)
+
+    reads = []
+    for size in (10_000, 20_000, 40_000):
+        counting = Counting()
+        assert sum(1 for _ in Searched("x" * size).matches(counting, again=False)) == size
+        reads.append(counting.read)
+    assert reads[2] - reads[1] == 2 * (reads[1] - reads[0])
+
+
+@pytest.mark.parametrize("given", ["\ud800 B-1234 \udfff", "\udfffB-1234"])
+def test_half_a_surrogate_pair_hides_nothing(given: str) -> None:
+    assert look(BADGE, given) == ["B-1234"]
+    assert look(Custom("BADGE", deny=("b-1234",)), given) == ["B-1234"]
+
+
+def test_a_value_of_a_built_in_kind_can_be_allowed() -> None:
+    async def run() -> None:
+        detector = PresidioDetector(1, Patience(60))
+        await detector.warm()
+        mail = Custom("EMAIL_ADDRESS", allow=("info@example.com",))
+        nhs = Custom("UK_NHS", allow=("943-476-5919",))
+        text = "INFO@example.com info＠example.com ann@example.com NHS 943-476-5919"
+        both = frozenset({"EMAIL_ADDRESS", "UK_NHS"})
+        (spans,) = await detector.detect([text], both, Using(custom=(mail, nhs)))
+        assert [text[span.start : span.end] for span in spans] == ["ann@example.com"]
+        (spans,) = await detector.detect([text], both)
+        assert len(spans) == 4
+        await detector.aclose()
+
+    asyncio.run(run())
+
+
+def test_an_example_of_a_built_in_kind_is_tried_with_what_is_built_in() -> None:
+    mail = Custom("EMAIL_ADDRESS", allow=("info@example.com",))
+    assert not examine(mail, ["ann@example.com"], ["to INFO@example.com"])
+    (fault,) = examine(replace(mail, allow=("x",)), [], ["to info@example.com"])
+    assert fault.message == "EMAIL_ADDRESS finds `info@example.com` in `to info@example.com`"
+    assert not examine(
+        Custom("UK_NHS", allow=("943-476-5919",)), ["401-023-2137"], ["943-476-5919"]
+    )

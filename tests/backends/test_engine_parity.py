@@ -8,6 +8,7 @@ from functools import cache
 from threading import Event
 
 import pytest
+import regex
 import spacy
 from presidio_analyzer import (
     AnalyzerEngine,
@@ -179,3 +180,59 @@ def test_every_recognizer_of_presidio_is_there() -> None:
     ours = {entity for one in recognizers() for entity in one.supported_entities}
     assert set(country_recognizers()) == theirs - ours
     assert theirs | ours == SELECTABLE
+
+
+GUARDED = {"URL": "UrlRecognizer", "IN_PAN": "InPanRecognizer"}
+
+
+def matches_of(recognizer: PatternRecognizer, text: str) -> list[tuple[str, int, int]]:
+    flags = recognizer.global_regex_flags | regex.ASCII
+    return [
+        (pattern.name, *found.span())
+        for pattern in recognizer.patterns  # type: ignore[has-type]
+        for found in regex.finditer(pattern.regex, text, flags)
+    ]
+
+
+def test_a_guard_before_a_pattern_changes_nothing_that_it_finds() -> None:
+    alphabet = [
+        "example",
+        ".",
+        "..",
+        "com",
+        "рф",
+        "www1.",
+        "-",
+        "7",
+        "1234",
+        "ab",
+        "@",
+        " ",
+        '"',
+        "a" * 250,
+    ]
+    chance = random.Random(3)
+    for entity, name in GUARDED.items():
+        theirs = getattr(predefined_recognizers, name)(supported_language="en")
+        ours = country_recognizers()[entity]
+        assert isinstance(ours, PatternRecognizer)
+        assert [p.regex for p in ours.patterns] != [p.regex for p in theirs.patterns]
+        found = 0
+        for seed in range(600):
+            text = "".join(chance.choices(alphabet, k=12)) if seed % 2 else generated(seed)
+            expected = matches_of(theirs, text)
+            assert matches_of(ours, text) == expected, text
+            found += len(expected)
+        assert found > 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Chapter 1 " + "." * 30_000 + " 12", "Introduction ................ 12\n" * 1000,
+     "function(a,b){return a.b(c[d])};var e=f.g;" * 800, "https://a.example.com/b?c=d " * 1000],
+    ids=["dots", "contents", "one-line-code", "urls"],
+)  # fmt: skip
+def test_ordinary_texts_are_not_refused(text: str) -> None:
+    found = country_recognizers()
+    engine = Engine([found["URL"], found["IN_PAN"]])
+    engine.look(text[:32_000], {"URL", "IN_PAN"}, Event())

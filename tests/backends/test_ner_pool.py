@@ -17,8 +17,8 @@ from small_ner import train
 
 from gateway.backends import ner_pool
 from gateway.backends.ner_pool import NerPool
-from gateway.privacy.profile import NER_LABELS, Ner, Using
-from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.profile import NER_LABELS, Custom, Ner, Using
+from gateway.privacy.redact import DetectionFailed, DetectorMissing
 
 T = TypeVar("T")
 TEXT = "I met Anna Kovacs yesterday in Osaka ."
@@ -56,7 +56,7 @@ async def values(pool: NerPool, ner: Ner, *texts: str) -> list[list[tuple[str, s
 
 def test_it_finds_names_by_what_stands_around_them(engine: Ner) -> None:
     async def work(pool: NerPool) -> None:
-        assert await pool.prepare([engine]) == []
+        assert await pool.prepare([engine]) == {}
         assert await values(pool, engine, TEXT, "", "Nothing happens here today .") == [
             [("PERSON", "Anna Kovacs"), ("LOCATION", "Osaka")],
             [],
@@ -92,9 +92,9 @@ def test_labels_of_the_policy_name_the_entities(engine: Ner) -> None:
 def test_a_model_that_is_not_there_is_told_and_fails_each_request(kind: str) -> None:
     async def work(pool: NerPool) -> None:
         ner = Ner("none", kind, "no_such_model", timeout_seconds=60.0)
-        (problem,) = await pool.prepare([ner])
+        (problem,) = (await pool.prepare([ner])).values()
         assert f"NER engine none: {kind} cannot load no_such_model" in problem
-        with pytest.raises(DetectionFailed, match="cannot load"):
+        with pytest.raises(DetectorMissing, match="cannot load"):
             await values(pool, ner, TEXT)
 
     run(work)
@@ -103,7 +103,7 @@ def test_a_model_that_is_not_there_is_told_and_fails_each_request(kind: str) -> 
 def test_what_is_late_fails_and_the_process_is_free_again(engine: Ner) -> None:
     async def work(pool: NerPool) -> None:
         hasty = replace(engine, timeout_seconds=0.2)
-        assert await pool.prepare([hasty]) == []
+        assert await pool.prepare([hasty]) == {}
         with pytest.raises(DetectionFailed) as failure:
             await values(pool, hasty, f"{TEXT}\n" * 20_000)
         assert TEXT not in "".join(traceback.format_exception(failure.value))
@@ -125,7 +125,7 @@ def test_a_killed_process_fails_its_requests_and_is_replaced(
     monkeypatch.setattr(ner_pool, "PAUSE_SECONDS", 0.3)
 
     async def work(pool: NerPool) -> None:
-        assert await pool.prepare([engine]) == []
+        assert await pool.prepare([engine]) == {}
         for pid in pids(pool):
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(DetectionFailed):
@@ -161,7 +161,7 @@ from gateway.privacy.profile import Ner
 
 async def main():
     pool = NerPool(1, load_seconds=60)
-    assert await pool.prepare([Ner("small", "spacy", sys.argv[1])]) == []
+    assert await pool.prepare([Ner("small", "spacy", sys.argv[1])]) == {}
     print(*(pid for one in pool._pools.values() for pid in one._processes), flush=True)
     await asyncio.sleep(60)
 
@@ -190,3 +190,21 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text("ascii").split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_half_a_surrogate_pair_hides_no_name(engine: Ner) -> None:
+    async def work(pool: NerPool) -> None:
+        text = f"\ud800 {TEXT}"
+        found = await values(pool, engine, text, "\udfff")
+        assert found == [[("PERSON", "Anna Kovacs"), ("LOCATION", "Osaka")], []]
+
+    run(work)
+
+
+def test_a_name_that_is_allowed_is_none(engine: Ner) -> None:
+    async def work(pool: NerPool) -> None:
+        using = Using((Custom("PERSON", allow=("anna kovacs",)),), engine)
+        (spans,) = await pool.detect([TEXT], BOTH, using)
+        assert [span.entity for span in spans] == ["LOCATION"]
+
+    run(work)

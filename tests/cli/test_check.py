@@ -112,3 +112,30 @@ def test_the_schema_is_printed_as_it_is_shipped() -> None:
     done = run("--schema")
     assert done.exit_code == 0
     assert done.stdout == schema_text(SELECTABLE)
+
+
+MODEL = """
+ner: {english: {kind: KIND, model: MODEL}}
+redaction:
+  named: {ner: english, entities: {PERSON: mask}}"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "said"),
+    [
+        ("spacy", "no_such_model", "install it with `python -m spacy download no_such_model`"),
+        ("spacy", "spacy", ""),
+        ("spacy", ".", ""),
+        ("gliner", ".", "`gliner` needs gliner, which is not installed"),
+    ],
+)
+def test_a_model_that_is_not_installed_is_a_warning(
+    kind: str, model: str, said: str, tmp_path: Path
+) -> None:
+    text = (DEFAULT / "default.yaml").read_text("utf-8").replace("\nredaction:", MODEL, 1)
+    text = text.replace("KIND", kind).replace("MODEL", model)
+    (tmp_path / "a.yaml").write_text(text)
+    done = run(tmp_path)
+    assert done.exit_code == 0, done.output
+    assert said in done.stdout
+    assert ("warning" in done.stdout) == bool(said)

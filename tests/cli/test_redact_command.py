@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 
 from gateway.cli.findings import Looked, as_data, show
 from gateway.cli.redact import redact
+from gateway.errors import TextBlocked
 from gateway.openai.request import Request
 from gateway.openai.texts import Place
+from gateway.privacy.ensemble import Ensemble
 from gateway.privacy.profile import Action
-from gateway.privacy.redact import Finding
+from gateway.privacy.redact import DetectionFailed, Finding
 from gateway.privacy.spans import Span
 
 POLICY = """
@@ -35,13 +37,16 @@ redaction:
       IP_ADDRESS: report
       PRIVATE_KEY: block
   open: {entities: {}}
+  blind: {entities: {EMAIL_ADDRESS: mask}, images: refuse}
 organizations:
   acme:
     projects:
       app: {models: [echo], redaction: careful}
       web: {models: [echo], redaction: open}
+      blind: {models: [echo], redaction: blind}
 """
 TEXT = "mail ann@example.com\tor see 10.20.30.40, card 4111111111111111\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----"
 
 
 @pytest.fixture
@@ -113,13 +118,12 @@ def test_blacked_out_no_value_is_shown(json_too: list[str]) -> None:
 
 @pytest.mark.usefixtures("policies")
 def test_what_is_refused_says_so_and_where_and_ends_with_1() -> None:
-    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----"
-    done = run("-", "--project", "app", given=f"ann@example.com {key}.")
+    done = run("-", "--project", "app", given=f"ann@example.com {KEY}.")
     assert done.exit_code == 1
     assert "The text holds PRIVATE_KEY" in done.stderr
-    assert "[PRIVATE_KEY]." in done.stdout
+    assert done.stdout == "[EMAIL_ADDRESS] [PRIVATE_KEY]."
     assert "MIIE" not in done.output
-    told = data(given=key)
+    told = data(given=KEY)
     assert told["refused"]["code"] == "pii_blocked"
     assert told["texts"][0]["findings"][0]["entity"] == "PRIVATE_KEY"
 
@@ -150,13 +154,22 @@ def test_a_profile_that_looks_at_nothing_lets_everything_out() -> None:
 @pytest.mark.parametrize(
     ("words", "given", "said"),
     [
-        (["-"], TEXT, "Say with --project whose policy; there are app, web."),
-        (["-", "--project", "no"], TEXT, "There is no project 'no'; the policies have app, web."),
+        (["-"], TEXT, "Say with --project whose policy; there are app, blind, web."),
+        (
+            ["-", "--project", "no"],
+            TEXT,
+            "There is no project 'no'; the policies have app, blind, web.",
+        ),
         (["nowhere.txt", "--project", "app"], TEXT, "nowhere.txt cannot be read: "),
         (["-", "--project", "app"], b"\xff", "It is not UTF-8 at byte 0."),
         (["-", "--project", "app", "--body", "chat"], "{", "could not parse the JSON body"),
         (["-", "--project", "app", "--body", "chat"], '{"model": "echo"}', "messages"),
         (["-", "--project", "app", "--policies", "nowhere"], TEXT, "nowhere"),
+        (
+            ["-", "--project", "app", "--body", "completions"],
+            '{"model": "echo", "messages": []}',
+            "It has `messages` and no `prompt`; say --body chat.",
+        ),
     ],
 )
 def test_what_cannot_be_looked_at_is_told_in_a_sentence(
@@ -200,3 +213,70 @@ def _shown(text: str, findings: list[Finding]) -> str:
     console = Console(file=file, force_terminal=True, color_system="standard")
     show(_looked(text, findings), False, console)
     return file.getvalue()
+
+
+@pytest.mark.usefixtures("policies")
+def test_only_bodies_with_texts_can_be_looked_at() -> None:
+    done = run("-", "--project", "app", "--body", "models", given="{}")
+    assert done.exit_code == 2
+    assert "'models' is not one of" in " ".join(done.output.split())
+
+
+@pytest.mark.usefixtures("policies")
+def test_json_has_one_shape_whatever_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    body = {"model": "echo", "messages": [{"role": "user", "content": [image]}]}
+    words = ("-", "--json", "--body", "chat")
+    pictures = run(*words, "--project", "blind", given=json.dumps(body))
+    body["messages"] = [{"role": "user", "content": KEY}]
+    blocked = run(*words, "--project", "app", given=json.dumps(body))
+    body["messages"] = [{"role": "user", "content": "ann@example.com"}]
+    passed = run(*words, "--project", "app", given=json.dumps(body))
+
+    async def failing(*_: object) -> None:
+        raise DetectionFailed
+
+    monkeypatch.setattr(Ensemble, "detect", failing)
+    failed = run(*words, "--project", "app", given=json.dumps(body))
+    done = [pictures, blocked, passed, failed]
+    told = [json.loads(one.stdout) for one in done]
+    assert {tuple(one) for one in told} == {("profile", "refused", "counts", "texts", "body")}
+    codes = [one["refused"] and one["refused"]["code"] for one in told]
+    assert codes == ["images_refused", "pii_blocked", None, "redaction_failed"]
+    assert [one.exit_code for one in done] == [1, 1, 0, 1]
+
+
+@pytest.mark.usefixtures("policies")
+def test_blacked_out_names_of_keys_are_hidden_too() -> None:
+    metadata = {"carol@example.com": "to ann@example.com", "user": "bob@example.com"}
+    body = {"model": "echo", "messages": [], "metadata": metadata}
+    body["messages"] = [{"role": "user", "content": "x"}]
+    words = ("--body", "chat", "--black-out")
+    told = data(*words, given=json.dumps(body))
+    assert [one["place"] for one in told["texts"]] == [
+        "messages.0.content", "metadata.*", "metadata.user",
+    ]  # fmt: skip
+    shown = run("-", "--project", "app", *words, given=json.dumps(body))
+    assert "example.com" not in shown.output + json.dumps(told)
+
+
+def test_blacked_out_what_is_reported_is_hidden_where_it_reaches_further() -> None:
+    report = Finding(Span(0, 9, "STREET_ADDRESS", 1), Action.REPORT, "350 5th A")
+    done = Finding(Span(6, 14, "LOCATION", 1), Action.MASK, "******")
+    looked = _looked("350 5th Avenue, NY", [report, done])
+    (text,) = as_data(looked, "p", True)["texts"]
+    assert text["text"] == "[STREET_ADDRESS], NY"
+    looked.refusal = TextBlocked("no", code="pii_blocked")
+    (text,) = as_data(looked, "p", False)["texts"]
+    assert text["text"] == "[STREET_ADDRESS], NY"
+    assert "sent" not in text["findings"][0]
+
+
+@pytest.mark.usefixtures("policies")
+def test_without_the_pepper_it_says_that_placeholders_are_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GATEWAY_PEPPER")
+    done = run("-", "--project", "app")
+    assert "there is no pepper here" in done.stderr
+    assert done.exit_code == 0

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.backends.entities import SELECTABLE
+from gateway.backends.examine import examine
 from gateway.backends.policy_folder import read_folder
-from gateway.backends.recognizers.custom import examine
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Model, Policy, Project
 from gateway.quota.limit import Limit

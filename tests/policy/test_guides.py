@@ -9,7 +9,7 @@ import pytest
 from golden import POLICIES
 
 from gateway.backends.entities import SELECTABLE
-from gateway.backends.recognizers.custom import examine
+from gateway.backends.examine import examine
 from gateway.policy.parse import parse
 
 GUIDES = Path(__file__).parent.parent.parent / "docs" / "guides"

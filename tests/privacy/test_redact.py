@@ -13,7 +13,7 @@ import pytest
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.placeholder import placeholder
 from gateway.privacy.profile import Action, Profile, Rule
-from gateway.privacy.redact import DetectionFailed, Redacted, redact
+from gateway.privacy.redact import DetectionFailed, DetectorMissing, Redacted, redact
 from gateway.privacy.spans import Span
 
 T = TypeVar("T")
@@ -246,6 +246,17 @@ def test_a_score_below_the_minimum_is_not_acted_on() -> None:
     assert (unsure.texts, unsure.counts) == (("ann@x.de",), {})
     with pytest.raises(TextBlocked):
         asyncio.run(redact(["ann@x.de"], using, Words(score=0.6), KEY))
+
+
+def test_where_what_looks_is_missing_nobody_needs_to_try_again() -> None:
+    class Missing:
+        async def detect(self, *_: object) -> list[list[Span]]:
+            raise DetectorMissing("no model")
+
+    with pytest.raises(Unavailable) as refusal:
+        asyncio.run(redact(["ann@x.de"], PLACEHOLDERS, Missing(), KEY))
+    assert (refusal.value.code, refusal.value.retry) == ("redaction_failed", False)
+    assert "tell whoever runs it" in refusal.value.message
 
 
 @pytest.mark.parametrize("detector", [Broken(), Forgetful()])

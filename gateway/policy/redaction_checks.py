@@ -1,0 +1,178 @@
+"""What is wrong, or likely to be, between redaction profiles, recognizers and NER engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.policy.bundle import Bundle, row_of, rows_in
+from gateway.policy.fields import Placed, Row
+from gateway.policy.problems import NAMES_MAX, Findings, quoted, suggestion
+from gateway.policy.redaction import build_custom, build_ner, labels_of, texts_of
+from gateway.privacy.profile import REVERSIBLE, Action, Custom, Ner
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one item of a recognizer's field: `patterns`, `matches` or `not`."""
+
+    field: str
+    index: int
+    message: str
+
+
+Examine = Callable[[Custom, Sequence[str], Sequence[str]], Iterable[Fault]]
+"""Tries a recognizer on texts in which it must find something, and on those in which it may not."""
+
+
+def unexamined(custom: Custom, matches: Sequence[str], nots: Sequence[str]) -> Iterable[Fault]:
+    return ()
+
+
+Missing = Callable[[Ner], str | None]
+"""What of an NER engine is not installed, if that can be told."""
+
+
+def unasked(ner: Ner) -> str | None:
+    return None
+
+
+def check_redaction(
+    bundle: Bundle,
+    entities: frozenset[str],
+    examine: Examine,
+    missing: Missing,
+    findings: Findings,
+) -> None:
+    """`entities` are those that are built in."""
+    for name, row in rows_in(bundle.ner):
+        is_usable = row.wrote("kind") and row.wrote("model")
+        is_usable = is_usable and row.places.keys() <= row.values.keys()
+        if is_usable and (said := missing(build_ner(name, row))):
+            findings.warning(row.at("model"), said)
+    learned = {name for _, row in rows_in(bundle.ner) for name in labels_of(row).values()}
+    for name, row in rows_in(bundle.recognizers):
+        _check_recognizer(name, row, entities | learned, examine, findings)
+    for _, row in rows_in(bundle.redaction):
+        _check_profile(row, bundle, entities, findings)
+    if all(placed.value for placed in bundle.redaction.values()):
+        _check_use(bundle, findings)
+
+
+def _check_use(bundle: Bundle, findings: Findings) -> None:
+    """Who writes a recognizer or an engine wants it to look."""
+    profiles = [row for _, row in rows_in(bundle.redaction)]
+    named = {name for row in profiles for side in _SIDES for name in row.get(side, ())}
+    for name, placed in bundle.recognizers.items():
+        if name not in named:
+            findings.warning(
+                placed.place,
+                f"no redaction profile names {quoted(name)}, so this recognizer is never used",
+            )
+    engines = {row.get("ner") for row in profiles}
+    for name, placed in bundle.ner.items():
+        if name not in engines:
+            findings.warning(
+                placed.place,
+                f"no redaction profile has `ner: {name}`, so this engine is never used",
+            )
+
+
+_SIDES = ("entities", "answer")
+
+
+def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings: Findings) -> None:
+    engine = row_of(bundle.ner, row.get("ner"))
+    written = entities | {
+        name
+        for name, placed in bundle.recognizers.items()
+        if placed.value is None or placed.value.wrote("patterns") or placed.value.wrote("deny")
+    }
+    known = written | (set(labels_of(engine).values()) if engine else set())
+    for side in _SIDES:
+        for name, rule in row.get(side, {}).items():
+            if name not in known:
+                findings.error(
+                    rule.place, f"no entity is called {quoted(name)}; {_meant(name, known)}"
+                )
+            if rule.value:
+                _check_rule(rule.value, findings)
+    for name, rule in row.get("answer", {}).items():
+        if name in known - written:
+            findings.error(
+                rule.place,
+                f"{quoted(name)} is found by an NER engine only, and those do not look at answers",
+            )
+        if rule.value:
+            _check_answer(name, rule, findings)
+    if row.get("ner") and row["ner"] not in bundle.ner:
+        findings.error(
+            row.at("ner"),
+            f"no NER engine is called {quoted(row['ner'])}; {suggestion(row['ner'], bundle.ner)}",
+        )
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    every = sorted(known)
+    said = suggestion(name, every)
+    is_cut = said.startswith("write one of") and len(every) > NAMES_MAX
+    return f"{said}; docs/guides/redaction.md lists all" if is_cut else said
+
+
+def _check_rule(rule: Row, findings: Findings) -> None:
+    action, below = rule.get("action"), rule.get("below")
+    if action and rule.wrote("keep_last") and Action.MASK not in (action, below):
+        findings.warning(
+            rule.at("keep_last"), "`keep_last` is for `mask`, which this rule never does; remove it"
+        )
+    if rule.wrote("below") and not rule.wrote("count_min"):
+        findings.warning(
+            rule.at("below"),
+            "`below` is what is done with fewer than `count_min`, which is not there; add it, or "
+            "remove `below`",
+        )
+
+
+def _check_answer(name: str, rule: Placed, findings: Findings) -> None:
+    if rule.value.get("action") in REVERSIBLE:
+        findings.error(
+            rule.place,
+            f"{quoted(name)} of an answer cannot come back; write mask, hash, report or block",
+        )
+    if rule.value.wrote("count_min"):
+        findings.error(
+            rule.value.at("count_min"),
+            "`count_min` counts in a whole request; an answer is told while it comes, so nobody "
+            "knows yet how many there will be; remove it",
+        )
+
+
+def _check_recognizer(
+    name: str, row: Row, known: frozenset[str], examine: Examine, findings: Findings
+) -> None:
+    if not any(row.wrote(field) for field in ("patterns", "deny", "allow")):
+        findings.error(
+            row.place,
+            f"recognizer {quoted(name)} lacks `patterns`, `deny` or `allow`; add one",
+        )
+        return
+    if not row.wrote("patterns"):
+        for field in ("check", "context", "context_score"):
+            if row.wrote(field):
+                findings.warning(
+                    row.at(field), f"`{field}` is for `patterns`, and there are none; remove it"
+                )
+        if not row.wrote("deny") and name not in known:
+            findings.error(
+                row.place,
+                f"nothing finds {quoted(name)}, so nothing of it can be allowed; "
+                + _meant(name, known),
+            )
+    patterns = [item.value for item in row.get("patterns", ())]
+    if not all(one.wrote("regex") for one in patterns):
+        return
+    if not all(one.places.keys() <= one.values.keys() for one in (row, *patterns)):
+        return  # what cannot be read was told
+    for fault in examine(build_custom(name, row), texts_of(row, "matches"), texts_of(row, "not")):
+        items: Sequence[Placed] = row[fault.field]
+        findings.error(items[fault.index].place, fault.message)
