@@ -249,6 +249,33 @@ def test_a_word_that_says_so_makes_digits_a_telephone_number(text: str, number: 
     assert found("PHONE_NUMBER", f"hotel {number}") in ([], ["01512345678"])
 
 
+# A word in front of a value, in JSON inside of a string, behind what looks like one more letter.
+CUED = [
+    ("PHONE_NUMBER", "tel: ", "5551234567"),
+    ("PHONE_NUMBER", "phone ", "5551234567"),
+    ("PHONE_NUMBER", "mobile: ", "5551234567"),
+    ("US_SSN", "ssn ", "536904399"),
+    ("PERSON", "my name is ", "Ada"),
+    ("PERSON", "Herr ", "Ogbuokiri"),
+    ("PERSON", "contact: ", "Ada"),
+    ("LOCATION", "from ", "Aalen"),
+    ("DATE_OF_BIRTH", "born ", "1985-03-12"),
+    ("DATE_OF_BIRTH", "dob: ", "12.03.1985"),
+    ("BR_CPF", "cpf ", "52998224725"),
+    ("NL_BSN", "bsn ", "111222333"),
+    ("PASSWORD", "pass=", "Tr0ub4dor3"),
+]
+
+
+@pytest.mark.parametrize("before", ["", "x\n", "x\\n", "\\t", "\\u00e9", "\\\\n"])
+@pytest.mark.parametrize(("entity", "cue", "value"), CUED)
+def test_a_word_before_a_value_is_read_behind_a_json_escape(
+    entity: str, cue: str, value: str, before: str
+) -> None:
+    assert found(entity, f"{before}{cue}{value}") == [value]
+    assert found(entity, f"z{cue}{value}") == []
+
+
 def test_a_bracket_before_a_number_is_part_of_it_where_it_is_closed_inside() -> None:
     assert found("PHONE_NUMBER", "((030) 1234567)") == ["(030) 1234567"]
     assert found("PHONE_NUMBER", "(030 1234567)") == ["030 1234567"]

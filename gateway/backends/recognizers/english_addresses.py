@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gateway.backends.recognizers.cues import cue
 from gateway.backends.recognizers.finder import NOT_A_FRACTION, STARTED, Found
-from gateway.privacy.spans import WORD_END
+from gateway.privacy.spans import WORD_END, word_start
 
 SEPARATOR = re.compile(r"(?=[ ,\r\n\\])[ ,]{0,2}+(?:\r?\n|\\n)? {0,4}+")
 """Between the parts of an address: a comma, a space, a line end, also an escaped one."""
@@ -47,7 +47,8 @@ _CUE = cue(
     "|mail(?:ed)?|residing|residence|home)(?![a-z])",
 )
 _YEAR = re.compile(
-    "(?<![a-z])(?:in|since|by|of|until|from|before|after|during|late|early|mid|and|for) \\Z",
+    word_start(joins="a-z")
+    + r"(?:in|since|by|of|until|from|before|after|during|late|early|mid|and|for) \Z",
     re.IGNORECASE,
 )
 

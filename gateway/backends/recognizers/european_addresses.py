@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from gateway.backends.recognizers.english_addresses import SEPARATOR
 from gateway.backends.recognizers.finder import NOT_A_FRACTION, STARTED, Found
 from gateway.backends.recognizers.reading import in_small_letters
-from gateway.privacy.spans import WORD_END
+from gateway.privacy.spans import WORD_END, word_start
 
 _LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
 _CAPITAL = "A-ZÀ-ÖØ-Þ"
-_STARTED = rf"(?:(?<![{_LETTER}0-9._-].)|(?<=\\[bfnrt].)|(?<=\\u[0-9A-Fa-f]{{4}}.))"
+_STARTED = word_start(1, rf"{_LETTER}0-9._-")
 """As STARTED of `finder`, but a letter with an accent is one too."""
 _NAME = rf"[{_CAPITAL}][{_LETTER}'-]{{1,24}}+"
 _FRENCH = re.compile(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
+from gateway.backends.recognizers.cues import cue
 from gateway.backends.recognizers.finder import (
     NOT_A_FRACTION,
     NUMBER_END,
@@ -102,16 +103,14 @@ class UsSocialSecurity(Finder):
     ENTITY = "US_SSN"
     _GROUPS = re.compile(rf"[0-8]{_FIRST}[0-9]{{2}}([ -])[0-9]{{2}}\1[0-9]{{4}}{NUMBER_END}")
     _BARE = re.compile(rf"[0-8]{_FIRST}[0-9]{{8}}{NUMBER_END}")
-    _NAME = re.compile(r"(?:\bssn|social security)[^0-9\n]{0,20}\Z", re.IGNORECASE | re.ASCII)
-    _NAME_MAX = 40
+    _CUE = cue("ssn|social security", "(?<![a-z])ssn|social security")
 
     def find(self, text: str) -> Iterator[Found]:
         for found in overlapping(self._GROUPS, text):
             if self._given(digits_of(found[0])):
                 yield (*found.span(), 0.85 if found[1] == "-" else 0.5)
-        for found in self._BARE.finditer(text):
-            before = text[max(0, found.start() - self._NAME_MAX) : found.start()]
-            if self._given(found[0]) and self._NAME.search(before):
+        for found in self._CUE.behind(text, self._BARE):
+            if self._given(found[0]):
                 yield (*found.span(), 0.85)
 
     @staticmethod

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from gateway.backends.recognizers.finder import Finder, Found
 from gateway.backends.recognizers.people_chinese import ChineseNames
-from gateway.backends.recognizers.words import LETTERS, Capital, capitals, listed
+from gateway.backends.recognizers.words import LEAD_START, Capital, capitals, listed
 
-_NOT_INSIDE = rf"(?<![0-9_{LETTERS}])"
 _TITLE = re.compile(
-    rf"{_NOT_INSIDE}(?:(?:mr|mrs|ms|miss|mx|dr|prof|professor|doctor|herrn?|frau|doktor|monsieur"
+    rf"{LEAD_START}(?:(?:mr|mrs|ms|miss|mx|dr|prof|professor|doctor|herrn?|frau|doktor|monsieur"
     r"|madame|mademoiselle|mme|mlle|docteur|señora?|señorita|sra?|srta|dra|don|doña)\.?"
     r"|(?:my|his|her|full) name is|mein name ist|ich hei(?:ß|ss)e|je m['\u2019]appelle"
     r"|mon nom est|me llamo|mi nombre es|se llama|dear|liebe[rs]?|ch[eè]re?|querid[oa]"
@@ -23,14 +22,14 @@ _TITLE = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    rf"(?:(?:{_NOT_INSIDE}|_)(?:name|names|from|to|cc|attn|attention|contact|author|signed|sender"
+    rf"(?:(?:{LEAD_START}|_)(?:name|names|from|to|cc|attn|attention|contact|author|signed|sender"
     r"|recipient|patient|employee|customer|client|ansprechpartner|kontakt|nom|prénom|contacto"
     r"|nombre|apellidos?|vorname|nachname|von|an|de|para|à|firstname|lastname|fullname)"
     r"(?: by)?[\"']?[:=] ?[\"']?"
-    rf"|{_NOT_INSIDE}(?:i am|i['\u2019]m|this is|hi|hello|hey|hallo|bonjour|salut|hola|signed|attn"
+    rf"|{LEAD_START}(?:i am|i['\u2019]m|this is|hi|hello|hey|hallo|bonjour|salut|hola|signed|attn"
     r"|by|ask|tell|told|asked|met|meet|called|emailed|contact|thanks|ich bin|je suis|soy|patient"
     r"|aunt|uncle|nurse|colleague|manager|m\.|d\.),? "
-    rf"|{_NOT_INSIDE}(?:regards|sincerely|yours|cheers|best|thanks|love|gr(?:ü|u)(?:ß|ss)en?"
+    rf"|{LEAD_START}(?:regards|sincerely|yours|cheers|best|thanks|love|gr(?:ü|u)(?:ß|ss)en?"
     r"|cordialement|saludos|atentamente|amicalement),?(?: |\\n|\n){1,3}[-–]?)\Z",
     re.IGNORECASE,
 )

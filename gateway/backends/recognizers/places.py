@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.backends.recognizers.finder import Finder, Found
-from gateway.backends.recognizers.words import LETTERS, Capital, capitals, listed, one_of
+from gateway.backends.recognizers.words import LEAD_START, Capital, capitals, listed, one_of
 
 _CUE = re.compile(
-    rf"(?<![0-9_{LETTERS}])(?:in|from|to|near|at|around|via|leave|left|visit|visited|visiting"
+    rf"{LEAD_START}(?:in|from|to|near|at|around|via|leave|left|visit|visited|visiting"
     r"|city of|town of|nach|aus|bei|stadt|à|au|en|vers|depuis|ville de|desde|hacia|hasta"
     r"|ciudad de|city\"?:|place\"?:|location\"?:|town\"?:|ort\"?:|stadt:|ville:|ciudad:) ?\"?\Z",
     re.IGNORECASE,

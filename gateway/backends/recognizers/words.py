@@ -11,9 +11,14 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Final, NamedTuple
 
+from gateway.privacy.spans import word_start
+
 LETTERS: Final = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
 _CAPITALS: Final = "A-Z\u00c0-\u00d6\u00d8-\u00de\u0100-\u017d"
-_STARTED: Final = rf"(?:(?<![0-9_@#${LETTERS}].)|(?<=\\[bfnrt].)|(?<=\\u[0-9A-Fa-f]{{4}}.))"
+_STARTED: Final = word_start(1, rf"0-9_@#${LETTERS}")
+LEAD_START: Final = word_start(joins=rf"0-9_{LETTERS}")
+"""A pattern that holds where a word before a name, such as a title, may begin."""
+
 _ENDED: Final = rf"(?![0-9_{LETTERS}])"
 _CAPITAL: Final = re.compile(
     rf"[{_CAPITALS}]{_STARTED}[{LETTERS}]*+"
