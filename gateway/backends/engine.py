@@ -34,17 +34,20 @@ Search = Callable[[str], Iterable[Span]]
 
 @dataclass(frozen=True, slots=True)
 class _Looking:
-    """One recognizer. `context`: words that make its findings surer, in lower case."""
+    """One recognizer. `context`: words that make its findings surer, in lower case. It finds
+    nothing in a text with fewer ASCII digits, or with none of the needles."""
 
     search: Search
     context: tuple[str, ...]
+    digits_min: int = 0
+    needles: tuple[str, ...] = ()
 
 
 class Engine:
     """Finds what `recognizers` do. Safe to use from several threads."""
 
     def __init__(self, recognizers: Sequence[EntityRecognizer]) -> None:
-        self._all = [_Looking(_search_of(one), _context_of(one)) for one in recognizers]
+        self._all = [_looking(one) for one in recognizers]
 
     def find(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
         """Spans of `entities`, best first; none once somebody has given up on it.
@@ -52,7 +55,12 @@ class Engine:
         Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
         text = Reading(text)
         found: list[Span] = []
+        digits = text.digits
         for one in self._all:
+            if digits < one.digits_min:
+                continue
+            if one.needles and not any(needle in text for needle in one.needles):
+                continue
             if given_up.is_set():
                 return []
             spans = [span for span in one.search(text) if span.entity in entities]
@@ -76,6 +84,13 @@ def without_twins(spans: Sequence[Span]) -> list[Span]:
                 kept.append(span)
                 open_.append(span)
     return sorted(kept, key=lambda one: (-one.score, one.start, -one.end))
+
+
+def _looking(recognizer: EntityRecognizer) -> _Looking:
+    look = _Looking(_search_of(recognizer), _context_of(recognizer))
+    if not isinstance(recognizer, Finder):
+        return look
+    return replace(look, digits_min=recognizer.DIGITS_MIN, needles=recognizer.NEEDLES)
 
 
 def _search_of(recognizer: EntityRecognizer) -> Search:

@@ -41,6 +41,8 @@ def found(kind: type[Finder], text: str) -> list[str]:
         ("Je m'appelle Jean Dupont", ["Jean Dupont"]),
         ("Me llamo Carlos Rodríguez", ["Carlos Rodríguez"]),
         ("\\nJohn Smith\\n", ["John Smith"]),
+        ("My Name Is Don Priya", ["Don Priya"]),
+        ("So said Don Priya", ["Priya"]),
         ("我叫王小明,你好", ["王小明"]),
         ("联系人:张伟", ["张伟"]),
         ("请找李明先生", ["李明"]),

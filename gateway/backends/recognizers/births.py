@@ -23,6 +23,7 @@ class DateOfBirth(Finder):
     the like, or before 出生 and 生まれ. Other dates, and years alone, are none."""
 
     ENTITY = "DATE_OF_BIRTH"
+    DIGITS_MIN = 1
     _NUMERIC = re.compile(
         rf"[0-9]{_FIRST}[0-9]{{0,3}}+(-|/|\.(?: |)| )[0-9]{{1,2}}\1([0-9]{{1,4}}){NUMBER_END}"
     )

@@ -30,7 +30,7 @@ class Cue(NamedTuple):
     def behind(self, text: str, *shapes: re.Pattern[str]) -> Iterator[re.Match[str]]:
         """What of the shapes stands behind a cue. What is far from every stem is not looked at."""
         stems = self._stems_in(text)
-        for shape in shapes:
+        for shape in shapes if stems else ():
             done = 0
             for stem in stems:
                 limit = stem + _REACH
@@ -46,7 +46,7 @@ class Cue(NamedTuple):
 
     def _stems_in(self, text: str) -> list[int]:
         small = in_small_letters(text)
-        return sorted(at for stem in self.stems for at in _places(small, stem))
+        return sorted(at for stem in self.stems if stem in small for at in _places(small, stem))
 
 
 def cue(stems: str, words: str, gap: str = r"[^0-9\n]{0,20}") -> Cue:

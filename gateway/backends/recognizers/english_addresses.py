@@ -57,12 +57,12 @@ def find(text: str) -> Iterator[Found]:
     """A street is certain by its kind, by what follows it, or by a word before it. What is written
     in small letters needs that word, or a town."""
     for house in _HOUSE.finditer(text):
-        end, certain = _street(text, house.end(), _WORD)
-        capitals = end > 0
-        if not capitals:
-            end, _ = _street(text, house.end(), _WORD_ANY_CASE)
+        end, _ = _street(text, house.end(), _WORD_ANY_CASE)
         if not end:
             continue
+        with_capitals, certain = _street(text, house.end(), _WORD)
+        capitals = with_capitals > 0
+        end = with_capitals or end
         unit = _behind(_UNIT, text, end)
         town = _town_end(text, unit or end)
         alone = capitals and (unit or (certain and not _may_be_a_year(text, house)))

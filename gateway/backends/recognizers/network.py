@@ -26,6 +26,7 @@ class Email(Finder):
     the network. The part before the `@` is read backwards from it, so no text is tried twice."""
 
     ENTITY = "EMAIL_ADDRESS"
+    NEEDLES = ("@", "%40")
     _LABEL = r"[0-9A-Za-z\u00C0-\u024F-]++"
     _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL}){{1,126}})")
     _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]")
@@ -88,6 +89,7 @@ class IpAddress(Finder):
     have three digits at least, and one be decimal: `ab::cd` and `bad::cafe` are code."""
 
     ENTITY = "IP_ADDRESS"
+    DIGITS_MIN = 1
     _V4 = re.compile(
         rf"[0-9]{STARTED}{NOT_A_FRACTION}[0-9]{{0,2}}+(?:\.[0-9]{{1,3}}+){{3}}{NUMBER_END}"
     )

@@ -34,6 +34,11 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _LEAD_MAX = 32
+_ENDS_OF_LEADS = frozenset(
+    ["Is", "Ist", "Est", "Heiße", "Heisse", "Appelle", "Llamo", "Llama", "Am", "Bin", "Suis", "By"]
+)
+"""The last words of those leads that are of several."""
+
 _PARTICLES = frozenset(
     ["de", "von", "van", "da", "di", "del", "la", "du", "dos", "des", "le", "zu", "zur", "ter",
      "bin", "al", "y", "van der", "van den", "de la", "de las", "de los", "von der", "vom"]
@@ -63,6 +68,11 @@ class Person(Finder):
         self._places = listed("places.txt") | listed("places_cued.txt")
         self._sure_places = listed("places.txt")
         self._chinese = ChineseNames()
+        self._no_leads = {
+            name
+            for name in (self._first | self._last) - _ENDS_OF_LEADS
+            if not _TITLE.search(f"{name} ") and not _LABEL.search(f"{name} ")
+        }
 
     def find(self, text: str) -> Iterator[Found]:
         words = capitals(text)
@@ -90,7 +100,7 @@ class Person(Finder):
         if not is_first and not is_last and (word.lower() in self._words or len(word) == 2):
             return 0, 0.0
         chain = _chain(text, words, at)
-        lead = text[max(0, words[at].start - _LEAD_MAX) : words[at].start]
+        lead = self._lead(text, words, at)
         if _TITLE.search(lead) and (taken := self._titled(chain)):
             return taken, CERTAIN if is_first or is_last else LIKELY
         cued = (is_first or len(chain) > 1) and _LABEL.search(lead) is not None
@@ -102,6 +112,14 @@ class Person(Finder):
         if is_last and self._is_reversed(text, words, at):
             return 2, POSSIBLE
         return 0, 0.0
+
+    def _lead(self, text: str, words: Sequence[Capital], at: int) -> str:
+        """What stands before the word; nothing where that is a name, which leads to none."""
+        start = words[at].start
+        follows = at > 0 and text[words[at - 1].end : start] == " "
+        if follows and words[at - 1].word in self._no_leads:
+            return ""
+        return text[max(0, start - _LEAD_MAX) : start]
 
     def _whole(self, text: str, chain: Sequence[Capital], cued: bool) -> tuple[int, float]:
         """A first name, others or initials, and last names. A last name that is on no list must

@@ -29,16 +29,13 @@ HAN: Final = "\u4e00-\u9fff"
 
 
 class Capital(NamedTuple):
-    """A word that begins with a capital letter, where it stands, and as the lists write it."""
+    """A word that begins with a capital letter, where it stands, and as the lists write it (`SMITH`
+    is listed as `Smith`; one letter is an initial)."""
 
     written: str
     start: int
     end: int
-
-    @property
-    def word(self) -> str:
-        """`SMITH` is listed as `Smith`; one letter is an initial."""
-        return self.written.title() if self.written.isupper() else self.written
+    word: str
 
 
 def listed(name: str) -> frozenset[str]:
@@ -49,7 +46,11 @@ def listed(name: str) -> frozenset[str]:
 
 def capitals(text: str) -> list[Capital]:
     """A possessive `'s` is no part of the word."""
-    return [Capital(found[0], *found.span()) for found in _CAPITAL.finditer(text)]
+    return [
+        Capital(written, *found.span(), written.title() if written.isupper() else written)
+        for found in _CAPITAL.finditer(text)
+        for written in (found[0],)
+    ]
 
 
 def one_of(characters: Iterable[str]) -> str:
