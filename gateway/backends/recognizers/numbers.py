@@ -20,6 +20,7 @@ from gateway.privacy.spans import WORD_END, word_start
 
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # and the digits of what is doubled added up
 _FIRST = rf"{STARTED}{NOT_A_FRACTION}"
+_GAP = "(?:[ _-]|%20)"
 
 
 class CreditCard(Finder):
@@ -31,11 +32,12 @@ class CreditCard(Finder):
     DIGITS_MIN = 12
     _SHAPES = (
         re.compile(rf"[2-6]{_FIRST}[0-9]{{11,18}}+{NUMBER_END}", re.ASCII),
-        re.compile(rf"[2-6]{_FIRST}[0-9]{{3}}(?:[ -][0-9]{{4}}){{3}}{NUMBER_END}", re.ASCII),
+        re.compile(rf"[2-6]{_FIRST}[0-9]{{3}}(?:{_GAP}[0-9]{{4}}){{3}}{NUMBER_END}", re.ASCII),
         re.compile(
-            rf"[2-6]{_FIRST}[0-9]{{3}}(?:[ -][0-9]{{4}}){{3}}[ -][0-9]{{1,3}}{NUMBER_END}", re.ASCII
+            rf"[2-6]{_FIRST}[0-9]{{3}}(?:{_GAP}[0-9]{{4}}){{3}}{_GAP}[0-9]{{1,3}}{NUMBER_END}",
+            re.ASCII,
         ),
-        re.compile(rf"3{_FIRST}[0-9]{{3}}[ -][0-9]{{6}}[ -][0-9]{{4,5}}{NUMBER_END}", re.ASCII),
+        re.compile(rf"3{_FIRST}[0-9]{{3}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{4,5}}{NUMBER_END}", re.ASCII),
     )
     _ISSUED = re.compile(
         r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa: 13, 16, 19
@@ -50,7 +52,7 @@ class CreditCard(Finder):
     def find(self, text: str) -> Iterator[Found]:
         for shape in self._SHAPES:
             for found in overlapping(shape, text):
-                digits = digits_of(found[0])
+                digits = digits_of(found[0].replace("%20", " "))
                 if self._ISSUED.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
                     yield (*found.span(), 1.0)
 
