@@ -81,6 +81,8 @@ def test_what_is_no_name_of_a_person(text: str) -> None:
         ("United States, Germany", ["United States", "Germany"]),
         ("she moved to Aalen", ["Aalen"]),
         ("BERLIN", ["BERLIN"]),
+        ("London is big, and Paris, Zurich", ["London", "Paris", "Zurich"]),
+        ("Sydney, LONDON", ["Sydney", "LONDON"]),
         ("nach München, à Lyon, en Sevilla", ["München", "Lyon", "Sevilla"]),
         ("我在北京市朝阳区工作", ["北京市"]),
         ("他住在上海", ["上海"]),
@@ -91,7 +93,18 @@ def test_places(text: str, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Nice Reading", "the Mobile App", "Aalen", "a split java", "你好"]
+    "text",
+    [
+        "Nice Reading",
+        "the Mobile App",
+        "Aalen",
+        "a split java",
+        "你好",
+        "Paris Hilton",
+        "Jack London wrote. London had a dog.",
+        "Mr. London",
+        "Sex: Male",
+    ],
 )
 def test_what_is_no_place(text: str) -> None:
     assert found(Place, text) == []

@@ -134,10 +134,12 @@ def _names_a_machine(written: str) -> bool:
         return False
     if address.is_loopback or address.is_unspecified or written.startswith("255."):
         return False
-    return any(one.isdecimal() for one in written) and (":" not in written or _is_v6(written))
+    return any(one.isdecimal() for one in written) and (
+        ":" not in written or _is_unmistakable(written)
+    )
 
 
-def _is_v6(written: str) -> bool:
+def _is_unmistakable(written: str) -> bool:
     """Whether a valid address is too long for a slice, a clock or the number of a network card."""
     groups = [group for group in written.split(":") if group]
     longest = max(map(len, groups))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.backends.recognizers.finder import Finder, Found
-from gateway.backends.recognizers.words import HAN, Capital, capitals, listed
+from gateway.backends.recognizers.words import HAN, TITLES, Capital, capitals, listed
 
 _FORMS = frozenset(
     ["Inc", "Incorporated", "Ltd", "Limited", "LLC", "LLP", "PLC", "Plc", "Corp", "Corporation",
@@ -41,10 +41,6 @@ _OF_WHAT = (_KINDS | {head.split(" ")[0] for head in _HEADS}) | frozenset(
 )  # fmt: skip
 """What is said to be of or for something; other capital words before that are somebody's name."""
 _OF = frozenset({" of ", " for ", " für "})
-_TITLES = frozenset(
-    ["Mr", "Mrs", "Ms", "Miss", "Mx", "Dr", "Prof", "Professor", "Herr", "Herrn", "Frau", "Dear",
-     "Monsieur", "Madame", "Mme", "Mlle", "Señor", "Señora", "Sr", "Sra"]
-)  # fmt: skip
 _GAP_MAX = max(map(len, _GAPS))
 _WORDS_MAX = 5
 
@@ -88,7 +84,7 @@ def _organization_at(
 ) -> tuple[int, float]:
     """How many words from there on are one name, and how sure that is; (0, 0) if none."""
     taken, score = 0, 0.0
-    if words[at].written in _ARTICLES | _TITLES:
+    if words[at].written in _ARTICLES | TITLES:
         return taken, score
     is_name = words[at].word in first_names
     for many in range(1, min(_WORDS_MAX, len(words) - at)):
@@ -96,7 +92,7 @@ def _organization_at(
         gap = text[before.end : last.start] if last.start - before.end <= _GAP_MAX else ""
         if gap.strip() in (",", ".,") and last.written in _FORMS:
             return many + 1, WITH_FORM
-        if gap not in _GAPS or last.written in _TITLES:
+        if gap not in _GAPS or last.written in TITLES:
             break
         if gap in _OF and before.written not in _OF_WHAT:
             break

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -25,6 +26,11 @@ _CAPITAL: Final = re.compile(
     rf"(?:(?:-|['\u2019](?![sS]{_ENDED}))[{LETTERS}]++){{0,2}}{_ENDED}"
 )
 
+TITLES: Final = frozenset(
+    ["Mr", "Mrs", "Ms", "Miss", "Mx", "Dr", "Prof", "Professor", "Herr", "Herrn", "Frau", "Dear",
+     "Monsieur", "Madame", "Mme", "Mlle", "Señor", "Señora", "Sr", "Sra"]
+)  # fmt: skip
+
 HAN: Final = "\u4e00-\u9fff"
 
 
@@ -38,6 +44,7 @@ class Capital(NamedTuple):
     word: str
 
 
+@cache
 def listed(name: str) -> frozenset[str]:
     """The entries of one list of gazetteer/: one a line."""
     text = files(__package__).joinpath("gazetteer", name).read_text(encoding="utf-8")
