@@ -46,6 +46,8 @@ HAN_NAME = re.compile("[\u4e00-\u9fff]+")
 LATIN = re.compile("[a-zß-ɏ]{2,}")
 
 SURE_POPULATION = 400_000
+LARGE_COUNT = 300
+ABOVE_A_NAME_POPULATION = 2_000_000
 NEAR_SURE_POPULATION = 150_000
 CUED_POPULATION = 80_000
 NEAR_CUED_POPULATION = 30_000
@@ -113,6 +115,15 @@ def cities(near: int, far: int) -> set[str]:
     }
 
 
+def large_cities(first_names: set[str]) -> set[str]:
+    """The largest cities of the world, and capitals; what is a first name only of so many people
+    that the city is meant."""
+    ranked = sorted(geonames().get_cities().values(), key=lambda city: -city["population"])
+    capitals = {one["capital"] for one in geonames().get_countries().values()}
+    sure = {city["name"] for city in ranked if city["population"] >= ABOVE_A_NAME_POPULATION}
+    return ({city["name"] for city in ranked[:LARGE_COUNT]} | capitals) - (first_names - sure)
+
+
 def han_places() -> set[str]:
     """Chinese names: of provinces and countries, of cities there, and of large ones elsewhere."""
     found: set[str] = set()
@@ -169,6 +180,7 @@ def main() -> None:
     write("words.txt", common)
     write("places.txt", sure)
     write("places_cued.txt", cued)
+    write("places_large.txt", (large_cities(first) & cued) - not_sure)
     write("places_han.txt", han_places())
     surnames = han("last_names", 2) | set(HAN_DOUBLE_SURNAMES.split())
     write("surnames_han.txt", surnames)

@@ -66,7 +66,7 @@ WORDS = (
 
 # What a list of English names has for a place in the five languages.
 EXONYMS = (
-    "München Köln Wien Zürich Genf Genève Mailand Rom Prag Warschau Brüssel Moskau Peking "
+    "München Köln Wien Zürich Zurich Genf Genève Mailand Rom Prag Warschau Brüssel Moskau Peking "
     "Lissabon "
     "Venedig Florenz Neapel Athen Kairo Straßburg Nürnberg Hannover Braunschweig Kopenhagen "
     "Londres Pékin Moscou Francfort Vienne Varsovie Bruxelles Lisbonne Barcelone Séville Munich "
@@ -84,7 +84,7 @@ EXONYMS = (
 
 NOT_SURE = (
     "Georgia Jordan Chad Guinea Turkey Jersey Virginia Washington Lincoln Jackson Victoria "
-    "Florence "
+    "Florence Male "
     "Santiago Madison Austin Dallas Charlotte Orlando Savannah Reunion Réunion Cuba Mali Niger "
     "Corona Aurora Enterprise Marina Medina Mobile Orange Nice Reading Bath Split Java "
     "Independence Paradise Surprise Normal Union Central Centre Center Este Sur Norte Ain Oise "

@@ -40,10 +40,13 @@ Search = Callable[[str], Iterable[Span]]
 
 @dataclass(frozen=True, slots=True)
 class _Looking:
-    """One recognizer. `context`: words that make its findings surer, in lower case."""
+    """One recognizer. `context`: words that make its findings surer, in lower case. It finds
+    nothing in a text with fewer ASCII digits, or with none of the needles."""
 
     search: Search
     context: tuple[str, ...]
+    digits_min: int = 0
+    needles: tuple[str, ...] = ()
 
 
 class Engine:
@@ -53,7 +56,7 @@ class Engine:
         self, recognizers: Sequence[EntityRecognizer], allowed: Allowed = NOTHING_ALLOWED
     ) -> None:
         self._allowed = allowed
-        self._all = [_Looking(_search_of(one), _context_of(one)) for one in recognizers]
+        self._all = [_looking(one) for one in recognizers]
 
     def look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
         """The spans of a text of any length and in any characters; see `find`."""
@@ -66,7 +69,12 @@ class Engine:
         Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
         text = Reading(text)
         found: list[Span] = []
+        digits = text.digits
         for one in self._all:
+            if digits < one.digits_min:
+                continue
+            if one.needles and not any(needle in text for needle in one.needles):
+                continue
             if given_up.is_set():
                 return []
             spans = [span for span in one.search(text) if span.entity in entities]
@@ -92,6 +100,13 @@ def without_twins(spans: Sequence[Span]) -> list[Span]:
                 kept.append(span)
                 open_.append(span)
     return sorted(kept, key=lambda one: (-one.score, one.start, -one.end))
+
+
+def _looking(recognizer: EntityRecognizer) -> _Looking:
+    look = _Looking(_search_of(recognizer), _context_of(recognizer))
+    if not isinstance(recognizer, Finder):
+        return look
+    return replace(look, digits_min=recognizer.DIGITS_MIN, needles=recognizer.NEEDLES)
 
 
 def _search_of(recognizer: EntityRecognizer) -> Search:

@@ -18,14 +18,15 @@ class Span:
     score: float
 
 
-def word_start(shift: int = 0) -> str:
+def word_start(shift: int = 0, joins: str = "0-9A-Za-z") -> str:
     """A pattern that holds where a word may begin, tried `shift` characters after that point.
 
-    ASCII alone joins words, so that a value that touches Chinese text stands by itself. What stands
-    behind a JSON escape (`\\n`, `\\u5361`) begins a word too: prompts and arguments are often JSON.
+    What `joins` words (inside of a set) is ASCII alone for values, so that one that touches Chinese
+    text stands by itself. What stands behind a JSON escape (`\\n`, `\\u5361`) begins a word too:
+    prompts and arguments are often JSON.
     A shift lets a pattern begin with its own first character, which is what makes `re` fast."""
     after = "." * shift
-    return rf"(?s:(?<![0-9A-Za-z]{after})|(?<=\\[bfnrt]{after})|(?<=\\u[0-9A-Fa-f]{{4}}{after}))"
+    return rf"(?s:(?<![{joins}]{after})|(?<=\\[bfnrt]{after})|(?<=\\u[0-9A-Fa-f]{{4}}{after}))"
 
 
 WORD_END = r"(?![0-9A-Za-z])"

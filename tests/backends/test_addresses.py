@@ -148,3 +148,16 @@ def test_a_long_text_that_is_made_to_be_slow_is_read_to_its_end(piece: str) -> N
     text = (piece * 60_000)[:60_000]
     for address in ("77 Massachusetts Avenue", "Musterstraße 12a", "北京市海淀区中关村大街27号"):
         assert address in found(f"{text}; {address}")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("lives at 12 Main Street, London.", "12 Main Street, London"),
+        ("at 12 Main St., New York and", "12 Main St., New York"),
+        ("at 12 Main Street, Berlin Please call", "12 Main Street, Berlin"),
+        ("at 12 Main Street, Please call", "12 Main Street"),
+    ],
+)
+def test_a_listed_town_behind_a_comma_is_part_of_the_address(text: str, address: str) -> None:
+    assert {text[start:end] for start, end, _ in StreetAddress().find(text)} == {address}

@@ -51,6 +51,8 @@ FOUND = {
     "mathematical digits": "𝟒𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏",
     "no-break spaces": "4111\u00a01111\u00a01111\u00a01111",
     "typographic dashes": "4111–1111–1111–1111",
+    "a horizontal bar": "4111\u20151111\u20151111\u20151111",
+    "en and em spaces": "4111\u20021111\u20031111\u20021111",
     "full-width mail": "ａｎｎ＠ｅｘａｍｐｌｅ．ｃｏｍ",
 }
 

@@ -41,6 +41,8 @@ def found(kind: type[Finder], text: str) -> list[str]:
         ("Je m'appelle Jean Dupont", ["Jean Dupont"]),
         ("Me llamo Carlos Rodríguez", ["Carlos Rodríguez"]),
         ("\\nJohn Smith\\n", ["John Smith"]),
+        ("My Name Is Don Priya", ["Don Priya"]),
+        ("So said Don Priya", ["Priya"]),
         ("我叫王小明,你好", ["王小明"]),
         ("联系人:张伟", ["张伟"]),
         ("请找李明先生", ["李明"]),
@@ -79,6 +81,8 @@ def test_what_is_no_name_of_a_person(text: str) -> None:
         ("United States, Germany", ["United States", "Germany"]),
         ("she moved to Aalen", ["Aalen"]),
         ("BERLIN", ["BERLIN"]),
+        ("London is big, and Paris, Zurich", ["London", "Paris", "Zurich"]),
+        ("Sydney, LONDON", ["Sydney", "LONDON"]),
         ("nach München, à Lyon, en Sevilla", ["München", "Lyon", "Sevilla"]),
         ("我在北京市朝阳区工作", ["北京市"]),
         ("他住在上海", ["上海"]),
@@ -89,7 +93,18 @@ def test_places(text: str, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Nice Reading", "the Mobile App", "Aalen", "a split java", "你好"]
+    "text",
+    [
+        "Nice Reading",
+        "the Mobile App",
+        "Aalen",
+        "a split java",
+        "你好",
+        "Paris Hilton",
+        "Jack London wrote. London had a dog.",
+        "Mr. London",
+        "Sex: Male",
+    ],
 )
 def test_what_is_no_place(text: str) -> None:
     assert found(Place, text) == []
@@ -104,6 +119,12 @@ def test_what_is_no_place(text: str) -> None:
         ("Muster Bau GmbH & more", ["Muster Bau GmbH"]),
         ("the University of Oxford", ["University of Oxford"]),
         ("First Example Bank", ["First Example Bank"]),
+        ("Dear Ms. Grace Hopper of Siemens AG", ["Siemens AG"]),
+        ("Herr Weber Bau GmbH", ["Weber Bau GmbH"]),
+        ("ask John Smith for Acme Ltd", ["Acme Ltd"]),
+        ("the Institute for Data Ltd", ["Institute for Data Ltd"]),
+        ("Bank of Example Corp", ["Bank of Example Corp"]),
+        ("John Deere Inc", ["John Deere Inc"]),
         ("就职于深圳市腾讯计算机系统有限公司。", ["深圳市腾讯计算机系统有限公司"]),
         ("我在清华大学读书", ["清华大学"]),
     ],

@@ -41,12 +41,18 @@ VALUES = {
         "müller@beispiel.de",
         "O'Brien@example.ie",
         "carol@intranet.corp",
+        "bob@host.docker",
+        "john#doe@example.com",
+        "x!y$z*q^r@example.com",
         "dave%40example.org",
     ],
     "CREDIT_CARD": [
         "4111111111111111",
         "4111 1111 1111 1111",
         "5555-5555-5555-4444",
+        "4111_1111_1111_1111",
+        "4111%201111%201111%201111",
+        "3782_822463_10005",
         "378282246310005",
         "3782 822463 10005",
         "30569309025904",
@@ -61,7 +67,8 @@ VALUES = {
         "NO93 8601 1117 947",
         "MT84MALT011000012345MTLCAST001S",
     ],
-    "IP_ADDRESS": ["203.0.113.7", "10.0.0.12", "2001:db8::8a2e:370:7334", "fe80::1ff:fe23:4567"],
+    "IP_ADDRESS": ["203.0.113.7", "10.0.0.12", "2001:db8::8a2e:370:7334", "64:ff9b::c000:221",
+                   "1:2:3:4:5:6:7:8", "fe80::1ff:fe23:4567"],
     "US_SSN": ["536-90-4399", "536 90 4399"],
     "CN_ID_CARD": ["11010519491231002X", "440524188001010014", "110105 19491231 002x"],
     "CN_MOBILE": [
@@ -163,6 +170,9 @@ NOTHING = {
         "256.1.1.1",
         "std::vector",
         "ab::cd",
+        "1::2",
+        "a[1:2::3]",
+        "1:2:3:4:5:6:7",
         "bad::cafe",
         "12:30:45",
         "00:1a:2b:3c:4d:5e",
@@ -247,6 +257,35 @@ def test_the_numbers_behind_a_number_are_not_part_of_it() -> None:
 def test_a_word_that_says_so_makes_digits_a_telephone_number(text: str, number: str) -> None:
     assert found("PHONE_NUMBER", text.format(number)) == [number]
     assert found("PHONE_NUMBER", f"hotel {number}") in ([], ["01512345678"])
+
+
+# A word in front of a value, in JSON inside of a string, behind what looks like one more letter.
+CUED = [
+    ("PHONE_NUMBER", "tel: ", "5551234567"),
+    ("PHONE_NUMBER", "phone ", "5551234567"),
+    ("PHONE_NUMBER", "mobile: ", "5551234567"),
+    ("US_SSN", "ssn ", "536904399"),
+    ("PERSON", "my name is ", "Ada"),
+    ("PERSON", "Herr ", "Ogbuokiri"),
+    ("PERSON", "contact: ", "Ada"),
+    ("LOCATION", "from ", "Aalen"),
+    ("DATE_OF_BIRTH", "born ", "1985-03-12"),
+    ("DATE_OF_BIRTH", "dob: ", "12.03.1985"),
+    ("DATE_OF_BIRTH", "birthdate=", "1985-03-12T00:00:00Z"),
+    ("DATE_OF_BIRTH", "birthdate: ", "1985-03-12T00:00:00.000+01:00"),
+    ("BR_CPF", "cpf ", "52998224725"),
+    ("NL_BSN", "bsn ", "111222333"),
+    ("PASSWORD", "pass=", "Tr0ub4dor3"),
+]
+
+
+@pytest.mark.parametrize("before", ["", "x\n", "x\\n", "\\t", "\\u00e9", "\\\\n"])
+@pytest.mark.parametrize(("entity", "cue", "value"), CUED)
+def test_a_word_before_a_value_is_read_behind_a_json_escape(
+    entity: str, cue: str, value: str, before: str
+) -> None:
+    assert found(entity, f"{before}{cue}{value}") == [value]
+    assert "birth" in cue or found(entity, f"z{cue}{value}") == []
 
 
 def test_a_bracket_before_a_number_is_part_of_it_where_it_is_closed_inside() -> None:

@@ -10,6 +10,7 @@ from gateway.backends.recognizers import (
     european_addresses,
 )
 from gateway.backends.recognizers.finder import Finder, Found
+from gateway.backends.recognizers.reading import has_digits
 
 
 class StreetAddress(Finder):
@@ -20,7 +21,8 @@ class StreetAddress(Finder):
     ENTITY = "STREET_ADDRESS"
 
     def find(self, text: str) -> Iterator[Found]:
-        yield from english_addresses.find(text)
-        yield from european_addresses.find(text)
+        if has_digits(text):
+            yield from english_addresses.find(text)
+            yield from european_addresses.find(text)
         if not text.isascii():
             yield from east_asian_addresses.find(text)

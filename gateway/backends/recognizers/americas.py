@@ -25,6 +25,7 @@ class BrazilianCpf(Finder):
     In its groups; bare only behind its name, since others count eleven digits too."""
 
     ENTITY = "BR_CPF"
+    DIGITS_MIN = 11
     _GROUPS = re.compile(
         rf"[0-9](?=[0-9]{{2}}[0-9.]){_FIRST}[0-9]{{2}}"
         rf"(?:\.[0-9]{{3}}\.[0-9]{{3}}[-/]|[0-9]{{6}}-)[0-9]{{2}}{NUMBER_END}"
@@ -50,6 +51,7 @@ class BrazilianCnpj(Finder):
     Normativa RFB 2.229/2024), and two check digits. In its groups, or bare behind its name."""
 
     ENTITY = "BR_CNPJ"
+    DIGITS_MIN = 2
     _A = "[0-9A-Za-z]"
     _GROUPS = re.compile(
         rf"/{word_start(11)}(?<={_A}{{2}}\.{_A}{{3}}\.{_A}{{3}}/){_A}{{4}}-[0-9]{{2}}{NUMBER_END}"

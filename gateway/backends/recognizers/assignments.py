@@ -29,16 +29,26 @@ class Assignment:
 _SEPARATOR = re.compile(
     r"""\\{0,3}+["'`]?+\]?+[ \t]{0,8}+"""  # the end of a quoted name, or of an index
     r"(?:(?::[ \t]?[A-Za-z][\w\[\].|]{0,24}+[ \t]?)?"  # a type
-    r"(?:=>|:=|\?=|={1,3}+|!==?)|:|是|为|為|は|(?:was|is)(?= ))[ \t]{0,8}+"
+    r"(?:=>|:=|\?=|={1,3}+|!==?)|:|是|为|為|は|(?:was|is)(?::|(?= )))[ \t]{0,8}+"
 )
+_SPACE = re.compile(r"[ \t](?=[!-~])")
 _OPTION = re.compile(r"(?:[ \t]|=)[ \t]{0,2}+")
 _DASHES = re.compile(r"--?[\w-]{0,24}\Z")
 _TAG = re.compile(r"<[\w:.-]{0,24}\Z")
 _QUOTE = re.compile(r"""[bBfFrRuU]?(\\{0,3}+)(["'`])""")
-_BARE = re.compile(r"""[!#-%'(-+\--:=?-_a-~]{1,201}""")
-_TO_LINE_END = re.compile(r"[!-~]{1,201}")
+_RUN = re.compile(r"[!-~]{1,201}")
+_FIELD = r"[ \t]{0,2}+[\w$.-]{1,40}+(?: [\w-]{1,20}+){0,2}[=:(\[]"
+_END = re.compile(
+    rf"""[;,]\Z|[;&,](?=[&"'`\[{{]|{_FIELD})|<(?=[/!A-Za-z])|(?:\\r)?\\n"""
+    r"""|\\{0,3}["'`](?=[\]}),:;])"""
+)
+"""Where a value without quotes ends before white space: where the next field, a tag or a line
+begins, or a string closes."""
+_JOINS = re.compile("""["&,;<>`]""")
+_QUOTES = re.compile(r"""\\{0,3}+["'`]""")
+_STOPS = (".", ",", ":")
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
 _ENVIRONMENT = re.compile(r"(?:\A|[\n\r]|\\n)(?:export |set |ENV |ARG |- )?[A-Z0-9_]{0,40}\Z")
-_CLOSING = ".:!?)]}\\'"
 
 
 def assigned(text: str, at: int, name_start: int) -> Assignment | None:
@@ -58,8 +68,14 @@ def assigned(text: str, at: int, name_start: int) -> Assignment | None:
         return None
     in_environment = "=" in separator[0] and _ENVIRONMENT.search(before)
     if in_environment and text[name_start:at].isupper():
-        return _bare(text, separator.end(), _TO_LINE_END, literal=True)
-    return _bare(text, separator.end(), _BARE, literal=False)
+        return _to_space(text, separator.end())
+    return _bare(text, separator.end())
+
+
+def spaced(text: str, at: int) -> Assignment | None:
+    """What stands behind the name that ends at `at`, with nothing but a space between."""
+    space = _SPACE.match(text, at)
+    return _bare(text, space.end()) if space else None
 
 
 def _tagged(text: str, start: int) -> Assignment | None:
@@ -77,13 +93,59 @@ def _quoted(text: str, quote: re.Match[str]) -> Assignment | None:
     return Assignment(start, end, text[start:end], True) if end > start else None
 
 
-def _bare(text: str, start: int, shape: re.Pattern[str], literal: bool) -> Assignment | None:
-    run = shape.match(text, start)
+def _to_space(text: str, start: int) -> Assignment | None:
+    run = _RUN.match(text, start)
     if run is None or len(run[0]) > VALUE_MAX:
         return None
-    value = run[0] if literal else run[0].partition("\\n")[0].rstrip(_CLOSING)
-    ends = ";" if text.startswith(";", start + len(value)) else ""
-    return Assignment(start, start + len(value), value, literal or bool(ends))
+    return Assignment(start, run.end(), run[0], True)
+
+
+def _bare(text: str, start: int) -> Assignment | None:
+    """A value without quotes: to the next white space, or to where something else begins.
+
+    Commas, quotes and the like are of the value only where it has a digit: code has them too."""
+    run = _RUN.match(text, start)
+    if run is None:
+        return None
+    whole, before = run[0], text[max(0, start - _LINE_MAX) : start]
+    if end := _END.search(whole):
+        whole = whole[: end.start()]
+    opened = _open_quote(before)
+    closing = (one.start() for one in _QUOTES.finditer(whole) if one[0] == opened)
+    whole = whole[: next(closing, None)]
+    if not any(one.isdigit() for one in whole) and (joined := _JOINS.search(whole)):
+        whole = whole[: joined.start()]
+    value = _without_closing(whole, before)
+    if not value or len(value) > VALUE_MAX:
+        return None
+    end_at = start + len(value)
+    return Assignment(start, end_at, value, text.startswith(";", end_at))
+
+
+def _open_quote(before: str) -> str:
+    """The quote, with its backslashes, that is open at the end of the line so far; or none."""
+    line = before.replace("\r", "\n").rpartition("\n")[2]
+    opened = ""
+    for found in _QUOTES.finditer(line):
+        if opened:
+            opened = "" if found[0] == opened else opened
+        elif found[0] != "'" or not line[: found.start()][-1:].isalnum():  # an apostrophe
+            opened = found[0]
+    return opened
+
+
+def _without_closing(value: str, before: str) -> str:
+    """Without one full stop or the like at the end, and what closes a bracket before the value."""
+    value = _without_brackets(value, before)
+    return _without_brackets(value[:-1], before) if value.endswith(_STOPS) else value
+
+
+def _without_brackets(value: str, before: str) -> str:
+    while opening := _BRACKETS.get(value[-1:]):
+        if opening in value or before.count(opening) <= before.count(value[-1]):
+            break
+        value = value[:-1]
+    return value
 
 
 _TEMPLATE = re.compile(

@@ -10,6 +10,8 @@ from gateway.backends.recognizers.finder import NOT_A_FRACTION, NUMBER_END, STAR
 
 _FIRST = rf"{STARTED}{NOT_A_FRACTION}"
 _YEAR = "(?:18|19|20)[0-9]{2}"
+_TIME = re.compile(r"T[0-9:.]{4,18}+(?:Z|[+-][0-9:]{2,6}+)?")
+"""What of ISO 8601 may follow a date."""
 _MONTH = re.compile(
     "jan|f[eé]b|f[eé]v|m[aä]r|mrz|maa|a[pvb]r|ma[yijg]|mei|jun|jui|giu|jul|lug|aug|ago|aoû|sep|set"
     "|o[ckt]t|out|nov|d[eé]c|dez|dic|ene|gen",
@@ -23,8 +25,10 @@ class DateOfBirth(Finder):
     the like, or before 出生 and 生まれ. Other dates, and years alone, are none."""
 
     ENTITY = "DATE_OF_BIRTH"
+    DIGITS_MIN = 1
     _NUMERIC = re.compile(
-        rf"[0-9]{_FIRST}[0-9]{{0,3}}+(-|/|\.(?: |)| )[0-9]{{1,2}}\1([0-9]{{1,4}}){NUMBER_END}"
+        rf"[0-9]{_FIRST}[0-9]{{0,3}}+(-|/|\.(?: |)| )[0-9]{{1,2}}\1([0-9]{{1,4}})"
+        rf"(?:{NUMBER_END}|(?=T[0-9]{{2}}:[0-9]{{2}}))"
     )
     _COMPACT = re.compile(
         rf"[12]{_FIRST}[089][0-9]{{2}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]){NUMBER_END}"
@@ -57,7 +61,8 @@ class DateOfBirth(Finder):
         shapes = (self._NUMERIC, self._DAY_FIRST, self._MONTH_FIRST, self._COMPACT, self._CJK)
         for found in self._CUE.behind(text, *shapes):
             if self._is_date(found):
-                yield (*found.span(), 0.85)
+                time = _TIME.match(text, found.end())
+                yield found.start(), time.end() if time else found.end(), 0.85
         if "出生" in text or "生まれ" in text or "日生" in text:
             for shape in (self._NUMERIC, self._CJK):
                 for found in shape.finditer(text):

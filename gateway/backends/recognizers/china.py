@@ -28,6 +28,7 @@ class ChineseBankCard(Finder):
     so the word makes them one."""
 
     ENTITY = "CN_BANK_CARD"
+    DIGITS_MIN = 16
     _LENGTHS = (
         "[0-9]{14,17}+",
         "[0-9]{2}(?:[ -][0-9]{4}){3}",
@@ -63,6 +64,7 @@ class ChinesePassport(Finder):
     alone, with little certainty: part numbers look the same. Everything else is, behind a word."""
 
     ENTITY = "CN_PASSPORT"
+    DIGITS_MIN = 7
     _ALONE = re.compile(rf"[EG](?=[0-9]{{8}}){STARTED}[0-9]{{8}}{NUMBER_END}")
     _NAMED = re.compile(
         rf"(?:[DEGHKMPSdeghkmps]{STARTED}[A-Za-z]?[0-9]{{7,8}}|1{_FIRST}[45][0-9]{{7}}){NUMBER_END}"
@@ -83,6 +85,7 @@ class ChineseLicensePlate(Finder):
     those of new energy. The last may name a kind: trailer, learner, police, Hong Kong, Macao."""
 
     ENTITY = "CN_LICENSE_PLATE"
+    DIGITS_MIN = 2
     _SHAPE = re.compile(
         "[京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新]"
         r"[A-Za-z][ ·•.]?"
@@ -108,8 +111,10 @@ class ChineseCreditCode(Finder):
     out, a region, and a check character."""
 
     ENTITY = "CN_USCC"
+    DIGITS_MIN = 7
     _SHAPE = re.compile(
-        rf"[1-9ANYany]{_FIRST}[1-59](?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|10)"
+        rf"[1-9ANYany](?=[1-59][0-9]{{5}}){_FIRST}"
+        rf"[1-59](?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|10)"
         rf"[0-9]{{4}}[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{{10}}{WORD_END}"
     )
     _CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"

@@ -13,10 +13,12 @@ from gateway.backends.recognizers.assignments import (
     is_place,
     looks_random,
     names,
+    spaced,
     written_for_readers,
 )
 from gateway.backends.recognizers.finder import Finder, Found
 from gateway.backends.recognizers.reading import in_small_letters
+from gateway.privacy.spans import word_start
 
 _SAMPLES: Final = frozenset(
     [
@@ -117,6 +119,10 @@ def _is_sample(value: str) -> bool:
     return bool(_WORDS.fullmatch(value) or _SAMPLE_PARTS.search(value))
 
 
+_CLOSING = ".:!?)]}\\'"
+"""What may stand behind a word of prose or code: a password may end in it, a word does not."""
+
+
 class Password(Finder):
     """Passwords in addresses and connection strings, and behind a word that says password.
 
@@ -125,15 +131,18 @@ class Password(Finder):
     `;`, but not in code, where it is a variable."""
 
     ENTITY = "PASSWORD"
-    _NEEDLES = ("pass", "pwd", "kennwort", "contrase", "senha", "密码", "密碼", "口令",
+    _NEEDLES = ("pass", "pw", "kennwort", "contrase", "senha", "密码", "密碼", "口令",
                 "パスワード", "비밀번호")  # fmt: skip
     _NAME = re.compile(
-        r"(?:pass(?:word|wort|wd|phrase|code)|(?<![a-z])pass|(?<![a-z])pwd|kennwort|contraseña"
-        r"|contrasena|senha|密码|密碼|口令|パスワード|비밀번호)(?:[_-]?[0-9]{1,2})?"
+        rf"(?:pass(?:word|wort|wd|phrase|code)|{word_start(joins='a-z')}(?:pass|pwd?)|kennwort"
+        r"|contraseña|contrasena|senha|密码|密碼|口令|パスワード|비밀번호)(?:[_-]?[0-9]{1,2})?"
         r"(?![0-9A-Za-z_-])",
     )
-    _SHORT = ("pass", "pwd")
-    _SHORT_BEFORE = re.compile(r"""(?:[_"'.<-]|[a-z](?=[A-Z]))\Z""")
+    _SHORT = ("pass", "pwd", "pw")
+    _SHORT_BEFORE = re.compile(
+        r"""(?:[_"'`.<?&;-]|(?:\A|[\n\r]|\\[bfnrt]|\\u[0-9a-fA-F]{4})[ \t]{0,20})\Z"""
+    )
+    _SHORT_REACH = 22
     _IN_URL = re.compile(
         r""":(?<=[0-9A-Za-z]:)//[^\s/?#:@"'`<>\\]{0,100}+:([^\s/"'`<>\\]{1,200})@"""
         r"""(?=[0-9A-Za-z\[_])"""
@@ -167,16 +176,22 @@ class Password(Finder):
 
     def _stands_alone(self, text: str, name: re.Match[str]) -> bool:
         """`pass` and `pwd` are words of prose and shells too: they need a sign before them."""
-        if name[0] not in self._SHORT or name.start() == 0:
+        if name[0] not in self._SHORT:
             return True
         start = name.start()
-        return text[start].isupper() or bool(self._SHORT_BEFORE.search(text[start - 1 : start]))
+        before = text[max(0, start - self._SHORT_REACH) : start]
+        is_given = text.startswith("=", name.end()) and before[-1:] == " "
+        return text[start].isupper() or is_given or bool(self._SHORT_BEFORE.search(before))
 
     def _behind(self, text: str, name: re.Match[str]) -> Iterator[Found]:
         given = assigned(text, name.end(), name.start())
-        if given is None or len(given.value) < self._LENGTH_MIN:
+        if given is None:
+            given = spaced(text, name.end())
+            if given is None or not _is_mixed(given.value):
+                return
+        if len(given.value) < self._LENGTH_MIN:
             return
-        value = given.value
+        value = given.value if given.literal else given.value.rstrip(_CLOSING)
         if written_for_readers(value) or is_place(value) or _is_sample(value):
             return
         if any(one.isspace() for one in value):
@@ -184,6 +199,11 @@ class Password(Finder):
         if not given.literal and (value.isalpha() or _is_code(value)):
             return
         yield given.start, given.end, 0.8 if given.literal else 0.6
+
+
+def _is_mixed(value: str) -> bool:
+    """No word, and no name of something: what nothing but a space gives to a password."""
+    return looks_random(value) and not is_place(value)
 
 
 def _is_code(value: str) -> bool:
@@ -209,7 +229,6 @@ class Secret(Finder):
         r"(?:[_-]?(?:key|value|base64|b64|prod|dev|live|test|[0-9]{1,2}))?(?![0-9a-z_-])"
     )
     _SCHEME = re.compile(r"""(bearer|basic) {1,4}+["']?([0-9A-Za-z+/=._~-]{8,4096}+)""")
-    _OUTSIDE = re.compile(r"(?<![0-9a-z])\Z")
     _VALUE = re.compile(r"[!-~]{8,200}")
     _KEY_BEFORE = 16
 

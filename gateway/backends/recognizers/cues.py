@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.backends.recognizers.reading import in_small_letters
+from gateway.privacy.spans import word_start
 
 _REACH = 80  # characters from where a cue begins to its value; no cue with its gap is longer
 _VALUE_MAX = 64
 _NO_LETTER = "(?<![a-z])"
-_NO_LETTER_BUT_ESCAPED = rf"(?:{_NO_LETTER}|(?<=\\[bfnrt]))"
+_NO_LETTER_BUT_ESCAPED = word_start(joins="a-z")
 
 
 class Cue(NamedTuple):
@@ -29,7 +30,7 @@ class Cue(NamedTuple):
     def behind(self, text: str, *shapes: re.Pattern[str]) -> Iterator[re.Match[str]]:
         """What of the shapes stands behind a cue. What is far from every stem is not looked at."""
         stems = self._stems_in(text)
-        for shape in shapes:
+        for shape in shapes if stems else ():
             done = 0
             for stem in stems:
                 limit = stem + _REACH
@@ -45,12 +46,12 @@ class Cue(NamedTuple):
 
     def _stems_in(self, text: str) -> list[int]:
         small = in_small_letters(text)
-        return sorted(at for stem in self.stems for at in _places(small, stem))
+        return sorted(at for stem in self.stems if stem in small for at in _places(small, stem))
 
 
 def cue(stems: str, words: str, gap: str = r"[^0-9\n]{0,20}") -> Cue:
     """`stems` are parted by `|`; `words` and `gap` (between word and value) are patterns. Where
-    `words` wants no letter before it, a JSON escape (`\\n`) is none."""
+    `words` wants no letter before it, a JSON escape (`\\n`, `\\u00e9`) is none."""
     words = words.replace(_NO_LETTER, _NO_LETTER_BUT_ESCAPED)
     return Cue(tuple(stems.split("|")), re.compile(rf"(?:{words}){gap}\Z", re.IGNORECASE))
 

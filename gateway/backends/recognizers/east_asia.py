@@ -25,6 +25,7 @@ class HongKongIdCard(Finder):
     With the check digit in brackets, as it is printed; without them only behind a word."""
 
     ENTITY = "HK_ID_CARD"
+    DIGITS_MIN = 6
     _CHECK_DIGIT = re.compile(r"\([0-9A]\)")
     _BEFORE_IT = re.compile(rf"{word_start()}[A-Z]{{1,2}}[0-9]{{6}} ?\Z")
     _BEFORE_IT_MAX = 9
@@ -56,6 +57,7 @@ class TaiwanIdNumber(Finder):
     (or a letter, before 2021), eight digits, the last of them a check digit."""
 
     ENTITY = "TW_ID_NUMBER"
+    DIGITS_MIN = 8
     _SHAPE = re.compile(rf"[A-Z](?=[1289A-D][0-9]{{8}}){STARTED}[0-9A-D]{{9}}{NUMBER_END}")
     _LETTERS = "ABCDEFGHJKLMNPQRSTUVXYWZIO"  # from 10 on
 
@@ -76,6 +78,7 @@ class JapanMyNumber(Finder):
     Found behind a word, or in three groups with a dash: one of eleven numbers passes the check."""
 
     ENTITY = "JP_MY_NUMBER"
+    DIGITS_MIN = 12
     _SHAPE = re.compile(
         rf"[0-9](?=[0-9]{{3}}[0-9 -]){_FIRST}[0-9]{{3}}([ -]?)[0-9]{{4}}\1[0-9]{{4}}{NUMBER_END}"
         r"(?!-[0-9])"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from gateway.backends.recognizers.cues import cue
 from gateway.backends.recognizers.finder import NOT_A_FRACTION, STARTED, Found
-from gateway.privacy.spans import WORD_END
+from gateway.backends.recognizers.words import listed
+from gateway.privacy.spans import WORD_END, word_start
 
 SEPARATOR = re.compile(r"(?=[ ,\r\n\\])[ ,]{0,2}+(?:\r?\n|\\n)? {0,4}+")
 """Between the parts of an address: a comma, a space, a line end, also an escaped one."""
@@ -35,6 +36,8 @@ _UNIT = re.compile(
 )
 _TOWN_WORD = re.compile("[A-Z][A-Za-z.'-]{1,20}+")
 _TOWN_WORDS_MAX = 5
+_AFTER_COMMA = re.compile(r", ?([A-Z][A-Za-z\u00c0-\u024f'-]{1,20}+(?: [A-Z][a-z-]{1,20}+){0,2})")
+_TOWNS = ("places.txt", "places_cued.txt")
 _POSTAL_CODE = re.compile(
     r"(?:(?:[A-Z]{2} )?[0-9]{5}(?:-[0-9]{4})?"  # United States
     r"|[A-Z]{1,2}[0-9][0-9A-Z]? ?[0-9][A-Z]{2}"  # United Kingdom
@@ -47,7 +50,8 @@ _CUE = cue(
     "|mail(?:ed)?|residing|residence|home)(?![a-z])",
 )
 _YEAR = re.compile(
-    "(?<![a-z])(?:in|since|by|of|until|from|before|after|during|late|early|mid|and|for) \\Z",
+    word_start(joins="a-z")
+    + r"(?:in|since|by|of|until|from|before|after|during|late|early|mid|and|for) \Z",
     re.IGNORECASE,
 )
 
@@ -56,17 +60,18 @@ def find(text: str) -> Iterator[Found]:
     """A street is certain by its kind, by what follows it, or by a word before it. What is written
     in small letters needs that word, or a town."""
     for house in _HOUSE.finditer(text):
-        end, certain = _street(text, house.end(), _WORD)
-        capitals = end > 0
-        if not capitals:
-            end, _ = _street(text, house.end(), _WORD_ANY_CASE)
+        end, _ = _street(text, house.end(), _WORD_ANY_CASE)
         if not end:
             continue
+        with_capitals, certain = _street(text, house.end(), _WORD)
+        capitals = with_capitals > 0
+        end = with_capitals or end
         unit = _behind(_UNIT, text, end)
         town = _town_end(text, unit or end)
         alone = capitals and (unit or (certain and not _may_be_a_year(text, house)))
         if town or alone or _CUE.is_before(text, house.start()):
-            yield house.start(), town or unit or end, 0.85 if town else 0.7
+            stop = town or _listed_town_end(text, unit or end)
+            yield house.start(), stop, 0.85 if town else 0.7
 
 
 def _street(text: str, at: int, shape: re.Pattern[str]) -> tuple[int, bool]:
@@ -108,6 +113,17 @@ def _town_end(text: str, end: int) -> int:
         if code := _behind(_POSTAL_CODE, text, end):
             return code
     return 0
+
+
+def _listed_town_end(text: str, end: int) -> int:
+    """Where a town of the lists ends behind a comma; or where the street does."""
+    town = _AFTER_COMMA.match(text, end + text.startswith(".", end))
+    if town is None:
+        return end
+    name = town[1]
+    while name and not any(name in listed(one) for one in _TOWNS):
+        name = name.rpartition(" ")[0]
+    return town.start(1) + len(name) if name else end
 
 
 def _may_be_a_year(text: str, house: re.Match[str]) -> bool:

@@ -25,6 +25,7 @@ class FrenchSocialSecurity(Finder):
     Without the key, which is often left out, only behind a word."""
 
     ENTITY = "FR_NIR"
+    DIGITS_MIN = 12
     _BODY = (
         rf"[1-478](?=[ -]?[0-9]{{2}}[ -]?[0-9]{{2}}){_FIRST}"
         r"[ -]?[0-9]{2}[ -]?(?:0[1-9]|1[0-2]|[2-9][0-9])[ -]?"
@@ -58,6 +59,7 @@ class DutchCitizenNumber(Finder):
     that pass the eleven test, behind a word that says so: so does one of eleven numbers."""
 
     ENTITY = "NL_BSN"
+    DIGITS_MIN = 8
     _SHAPE = re.compile(
         rf"[0-9]{_FIRST}(?:[0-9]{{7,8}}+"
         r"|[0-9]{3}[ .][0-9]{2}[ .][0-9]{3}|[0-9]{2}[ .-][0-9]{3}[ .-][0-9]{3})"

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from gateway.backends.recognizers.english_addresses import SEPARATOR
 from gateway.backends.recognizers.finder import NOT_A_FRACTION, STARTED, Found
 from gateway.backends.recognizers.reading import in_small_letters
-from gateway.privacy.spans import WORD_END
+from gateway.privacy.spans import WORD_END, word_start
 
 _LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
 _CAPITAL = "A-ZÀ-ÖØ-Þ"
-_STARTED = rf"(?:(?<![{_LETTER}0-9._-].)|(?<=\\[bfnrt].)|(?<=\\u[0-9A-Fa-f]{{4}}.))"
+_STARTED = word_start(1, rf"{_LETTER}0-9._-")
 """As STARTED of `finder`, but a letter with an accent is one too."""
 _NAME = rf"[{_CAPITAL}][{_LETTER}'-]{{1,24}}+"
 _FRENCH = re.compile(
@@ -30,6 +30,10 @@ _ROMANCE = re.compile(
     r"(?:(?i:(?<=c)(?:alle |/ ?)|(?<=a)(?:venida |vda\.? |v\. )|(?<=p)aseo |(?<=r)ua )"
     r"|((?i:(?<=p)(?:laza|raça|iazza)|(?<=c)(?:arrera|amino|orso)|(?<=r)onda|(?<=v)ia(?:le)?)) )"
 )
+_ROMANCE_KINDS = (
+    "calle ", "c/", "avenida ", "avda", "av. ", "paseo ", "rua ", "plaza ", "praça ", "piazza ",
+    "carrera ", "camino ", "corso ", "ronda ", "via ", "viale ",
+)  # fmt: skip
 _HOUSE = re.compile(rf"(, ?| )(?:n[a-zú]{{0,2}}+[.º ]{{0,3}}+)?[0-9]{{1,4}}+{WORD_END}")
 _FLOOR = re.compile(rf", ?[0-9]{{1,2}}º(?: ?[A-Z]{WORD_END})?")
 _OF = frozenset({
@@ -53,7 +57,7 @@ _TOWN = re.compile(rf"(?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}(?: [A-Z]{{2}})? {_NAME}(?: 
 
 def find(text: str) -> Iterator[Found]:
     small = in_small_letters(text)
-    if any(kind in small for kind in _FRENCH_KINDS):
+    if _has(small, _FRENCH_KINDS):
         for found in _FRENCH.finditer(text):
             if end := _name_end(text, found.end()):
                 yield _with_town(text, found.start(), end)
@@ -61,13 +65,20 @@ def find(text: str) -> Iterator[Found]:
         start = _street_start(text, found)
         if start is not None:
             yield _with_town(text, start, found.end())
-    for found in _ROMANCE.finditer(text):
+    for found in _ROMANCE.finditer(text) if _has(small, _ROMANCE_KINDS) else ():
         name_end = _name_end(text, found.end())
         house = _HOUSE.match(text, name_end) if name_end else None
         # Kinds that are words elsewhere (`via`, `plaza`) need the comma.
         if house and (not found[1] or house[1] != " "):
             floor = _FLOOR.match(text, house.end())
             yield _with_town(text, found.start(), (floor or house).end())
+
+
+def _has(small: str, kinds: tuple[str, ...]) -> bool:
+    for kind in kinds:  # noqa: SIM110 - twice as fast as any()
+        if kind in small:
+            return True
+    return False
 
 
 def _name_end(text: str, at: int) -> int:

@@ -45,6 +45,10 @@ class Finder(LocalRecognizer):
     """A recognizer of the entity that its class names."""
 
     ENTITY: ClassVar[str]
+    DIGITS_MIN: ClassVar[int] = 0
+    """The least number of ASCII digits that a text must hold for this to find anything."""
+    NEEDLES: ClassVar[tuple[str, ...]] = ()
+    """One of these must be in the text for this to find anything; none: it may always."""
 
     def __init__(self) -> None:
         super().__init__(supported_entities=[self.ENTITY], supported_language="en")

@@ -16,7 +16,7 @@ from gateway.backends.recognizers.finder import (
     Found,
 )
 
-_PRIVATE_SUFFIXES = "corp example home internal intranet invalid lan local localdomain test"
+_PRIVATE_SUFFIXES = "corp docker example home internal intranet invalid lan local localdomain test"
 
 
 class Email(Finder):
@@ -26,10 +26,13 @@ class Email(Finder):
     the network. The part before the `@` is read backwards from it, so no text is tried twice."""
 
     ENTITY = "EMAIL_ADDRESS"
+    NEEDLES = ("@", "%40")
     _LABEL = r"[0-9A-Za-z\u00C0-\u024F-]++"
     _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL}){{1,126}})")
     _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]")
     _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
+    _RARE_LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'#!$*^-]")
+    _NOT_BEFORE_RARE = re.compile(r"[0-9A-Za-z:/?=&@\\|%{}.]")
     _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})")
     _IN_URL = re.compile(
         r"[0-9A-Za-z]://[^\s/?#:@,;<>\"']{0,100}+:(?![0-9]{1,5}[?#])"
@@ -63,7 +66,19 @@ class Email(Finder):
             start = escape.end()
         while start < at and not self._LOCAL_START.match(text, start):
             start += 1
-        return start
+        return self._with_rare(text, start, floor) if start < at else start
+
+    def _with_rare(self, text: str, start: int, floor: int) -> int:
+        """`john#doe@`: characters of RFC 5322 that prose and URLs have too, where all before them
+        up to a space or the like may be of the address."""
+        further = start
+        while further > floor and self._RARE_LOCAL.match(text, further - 1):
+            further -= 1
+        if escape := self._ESCAPE.match(text, max(0, further - 1), start):
+            further = escape.end()
+        elif further and self._NOT_BEFORE_RARE.match(text, further - 1):
+            return start
+        return further if self._LOCAL_START.match(text, further) else start
 
     def _is_in_url(self, text: str, at: int) -> bool:
         """`user:password@host` of a URL: a password, and no address. Where it may as well be an
@@ -84,16 +99,18 @@ class Email(Finder):
 class IpAddress(Finder):
     """IPv4 and IPv6 addresses, but those that name no machine: loopback, unspecified, net masks.
 
-    Four numbers may be a version as well, so IPv4 has the lower score. Of IPv6 the first group must
-    have three digits at least, and one be decimal: `ab::cd` and `bad::cafe` are code."""
+    Four numbers may be a version as well, so IPv4 has the lower score. Of IPv6 one digit must be
+    decimal, and the first group have three, or another of three groups at least, or there be eight
+    groups: `ab::cd`, `bad::cafe` and `1::2` are code. A zone (`%eth0`) is no part of it."""
 
     ENTITY = "IP_ADDRESS"
+    DIGITS_MIN = 1
     _V4 = re.compile(
         rf"[0-9]{STARTED}{NOT_A_FRACTION}[0-9]{{0,2}}+(?:\.[0-9]{{1,3}}+){{3}}{NUMBER_END}"
     )
     _V6_GATE = re.compile(r":[0-9A-Fa-f]{0,4}+:")
     _V6 = re.compile(
-        rf"[0-9A-Fa-f]{STARTED}(?<!:.)[0-9A-Fa-f]{{2,3}}+"
+        rf"[0-9A-Fa-f]{STARTED}(?<!:.)[0-9A-Fa-f]{{0,3}}+"
         r"(?::[0-9A-Fa-f]{0,4}+){2,8}(?![0-9A-Za-z:])"
     )
 
@@ -117,4 +134,14 @@ def _names_a_machine(written: str) -> bool:
         return False
     if address.is_loopback or address.is_unspecified or written.startswith("255."):
         return False
-    return any(character.isdecimal() for character in written)
+    return any(one.isdecimal() for one in written) and (
+        ":" not in written or _is_unmistakable(written)
+    )
+
+
+def _is_unmistakable(written: str) -> bool:
+    """Whether a valid address is too long for a slice, a clock or the number of a network card."""
+    groups = [group for group in written.split(":") if group]
+    longest = max(map(len, groups))
+    whole = len(groups) == 8 and any(len(group) != 2 for group in groups)
+    return len(groups[0]) > 2 or (len(groups) > 2 and longest > 2) or whole

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
+from gateway.backends.recognizers.cues import cue
 from gateway.backends.recognizers.finder import (
     NOT_A_FRACTION,
     NUMBER_END,
@@ -19,6 +20,7 @@ from gateway.privacy.spans import WORD_END, word_start
 
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # and the digits of what is doubled added up
 _FIRST = rf"{STARTED}{NOT_A_FRACTION}"
+_GAP = "(?:[ _-]|%20)"
 
 
 class CreditCard(Finder):
@@ -27,13 +29,15 @@ class CreditCard(Finder):
     In one piece, or in the groups in which cards are printed; other groups are lists of numbers."""
 
     ENTITY = "CREDIT_CARD"
+    DIGITS_MIN = 12
     _SHAPES = (
         re.compile(rf"[2-6]{_FIRST}[0-9]{{11,18}}+{NUMBER_END}", re.ASCII),
-        re.compile(rf"[2-6]{_FIRST}[0-9]{{3}}(?:[ -][0-9]{{4}}){{3}}{NUMBER_END}", re.ASCII),
+        re.compile(rf"[2-6]{_FIRST}[0-9]{{3}}(?:{_GAP}[0-9]{{4}}){{3}}{NUMBER_END}", re.ASCII),
         re.compile(
-            rf"[2-6]{_FIRST}[0-9]{{3}}(?:[ -][0-9]{{4}}){{3}}[ -][0-9]{{1,3}}{NUMBER_END}", re.ASCII
+            rf"[2-6]{_FIRST}[0-9]{{3}}(?:{_GAP}[0-9]{{4}}){{3}}{_GAP}[0-9]{{1,3}}{NUMBER_END}",
+            re.ASCII,
         ),
-        re.compile(rf"3{_FIRST}[0-9]{{3}}[ -][0-9]{{6}}[ -][0-9]{{4,5}}{NUMBER_END}", re.ASCII),
+        re.compile(rf"3{_FIRST}[0-9]{{3}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{4,5}}{NUMBER_END}", re.ASCII),
     )
     _ISSUED = re.compile(
         r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa: 13, 16, 19
@@ -48,7 +52,7 @@ class CreditCard(Finder):
     def find(self, text: str) -> Iterator[Found]:
         for shape in self._SHAPES:
             for found in overlapping(shape, text):
-                digits = digits_of(found[0])
+                digits = digits_of(found[0].replace("%20", " "))
                 if self._ISSUED.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
                     yield (*found.span(), 1.0)
 
@@ -63,6 +67,7 @@ class Iban(Finder):
     """Bank accounts: a country's length (SWIFT IBAN registry), and ISO 7064 MOD 97-10."""
 
     ENTITY = "IBAN_CODE"
+    DIGITS_MIN = 2
     _CHECK = re.compile(
         rf"[0-9](?<=[A-Za-z]{{2}}.)[0-9]{word_start(4)}(?=[ -]?[0-9A-Za-z])"
     )  # found by its digits: there are fewer of them than letters
@@ -100,18 +105,17 @@ class UsSocialSecurity(Finder):
     Source of the ranges that are never given out: the Social Security Administration."""
 
     ENTITY = "US_SSN"
+    DIGITS_MIN = 9
     _GROUPS = re.compile(rf"[0-8]{_FIRST}[0-9]{{2}}([ -])[0-9]{{2}}\1[0-9]{{4}}{NUMBER_END}")
     _BARE = re.compile(rf"[0-8]{_FIRST}[0-9]{{8}}{NUMBER_END}")
-    _NAME = re.compile(r"(?:\bssn|social security)[^0-9\n]{0,20}\Z", re.IGNORECASE | re.ASCII)
-    _NAME_MAX = 40
+    _CUE = cue("ssn|social security", "(?<![a-z])ssn|social security")
 
     def find(self, text: str) -> Iterator[Found]:
         for found in overlapping(self._GROUPS, text):
             if self._given(digits_of(found[0])):
                 yield (*found.span(), 0.85 if found[1] == "-" else 0.5)
-        for found in self._BARE.finditer(text):
-            before = text[max(0, found.start() - self._NAME_MAX) : found.start()]
-            if self._given(found[0]) and self._NAME.search(before):
+        for found in self._CUE.behind(text, self._BARE):
+            if self._given(found[0]):
                 yield (*found.span(), 0.85)
 
     @staticmethod
@@ -125,6 +129,7 @@ class ChineseIdCard(Finder):
     a date of birth and a check character (ISO 7064 MOD 11-2)."""
 
     ENTITY = "CN_ID_CARD"
+    DIGITS_MIN = 17
     _SHAPE = re.compile(
         rf"[1-8]{_FIRST}[0-9]{{5}}[ -]?((?:18|19|20)[0-9]{{6}})[ -]?[0-9]{{3}}[0-9Xx]{WORD_END}"
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.backends.recognizers.finder import Finder, Found
-from gateway.backends.recognizers.words import HAN, Capital, capitals
+from gateway.backends.recognizers.words import HAN, TITLES, Capital, capitals, listed
 
 _FORMS = frozenset(
     ["Inc", "Incorporated", "Ltd", "Limited", "LLC", "LLP", "PLC", "Plc", "Corp", "Corporation",
@@ -34,6 +34,13 @@ _ARTICLES = frozenset(["The", "Die", "Der", "Das", "La", "Le", "El"])
 _GAPS = frozenset(
     [" ", " & ", " + ", " of ", " for ", " für ", " de ", " du ", " des ", " del ", "-"]
 )  # fmt: skip
+_JOINING = frozenset({" ", " & ", " + ", "-"})
+_OF_WHAT = (_KINDS | {head.split(" ")[0] for head in _HEADS}) | frozenset(
+    ["Academy", "Board", "Center", "Centre", "Church", "Council", "Federation", "Friends",
+     "Gesellschaft", "House", "Museum", "School", "Trust", "Union", "Verband", "Zentrum"]
+)  # fmt: skip
+"""What is said to be of or for something; other capital words before that are somebody's name."""
+_OF = frozenset({" of ", " for ", " für "})
 _GAP_MAX = max(map(len, _GAPS))
 _WORDS_MAX = 5
 
@@ -47,11 +54,15 @@ class Organization(Finder):
     _BODY = re.compile(f"[{HAN}0-9A-Za-z]")
     _CHINESE_END = re.compile(f"(?:{_HAN_ENDS})")
 
+    def load(self) -> None:
+        """Read the list of first names."""
+        self._first = listed("first_names.txt")
+
     def find(self, text: str) -> Iterator[Found]:
         words = capitals(text)
         at = 0
         while at < len(words):
-            taken, score = _organization_at(text, words, at)
+            taken, score = _organization_at(text, words, at, self._first)
             if taken:
                 yield words[at].start, _with_dot(text, words[at + taken - 1]), score
             at += taken or 1
@@ -68,17 +79,24 @@ class Organization(Finder):
         return at
 
 
-def _organization_at(text: str, words: Sequence[Capital], at: int) -> tuple[int, float]:
+def _organization_at(
+    text: str, words: Sequence[Capital], at: int, first_names: frozenset[str]
+) -> tuple[int, float]:
     """How many words from there on are one name, and how sure that is; (0, 0) if none."""
     taken, score = 0, 0.0
-    if words[at].written in _ARTICLES:
+    if words[at].written in _ARTICLES | TITLES:
         return taken, score
+    is_name = words[at].word in first_names
     for many in range(1, min(_WORDS_MAX, len(words) - at)):
         before, last = words[at + many - 1], words[at + many]
         gap = text[before.end : last.start] if last.start - before.end <= _GAP_MAX else ""
         if gap.strip() in (",", ".,") and last.written in _FORMS:
             return many + 1, WITH_FORM
-        if gap not in _GAPS:
+        if gap not in _GAPS or last.written in TITLES:
+            break
+        if gap in _OF and before.written not in _OF_WHAT:
+            break
+        if is_name and gap not in _JOINING:
             break
         if last.written in _FORMS:
             return many + 1, WITH_FORM

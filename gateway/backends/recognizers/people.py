@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from gateway.backends.recognizers.finder import Finder, Found
 from gateway.backends.recognizers.people_chinese import ChineseNames
-from gateway.backends.recognizers.words import LETTERS, Capital, capitals, listed
+from gateway.backends.recognizers.words import LEAD_START, Capital, capitals, listed
 
-_NOT_INSIDE = rf"(?<![0-9_{LETTERS}])"
 _TITLE = re.compile(
-    rf"{_NOT_INSIDE}(?:(?:mr|mrs|ms|miss|mx|dr|prof|professor|doctor|herrn?|frau|doktor|monsieur"
+    rf"{LEAD_START}(?:(?:mr|mrs|ms|miss|mx|dr|prof|professor|doctor|herrn?|frau|doktor|monsieur"
     r"|madame|mademoiselle|mme|mlle|docteur|señora?|señorita|sra?|srta|dra|don|doña)\.?"
     r"|(?:my|his|her|full) name is|mein name ist|ich hei(?:ß|ss)e|je m['\u2019]appelle"
     r"|mon nom est|me llamo|mi nombre es|se llama|dear|liebe[rs]?|ch[eè]re?|querid[oa]"
@@ -23,18 +22,23 @@ _TITLE = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    rf"(?:(?:{_NOT_INSIDE}|_)(?:name|names|from|to|cc|attn|attention|contact|author|signed|sender"
+    rf"(?:(?:{LEAD_START}|_)(?:name|names|from|to|cc|attn|attention|contact|author|signed|sender"
     r"|recipient|patient|employee|customer|client|ansprechpartner|kontakt|nom|prénom|contacto"
     r"|nombre|apellidos?|vorname|nachname|von|an|de|para|à|firstname|lastname|fullname)"
     r"(?: by)?[\"']?[:=] ?[\"']?"
-    rf"|{_NOT_INSIDE}(?:i am|i['\u2019]m|this is|hi|hello|hey|hallo|bonjour|salut|hola|signed|attn"
+    rf"|{LEAD_START}(?:i am|i['\u2019]m|this is|hi|hello|hey|hallo|bonjour|salut|hola|signed|attn"
     r"|by|ask|tell|told|asked|met|meet|called|emailed|contact|thanks|ich bin|je suis|soy|patient"
     r"|aunt|uncle|nurse|colleague|manager|m\.|d\.),? "
-    rf"|{_NOT_INSIDE}(?:regards|sincerely|yours|cheers|best|thanks|love|gr(?:ü|u)(?:ß|ss)en?"
+    rf"|{LEAD_START}(?:regards|sincerely|yours|cheers|best|thanks|love|gr(?:ü|u)(?:ß|ss)en?"
     r"|cordialement|saludos|atentamente|amicalement),?(?: |\\n|\n){1,3}[-–]?)\Z",
     re.IGNORECASE,
 )
 _LEAD_MAX = 32
+_ENDS_OF_LEADS = frozenset(
+    ["Is", "Ist", "Est", "Heiße", "Heisse", "Appelle", "Llamo", "Llama", "Am", "Bin", "Suis", "By"]
+)
+"""The last words of those leads that are of several."""
+
 _PARTICLES = frozenset(
     ["de", "von", "van", "da", "di", "del", "la", "du", "dos", "des", "le", "zu", "zur", "ter",
      "bin", "al", "y", "van der", "van den", "de la", "de las", "de los", "von der", "vom"]
@@ -64,6 +68,11 @@ class Person(Finder):
         self._places = listed("places.txt") | listed("places_cued.txt")
         self._sure_places = listed("places.txt")
         self._chinese = ChineseNames()
+        self._no_leads = {
+            name
+            for name in (self._first | self._last) - _ENDS_OF_LEADS
+            if not _TITLE.search(f"{name} ") and not _LABEL.search(f"{name} ")
+        }
 
     def find(self, text: str) -> Iterator[Found]:
         words = capitals(text)
@@ -91,7 +100,7 @@ class Person(Finder):
         if not is_first and not is_last and (word.lower() in self._words or len(word) == 2):
             return 0, 0.0
         chain = _chain(text, words, at)
-        lead = text[max(0, words[at].start - _LEAD_MAX) : words[at].start]
+        lead = self._lead(text, words, at)
         if _TITLE.search(lead) and (taken := self._titled(chain)):
             return taken, CERTAIN if is_first or is_last else LIKELY
         cued = (is_first or len(chain) > 1) and _LABEL.search(lead) is not None
@@ -103,6 +112,14 @@ class Person(Finder):
         if is_last and self._is_reversed(text, words, at):
             return 2, POSSIBLE
         return 0, 0.0
+
+    def _lead(self, text: str, words: Sequence[Capital], at: int) -> str:
+        """What stands before the word; nothing where that is a name, which leads to none."""
+        start = words[at].start
+        follows = at > 0 and text[words[at - 1].end : start] == " "
+        if follows and words[at - 1].word in self._no_leads:
+            return ""
+        return text[max(0, start - _LEAD_MAX) : start]
 
     def _whole(self, text: str, chain: Sequence[Capital], cued: bool) -> tuple[int, float]:
         """A first name, others or initials, and last names. A last name that is on no list must

@@ -19,6 +19,7 @@ from gateway.backends.recognizers.finder import (
     digits_of,
     overlapping,
 )
+from gateway.privacy.spans import word_start
 
 _FIRST = rf"{STARTED}{NOT_A_FRACTION}"
 _END = re.compile(NUMBER_END)
@@ -26,7 +27,8 @@ _GROUP = re.compile("[0-9]++")
 _DIGITS_MIN, _NATIONAL_DIGITS_MIN = 7, 8
 _GAP = r"[ ()./-]{0,2}"
 _CUE = re.compile(
-    r"(?:(?<![A-Za-z])(?:tel|telef|telefono?|telephone|teléfono|tél|téléphone|phone|mobile?|móvil"
+    rf"(?:{word_start(joins='A-Za-z')}"
+    r"(?:tel|telef|telefono?|telephone|teléfono|tél|téléphone|phone|mobile?|móvil"
     r"|cell|fax|whatsapp|handy)|[电電][话話]|手机|携帯)"
     r"(?: ?(?:number|no|nr|is|ist|est|es|me|us|at|on|号码|号|番号|是|为|為|は)){0,2}"
     r"[^0-9A-Za-z+\n]{0,6}\Z",
@@ -42,6 +44,7 @@ class Phone(Finder):
     its leading zero: anything wider takes every other number in code and data for a telephone."""
 
     ENTITY = "PHONE_NUMBER"
+    DIGITS_MIN = 7
     _INTERNATIONAL = re.compile(
         rf"(?:\+{STARTED}(?<!\+.)\(?|0{_FIRST}0)[1-9](?:{_GAP}[0-9]){{6,14}}"
     )
@@ -152,6 +155,7 @@ class ChineseMobile(Finder):
     Groups as they are written there (3-4-4): other groups are another country's number."""
 
     ENTITY = "CN_MOBILE"
+    DIGITS_MIN = 11
     _SHAPE = re.compile(
         rf"(?:\+{STARTED}86\)?[ -]?1|0{_FIRST}086[ -]?1|8{_FIRST}6[ -]?1|1{_FIRST})"
         rf"[3-9][0-9]([ -]?)[0-9]{{4}}\1[0-9]{{4}}{NUMBER_END}"

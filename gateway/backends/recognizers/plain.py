@@ -11,8 +11,11 @@ from unicodedata import decimal
 from gateway.backends.recognizers.reading import in_small_letters
 
 _FULL_WIDTH: Final = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-_SPACES: Final = dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ")
-_DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
+_SPACES: Final = dict.fromkeys(
+    "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
+    " ",
+)
+_DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63", "-")
 _DIGITS: Final = {
     chr(code): str(decimal(chr(code)))
     for code in range(0x80, 0x20000)

@@ -118,6 +118,7 @@ class JsonWebToken(Finder):
     The pattern takes the whole run of base64url in any case, so that no run is tried twice."""
 
     ENTITY = "JWT"
+    NEEDLES = ("eyJ",)
     _SHAPE = re.compile(
         rf"e{STARTED}yJ[\w-]*+(\.[\w-]++\.[\w-]*+(?:\.[\w-]*+\.[\w-]*+)?)?", re.ASCII
     )
@@ -144,6 +145,7 @@ class PrivateKey(Finder):
     Line ends may be escaped, as they are in JSON and environment files."""
 
     ENTITY = "PRIVATE_KEY"
+    NEEDLES = ("PRIVATE KEY",)
     _LABEL = r"[0-9A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     _BEGIN = re.compile(f"-----BEGIN {_LABEL}")
     _END = re.compile(f"-----END {_LABEL}")
@@ -153,11 +155,10 @@ class PrivateKey(Finder):
     _LAST_RUN = re.compile(rf"(?:[\r\n]|\\[nr\\]){{1,4}}[0-9A-Za-z+/=]{{1,15}}{WORD_END}")
 
     def find(self, text: str) -> Iterator[Found]:
-        if "PRIVATE KEY" in text:
-            for begin in self._BEGIN.finditer(text):
-                end = self._end_of(text, begin.end())
-                if end is not None:
-                    yield begin.start(), end, 1.0
+        for begin in self._BEGIN.finditer(text):
+            end = self._end_of(text, begin.end())
+            if end is not None:
+                yield begin.start(), end, 1.0
 
     def _end_of(self, text: str, at: int) -> int | None:
         """Behind the END line, if that is the next line of dashes; else as far as the key goes."""
