@@ -13,7 +13,7 @@ from typing import Final
 from gateway.backends.recognizers.plain import folded
 from gateway.backends.recognizers.reading import in_small_letters
 
-_RUN: Final = re.compile("[0-9a-z]+")
+_RUN: Final = re.compile("[0-9a-z]++")
 _ESCAPE: Final = re.compile(r"(?<=\\)(?:[bfnrt]|u[0-9a-f]{4})")
 
 _Tails = list[tuple[int, frozenset[str]]]
