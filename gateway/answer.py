@@ -62,13 +62,14 @@ class Answer:
         self.headers: list[tuple[str, str]] = []
         self.replied = self.started = self.complete = self.streams = self.cut = False
         self.told: Told | None = None
-        self.served_model = ""
+        self.served_model = self._named = ""
         self._reply = reply
         self._wants_usage = wants_usage
         self._text = AnswerText(vault, watch, content_is_json, answer_bytes_max)
         self._bytes_max = answer_bytes_max
         key = (upstream_key or "").strip()
-        self._key = key if len(key) >= _KEY_LENGTH_MIN else None
+        self._key = key if len(key) >= _KEY_LENGTH_MIN else ""
+        self._key_bytes = self._key.encode()
         self._first = b""
         self._rest: AsyncGenerator[bytes, None] | None = None
         self._overrun = Overrun(cap) if cap else None
@@ -213,17 +214,19 @@ class Answer:
         changed = await self._text.restore(chunk, ending=None if self._failed else ending)
         if self.told is not told:
             self._text.is_told()
-        out = await self._text.flush(None if self._failed else ending)
+        out = b""
+        if ending or self._failed:
+            out = await self._text.flush(None if self._failed else ending)
         hides = not self._wants_usage and isinstance(chunk.get("usage"), dict)
         if not (hides and says_only_usage(chunk)):
             if hides:
                 del chunk["usage"]
             changed |= hides
             out += (event.with_data(written(chunk)) if changed else event).encode()
-        running = sorted(self._open - self._finished)
-        if running and not self._failed and self._overrun and self._overrun.is_past(self.told):
+        overrun = self._overrun if not self._failed else None
+        if overrun and overrun.is_past(self.told) and (running := self._open - self._finished):
             self.cut = self.complete = self._done = True
-            last = self._overrun.ending(chunk, running, self.told, self._wants_usage)
+            last = overrun.ending(chunk, sorted(running), self.told, self._wants_usage)
             out += await self._text.flush()
             out += b"".join(map(encode, (*map(written, last), DONE.encode())))
         return out
@@ -237,9 +240,11 @@ class Answer:
 
     def _observe(self, chunk: dict[str, Any]) -> set[int]:
         """Take the facts out of a chunk; the choices that it ends."""
-        self.told = larger(self.told, tokens_told(chunk.get("usage")))
+        if (usage := chunk.get("usage")) is not None:
+            self.told = larger(self.told, tokens_told(usage))
         model = chunk.get("model")
-        if isinstance(model, str) and model.isprintable():
+        if model != self._named and isinstance(model, str) and model.isprintable():
+            self._named = model
             named = self._without_key(model)[:_MODEL_LENGTH_MAX]
             self.served_model = named or self.served_model
         if chunk.get("error") is not None:
@@ -251,9 +256,7 @@ class Answer:
         return ending
 
     def _sent(self, data: bytes) -> bytes:
-        if self._key is None or self._key.encode() not in data:
-            return data
-        return data.replace(self._key.encode(), b"***")
+        return data.replace(self._key_bytes, b"***") if self._key_bytes else data
 
     def _without_key(self, value: str) -> str:
         return value.replace(self._key, "***") if self._key else value

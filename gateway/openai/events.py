@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 _BOM = b"\xef\xbb\xbf"
 _DATA = b"data"
+_USUAL = b"data: "
 
 
 class EventTooLong(Exception):
@@ -28,8 +29,11 @@ class Event:
     data: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        values = [value for name, value in map(_field, self.lines) if name == _DATA]
-        data = b"\n".join(values).decode("utf-8", "replace") if values else None
+        if len(self.lines) == 1 and self.lines[0].startswith(_USUAL):  # nearly all are so
+            data: str | None = self.lines[0][len(_USUAL) :].decode("utf-8", "replace")
+        else:
+            values = [value for name, value in map(_field, self.lines) if name == _DATA]
+            data = b"\n".join(values).decode("utf-8", "replace") if values else None
         object.__setattr__(self, "data", data)
 
     def encode(self) -> bytes:
@@ -65,6 +69,10 @@ class EventReader:
         Raises EventTooLong, after the events before the long one."""
         if not piece:
             return
+        if self._is_whole(piece):
+            for block in piece[:-2].split(b"\n\n"):
+                yield Event(tuple(block.split(b"\n")))
+            return
         if self._after_cr and piece.startswith(b"\n"):
             piece = piece[1:]
         self._after_cr = piece.endswith(b"\r")
@@ -75,6 +83,17 @@ class EventReader:
                 raise EventTooLong
             if ended and (event := self._end_line()):
                 yield event
+
+    def _is_whole(self, piece: bytes) -> bool:
+        """Whether it is some whole events, as most pieces are: those need no look at each line."""
+        return (
+            piece.endswith(b"\n\n")
+            and not (self._tail or self._lines or self._first_line or self._after_cr)
+            and len(piece) <= self._event_bytes_max
+            and b"\r" not in piece
+            and b"\n\n\n" not in piece
+            and not piece.startswith(b"\n")
+        )
 
     def finish(self) -> Event | None:
         """What the end of the bytes cut off: lines that no blank line closed."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
+from types import NoneType
 from typing import Any, Final
 
 from gateway.openai.places import (
@@ -59,6 +61,10 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
     """Every place of an answer, an event of a stream or an error object that holds free text.
 
     `content_is_json`: the request asked for a JSON object or schema, so the content is JSON."""
+    if (only := _usual_delta(event)) is not None:
+        index = _index(only, 0)
+        is_text = isinstance(only["delta"].get("content"), str)
+        return [_content_of_delta(index, content_is_json)] if is_text else []
     places = [
         AnswerPlace(place.path, (ERROR_CHOICE, *place.path), ERROR_CHOICE, False)
         for place in _ERROR(event, ())
@@ -74,6 +80,29 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
             )
             places.append(AnswerPlace(("choices", position, *path), (index, *lane), index, is_json))
     return places
+
+
+def _usual_delta(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The choice of an event that has one, which says content and nothing else, or nothing. So are
+    nearly all events of a stream, and need no walk."""
+    listed = event.get("choices")
+    if type(listed) is not list or len(listed) != 1 or event.get("error") is not None:
+        return None
+    choice = listed[0]
+    if type(choice) is not dict or "message" in choice or "text" in choice:
+        return None
+    delta = choice.get("delta")
+    if type(delta) is not dict or type(delta.get("content")) not in (str, NoneType):
+        return None
+    return choice if all(delta[name] is None for name in delta if name not in _PLAIN) else None
+
+
+@lru_cache(256)
+def _content_of_delta(index: int, is_json: bool) -> AnswerPlace:
+    return AnswerPlace(("choices", 0, "delta", "content"), (index, "content"), index, is_json)
+
+
+_PLAIN: Final = frozenset({"role", "content"})
 
 
 def _content(value: Any, path: Path) -> Iterator[Place]:

@@ -59,6 +59,9 @@ class Restorer:
         text, nesting = state.before + state.held + more, state.nesting
         is_json = nesting is not None
         done = len(state.before)
+        if not (is_json or any(wording.may_begin(text, done) for wording in self._wordings)):
+            state.before, state.held = text[-_CONTEXT:], ""
+            return text[done:]
         hold = len(text) if final else self._hold_from(text, done, is_json)
         pieces: list[str] = []
         hits = [wording.find(text, done, is_json) for wording in self._wordings]

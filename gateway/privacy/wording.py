@@ -25,6 +25,11 @@ Hit = tuple[int, int, str]
 
 
 class Wording(Protocol):
+    def may_begin(self, text: str, start: int) -> bool:
+        """Whether anything at or behind `start` could be the begin of a known name: of most pieces
+        of a stream that is all there is to ask."""
+        ...
+
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         """The first known name at or behind `start`."""
         ...
@@ -73,6 +78,9 @@ class Placeholders:
         self._longest = max(map(len, self._known))
         self._gaps_max = max(name.count("_") for name in self._known)
 
+    def may_begin(self, text: str, start: int) -> bool:
+        return self._begin.search(text, start) is not None
+
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         """One that is not known may overlap one that is."""
         search = self._patterns[is_json].search
@@ -109,6 +117,9 @@ class Literals:
         self._longest = max(map(len, self._known))
         first = "".join(sorted({re.escape(name[0]) for name in known}))
         self._begin = re.compile(f"[{first}]{word_start(1)}")
+
+    def may_begin(self, text: str, start: int) -> bool:
+        return self._begin.search(text, start) is not None
 
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         for found in self._begin.finditer(text, start):

@@ -434,3 +434,23 @@ def test_the_texts_of_a_completion_and_of_an_error() -> None:
     assert error == AnswerPlace(
         ("error", "message"), (ERROR_CHOICE, "error", "message"), ERROR_CHOICE, 0
     )
+
+
+VALUES = st.sampled_from([None, "", "hi", 1, [], ["a"], [{"type": "text", "text": "b"}], {}])
+DELTAS = st.dictionaries(
+    st.sampled_from(["role", "content", "refusal", "reasoning", "tool_calls", "other"]), VALUES
+)
+CHOICES = st.fixed_dictionaries(
+    {"delta": DELTAS | VALUES}, optional={"index": st.integers(0, 3), "message": DELTAS}
+)
+
+
+@given(
+    st.fixed_dictionaries({"choices": st.lists(CHOICES, max_size=2)}, optional={"error": VALUES}),
+    st.booleans(),
+)
+def test_the_events_that_need_no_walk_have_the_places_of_a_walk(
+    event: dict[str, Any], is_json: bool
+) -> None:
+    walked = {**event, "choices": [*event["choices"], {"index": 9}]}  # two choices are walked
+    assert answer_places(event, is_json) == answer_places(walked, is_json)
