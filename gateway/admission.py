@@ -15,7 +15,7 @@ from gateway.draft import Draft
 from gateway.errors import Unavailable
 from gateway.keys.authenticate import authenticate
 from gateway.parts import Parts
-from gateway.policy.match import check_priced, match, whose
+from gateway.policy.match import match, whose
 from gateway.policy.policy import OnLedgerOutage
 from gateway.quota.admit import Refusal, admit, check_least, check_open, clamp_to
 from gateway.quota.grant import raised
@@ -41,7 +41,6 @@ async def check_room(draft: Draft, parts: Parts) -> None:
     least = _least(draft)
     while True:
         claims = await _claims(draft, parts)
-        check_priced(rules, claims)
         try:
             await check_open(
                 parts.ledger, claims, draft.call.now, rules.organization.currency, least

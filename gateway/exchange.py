@@ -33,6 +33,9 @@ PATHS = {
     Endpoint.COMPLETIONS: "/completions",
     Endpoint.EMBEDDINGS: "/embeddings",
 }
+LOOK_FIRST_BYTES = 4 * 1024
+"""A larger request is refused before it is redacted and weighed, if no room is left at all: of a
+smaller one these cost no more than the look does, which is a way to Redis and back."""
 ASIDE_BYTES = 32 * 1024  # parsing and counting more than this would hold up other requests
 
 T = TypeVar("T")
@@ -55,7 +58,8 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.matched(rules)
         target = parts.resolve(rules.upstream)
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
-        await check_room(draft, parts)
+        if len(raw) > LOOK_FIRST_BYTES:
+            await check_room(draft, parts)
         draft.did("match")
         aside = partial(_aside, parts, len(raw))
         request, vault, watch = await redact_request(draft, request, rules, parts, aside)

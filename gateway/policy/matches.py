@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.keys.key import Key
-from gateway.policy.match import Rules, claims_of, match
+from gateway.policy.match import Rules, check_priced, claims_of, match
 from gateway.policy.policy import Endpoint, Policy
 from gateway.quota.ledger import Claim
 from gateway.quota.limit import Level
@@ -39,17 +39,22 @@ class Matches:
         return rules
 
     def claims(self, rules: Rules, key: Key, end_user: str) -> tuple[Claim, ...]:
-        """As `match.claims_of`. Those that depend on the end user are not kept: callers choose
-        whom they name."""
+        """As `match.claims_of`, and raises what `match.check_priced` does. Those that depend on the
+        end user are not kept: callers choose whom they name."""
         limits = (*rules.organization.limits, *rules.project.limits)
         if end_user and any(limit.level is Level.END_USER for limit in limits):
-            return claims_of(rules, key, end_user)
+            return _priced(rules, claims_of(rules, key, end_user))
         asked = (key.id, rules.model.name)
         known = self._claims.get(asked)
         if known is not None and known[0] is key and known[1] is rules:
             return known[2]
-        claims = claims_of(rules, key, "")
+        claims = _priced(rules, claims_of(rules, key, ""))
         if len(self._claims) >= KEPT_MAX:
             self._claims.clear()
         self._claims[asked] = key, rules, claims
         return claims
+
+
+def _priced(rules: Rules, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    check_priced(rules, claims)
+    return claims
