@@ -26,7 +26,7 @@ models:
     max_output: 100
     default_output: 100
     price:
-      - {from: 2020-01-01, input: 1, output: 2}
+      - {input: 1, output: 2}
       - {from: 2027-01-01, input: 3, output: 4}
 redaction: {none: {entities: {}}}
 organizations:
