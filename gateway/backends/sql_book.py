@@ -27,7 +27,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DataRefused
 from gateway.backends.entry_json import encode
-from gateway.backends.sql_entries import row_of, storable, storable_text
+from gateway.backends.sql_bulk import insert_new
+from gateway.backends.sql_entries import storable, storable_text, values_of
+from gateway.backends.sql_rollups import add_up
 from gateway.backends.tables import entries, micros, reservations, state
 from gateway.quota.ledger import Generations, Reservation, Subject
 from gateway.quota.limit import Amounts
@@ -189,17 +191,18 @@ def become_owner(connection: Connection, owner: str) -> None:
 
 
 def insert_entries(connection: Connection, batch: Sequence[Entry]) -> list[Entry]:
-    """Those that were abandoned come back, if they were not there before. Whoever ended a request
+    """The kept sums move with those that were not there before, and the abandoned ones of these
+    come back. Whoever ended a request
     has counted it; an abandoned one is counted by who puts it into the book, and that is one."""
-    statement = _insert(connection, entries).on_conflict_do_nothing()
-    rows = [row_of(entry) for entry in batch]
-    first = {entry.id: entry for entry in reversed(batch)}
-    if any(entry.outcome is Outcome.ABANDONED for entry in batch):
-        new = connection.scalars(statement.returning(entries.c.id), rows)
-        return [first[id] for id in new if first[id].outcome is Outcome.ABANDONED]
-    if rows:
-        connection.execute(statement, rows)
-    return []
+    if not batch:
+        return []
+    first: dict[str, Entry] = {}
+    for entry in batch:
+        first.setdefault(entry.id, entry)
+    rows = [values_of(entry) for entry in first.values()]
+    new = [first[id] for id in insert_new(connection, entries, rows)]
+    add_up(connection, new)
+    return [entry for entry in new if entry.outcome is Outcome.ABANDONED]
 
 
 def drop_held(connection: Connection, ids: Iterable[str]) -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    func,
+    or_,
+    select,
+    union_all,
+)
 
 from gateway.backends.database import Database
 from gateway.backends.sql_entries import entry_of, storable_text
-from gateway.backends.tables import MICROSECONDS, entries, micros
-from gateway.usage.entry import Entry, Outcome
+from gateway.backends.sql_rollups import cells_within, of_entry, within
+from gateway.backends.tables import MICROSECONDS, entries, micros, rollups
+from gateway.usage.entry import Entry
 from gateway.usage.report import (
     BUCKETS,
     FIELDS,
@@ -22,6 +34,7 @@ from gateway.usage.report import (
     sum_row,
     with_currency,
 )
+from gateway.usage.rollup import Piece, Span, View, plan
 
 PAGE_ROWS = 1000
 
@@ -72,38 +85,60 @@ def _page(query: Query, after: Entry | None, count: int, connection: Connection)
 
 
 def _sums(query: Query, connection: Connection) -> list[Row]:
-    groups = {name: _group(name).label(f"by_{name}") for name in dict.fromkeys(query.by)}
-    groups.setdefault("currency", entries.c.currency.label("by_currency"))
-    sums = [_sum(name).label(name) for name in SUMS]
-    statement = (
-        select(*groups.values(), *sums)
-        .where(where_of(query))
-        .group_by(*groups.values())
-        .order_by(*groups.values())
-    )
+    names = list(dict.fromkeys([*query.by, "currency"]))
+    found = _pieces(query, names, connection)
+    groups = [found.c[f"by_{name}"] for name in names]
+    sums = [func.sum(found.c[name]).label(name) for name in SUMS]
     rows = []
-    for found in connection.execute(statement):
-        values: dict[str, Any] = dict(found._mapping)
-        shown = {name: _shown(name, values[f"by_{name}"]) for name in groups}
+    statement = select(*groups, *sums).group_by(*groups).order_by(*groups)
+    for row in connection.execute(statement):
+        values: dict[str, Any] = dict(row._mapping)
+        shown = {name: _shown(name, values[f"by_{name}"]) for name in names}
         rows.append(sum_row(shown, {name: int(values[name]) for name in SUMS}))
     if "currency" not in query.by:
         rows = with_currency(rows, query.by)
     return rows[: query.limit]
 
 
-def _group(name: str) -> ColumnElement[Any]:
+def _pieces(query: Query, names: Sequence[str], connection: Connection) -> FromClause:
+    """What is to be summed: cells where the kept sums have the answer, else entries."""
+    fields = {FIELDS[name] for name in names if name in FIELDS} | query.filters.keys()
+    since, until = micros(query.since), None if query.until is None else micros(query.until)
+    planned = plan(fields, _longest(names), since, until)
+    parts = [_piece(planned.view, piece, query, names, connection) for piece in planned.pieces]
+    if not parts:
+        parts = [_piece(None, Piece(None, 0, 0), query, names, connection)]
+    return union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
+
+
+def _piece(
+    view: View | None, piece: Piece, query: Query, names: Sequence[str], connection: Connection
+) -> Select[Any]:
+    if view is None or piece.span is None:
+        table, time, wanted = entries, entries.c.time, within(entries.c.time, piece)
+        sums = [of_entry(name) for name in SUMS]
+    else:
+        table = rollups[view.name]
+        time, sums = table.c.start, [table.c[name] for name in SUMS]
+        wanted = cells_within(connection, view, piece, bool(query.filters))
+    filters = [table.c[name] == storable_text(value) for name, value in query.filters.items()]
+    groups = (_group(table, time, name).label(f"by_{name}") for name in names)
+    labelled = (one.label(name) for name, one in zip(SUMS, sums, strict=True))
+    return select(*groups, *labelled).where(wanted, *filters)
+
+
+def _longest(names: Sequence[str]) -> Span | None:
+    """The longest span whose cells still tell these columns apart."""
+    told = {"minute": None, "hour": Span.HOUR, "day": Span.DAY}
+    asked = [one for one in ("minute", "hour", "day") if one in names]
+    return told[asked[0]] if asked else Span.MONTH
+
+
+def _group(table: Table, time: ColumnElement[int], name: str) -> ColumnElement[Any]:
     if name in BUCKETS:
-        return entries.c.time // (BUCKETS[name] * MICROSECONDS)
-    return entries.c[FIELDS[name]]
+        return time // (BUCKETS[name] * MICROSECONDS)
+    return table.c[FIELDS[name]]
 
 
 def _shown(name: str, value: Any) -> Any:
     return bucket_name(name, int(value) * BUCKETS[name]) if name in BUCKETS else value
-
-
-def _sum(name: str) -> ColumnElement[Any]:
-    if name == "entries":
-        return func.count()
-    if name == "refused":
-        return func.sum(case((entries.c.outcome == Outcome.REFUSED.value, 1), else_=0))
-    return func.sum(entries.c[name])

@@ -17,6 +17,7 @@ from gateway.cli.console import EXIT_USAGE, CommandError, print_json, print_tabl
 from gateway.cli.reconcile import reconcile
 from gateway.cli.reprice import reprice
 from gateway.cli.store import AsJson, DatabaseUrl, asked, settings_for, with_database
+from gateway.cli.sums import sums
 from gateway.usage.report import (
     BUCKETS,
     ENTRY_COLUMNS,
@@ -89,6 +90,7 @@ def usage(
 
 app.command()(reconcile)
 app.command()(reprice)
+app.command()(sums)
 
 
 async def _print_sums(database: Database, query: Query, style: str) -> None:
