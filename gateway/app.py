@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -23,6 +22,7 @@ from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.recognizers.custom import examine
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
+from gateway.beside import beside_requests, keep_out_of_collections
 from gateway.errors import Unavailable
 from gateway.forward import Target
 from gateway.logs import place_of
@@ -112,7 +112,7 @@ async def assembled(
         workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
         await asyncio.get_running_loop().run_in_executor(workbench, warm)
         await detector.warm()
-        _keep_out_of_collections()
+        keep_out_of_collections()
         parts = Parts(
             settings=settings,
             policies=Live(policy),
@@ -200,13 +200,6 @@ def _checks(
     }
 
 
-def _keep_out_of_collections() -> None:
-    """What was built until now lives as long as the process. A garbage collection that walks over
-    it, some 100 ms, would hold up every request."""
-    gc.collect()
-    gc.freeze()
-
-
 async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPool) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
@@ -220,13 +213,15 @@ async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPoo
 
 async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool) -> None:
     old = parts.policies.current.digest
-    parsed = await parts.policies.reload(read, SELECTABLE, environ, examine)
+    with beside_requests():
+        parsed = await parts.policies.reload(read, SELECTABLE, environ, examine)
     parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
     if parsed.policy is None:
         parts.meters.policy_failures.inc()
         problems = [str(problem) for problem in parsed.problems]
         parts.log.error("policy_refused", kept=old, problems=problems)
     elif parsed.policy.digest != old:
+        keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
         await _prepare_ner(parts, ner)
