@@ -7,13 +7,14 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from gateway.access import Access
 from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
+from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.http_upstream import HttpUpstream
 from gateway.backends.ner_pool import NerPool
@@ -22,6 +23,8 @@ from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.recognizers.custom import examine
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
+from gateway.backends.sql_prune import SqlPrune, SumsDiffer
+from gateway.backends.tables import micros
 from gateway.beside import beside_requests, keep_out_of_collections
 from gateway.errors import Unavailable
 from gateway.forward import Target
@@ -29,14 +32,18 @@ from gateway.logs import place_of
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
 from gateway.parts import Parts
+from gateway.policy.kept import first_need
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.ensemble import Ensemble
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.remembered import Remembered
 from gateway.settings import Settings
+from gateway.usage.rollup import Span
 
 SIMULATOR_KEY = "sk-simulated"
+PRUNE_SECONDS = 3600.0
+PRUNE_PAUSE_SECONDS = 0.05  # after each batch, for those who write
 
 
 def resolver(
@@ -144,6 +151,7 @@ async def assembled(
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "policy": partial(_follow_policies, parts, environ, ner),
             "sweep": partial(_sweep, parts),
+            "retention": partial(_prune, parts, database),
             **accounts.work,
         }
         for part, work in background.items():
@@ -248,6 +256,28 @@ async def _sweep(parts: Parts) -> None:
             continue
         parts.meters.degraded.labels("sweep").set(0)
         _tell_abandoned(abandoned, parts)
+
+
+async def _prune(parts: Parts, database: Database) -> None:
+    """Delete entries of months that are older than they are to be kept."""
+    days = parts.settings.entries_kept_days
+    while days:
+        now = parts.clock()
+        need = first_need(parts.policies.current, now)
+        begin = min(now - days * 86400, now if need is None else need.since)
+        try:
+            async with aclosing(
+                SqlPrune(database).prune(Span.MONTH.start(micros(max(0.0, begin))))
+            ) as batches:
+                async for count in batches:
+                    parts.log.info("entries_pruned", count=count)
+                    await asyncio.sleep(PRUNE_PAUSE_SECONDS)
+            parts.meters.degraded.labels("retention").set(0)
+        except (DatabaseProblem, SumsDiffer) as problem:
+            parts.meters.degraded.labels("retention").set(1)
+            parts.log.error("retention_failed", problem=str(problem) or "the kept sums differ")
+        await asyncio.sleep(PRUNE_SECONDS)
+    await asyncio.Event().wait()
 
 
 def _tell_abandoned(count: int, parts: Parts) -> None:

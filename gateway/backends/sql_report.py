@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from gateway.backends.database import Database
 from gateway.backends.sql_entries import entry_of, storable_text
-from gateway.backends.sql_rollups import cells_within, of_entry, within
-from gateway.backends.tables import MICROSECONDS, entries, micros, rollups
+from gateway.backends.sql_rollups import cells_within, entries_from, of_entry, within
+from gateway.backends.tables import MICROSECONDS, entries, micros, rollups, seconds
 from gateway.usage.entry import Entry
 from gateway.usage.report import (
     BUCKETS,
@@ -34,7 +34,7 @@ from gateway.usage.report import (
     sum_row,
     with_currency,
 )
-from gateway.usage.rollup import Piece, Span, View, plan
+from gateway.usage.rollup import Piece, Plan, Span, View, plan
 
 PAGE_ROWS = 1000
 
@@ -49,6 +49,10 @@ class SqlReport:
         """One row for each value of `query.by` and currency, in the order of those values; what
         has no currency is beside what has one only if the currency was asked for."""
         return await self._database.read(partial(_sums, query))
+
+    async def pruned_before(self, query: Query) -> float | None:
+        """The time (unix seconds) before which entries are gone, if the answer lacks some."""
+        return await self._database.read(partial(_pruned_before, query))
 
     async def entries(self, query: Query) -> AsyncGenerator[Entry, None]:
         """The entries themselves, the newest first, page by page: any number of them."""
@@ -102,13 +106,25 @@ def _sums(query: Query, connection: Connection) -> list[Row]:
 
 def _pieces(query: Query, names: Sequence[str], connection: Connection) -> FromClause:
     """What is to be summed: cells where the kept sums have the answer, else entries."""
-    fields = {FIELDS[name] for name in names if name in FIELDS} | query.filters.keys()
-    since, until = micros(query.since), None if query.until is None else micros(query.until)
-    planned = plan(fields, _longest(names), since, until)
+    planned = _planned(query, names)
     parts = [_piece(planned.view, piece, query, names, connection) for piece in planned.pieces]
     if not parts:
         parts = [_piece(None, Piece(None, 0, 0), query, names, connection)]
     return union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
+
+
+def _pruned_before(query: Query, connection: Connection) -> float | None:
+    gone = entries_from(connection)
+    planned = _planned(query, query.by)
+    told = planned.pieces if query.by else [Piece(None, micros(query.since), None)]
+    lacks = any(piece.span is None and piece.since < gone for piece in told)
+    return seconds(gone) if lacks else None
+
+
+def _planned(query: Query, names: Sequence[str]) -> Plan:
+    fields = {FIELDS[name] for name in (*names, "currency") if name in FIELDS}
+    until = None if query.until is None else micros(query.until)
+    return plan(fields | query.filters.keys(), _longest(names), micros(query.since), until)
 
 
 def _piece(

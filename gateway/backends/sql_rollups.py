@@ -31,11 +31,12 @@ from sqlalchemy import (
 )
 
 from gateway.backends.sql_bulk import add
-from gateway.backends.tables import entries, micros, rollups
+from gateway.backends.tables import entries, micros, rollups, state
 from gateway.usage.entry import Entry, Outcome
 from gateway.usage.rollup import DAY, HOUR, SUMS, VIEWS, Piece, Span, View, cells_of
 
 STARTS_MAX = 2000
+ENTRIES_FROM = "entries_from"  # in the table `state`, microseconds
 
 
 def add_up(connection: Connection, new: Sequence[Entry]) -> None:
@@ -92,8 +93,16 @@ class Wrong:
     cells: int
 
 
+def entries_from(connection: Connection) -> int:
+    """Before it, entries were pruned: what the sums have of that time, nothing else has."""
+    kept = connection.scalar(select(state.c.value).where(state.c.name == ENTRIES_FROM))
+    return int(kept or 0)
+
+
 def days_of(connection: Connection, since: int, until: int | None) -> list[int]:
-    """Starts of the days that have entries or cells, since ≤ start (< until)."""
+    """Starts of the days that have entries or cells, since ≤ start (< until), and that were not
+    pruned."""
+    since = max(since, entries_from(connection))
     day = (entries.c.time - entries.c.time % DAY).label("start")
     found = [select(day).where(entries.c.time >= since).distinct()]
     for table in rollups.values():

@@ -133,8 +133,9 @@ state = Table(
     Column("name", String, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Few rows of one value each: `access` and `book` (generations, whole numbers), and `owner`, the
-embedded ledger that may write reservations."""
+"""Few rows of one value each: `access` and `book` (generations, whole numbers), `owner`, the
+embedded ledger that may write reservations, and `entries_from` (microseconds): what is older was
+pruned."""
 
 
 def _rollup(view: View) -> Table:
