@@ -16,7 +16,7 @@ from gateway.backends.sql_audit import SqlAudit
 from gateway.backends.sql_rollups import ENTRIES_FROM, entries_from
 from gateway.backends.tables import entries, state
 
-BATCH_ROWS = 2000
+BATCH_ROWS = 500
 
 
 class SumsDiffer(Exception):

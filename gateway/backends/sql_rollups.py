@@ -72,8 +72,8 @@ def cells_within(
     kept = and_(table.c.span == str(piece.span), within(table.c.start, piece))
     if not is_filtered or piece.span is None:
         return kept
-    ends = select(func.min(table.c.start), func.max(table.c.start)).where(kept)
-    first, last = connection.execute(ends).one()
+    ends = (func.min(table.c.start), func.max(table.c.start))  # each alone is one look at the index
+    first, last = (connection.scalar(select(end).where(kept)) for end in ends)
     starts: list[int] = []
     while first is not None and first <= last and len(starts) <= STARTS_MAX:
         starts.append(first)
