@@ -87,13 +87,19 @@ def _without_indexes(connection: Connection) -> None:
 def _fill(connection: Connection, size: Size, begin: int, end: int) -> None:
     is_postgres = connection.dialect.name == "postgresql"
     even = "random()" if is_postgres else "(abs(random()) % 1000000007 / 1000000007.0)"
-    rows = (
-        f"SELECT CAST(n AS BIGINT) AS n, {even} AS a, {even} AS b, {even} AS c"
-        f" FROM generate_series({begin}, {end - 1}) AS g(n)"
+    numbers = (
+        f"SELECT CAST(n AS BIGINT) AS n FROM generate_series({begin}, {end - 1}) AS g(n)"
         if is_postgres
         else f"WITH RECURSIVE g(n) AS (SELECT {begin} UNION ALL SELECT n + 1 FROM g"
-        f" WHERE n < {end - 1})"
-        f" SELECT n, {even} AS a, {even} AS b, {even} AS c FROM g"
+        f" WHERE n < {end - 1}) SELECT n FROM g"
+    )
+    # A table, as SQLite would throw the dice again for each mention of one.
+    connection.execute(text("DROP TABLE IF EXISTS dice"))
+    connection.execute(
+        text(
+            f"CREATE TEMPORARY TABLE dice AS SELECT n, {even} AS a, {even} AS b, {even} AS c"
+            f" FROM ({numbers}) AS numbers"
+        )
     )
     whole = "CAST(floor({0}) AS BIGINT)" if is_postgres else "CAST({0} AS INTEGER)"
     key = whole.format(f"{size.keys} * a * a * a")
@@ -123,4 +129,4 @@ def _fill(connection: Connection, size: Size, begin: int, end: int) -> None:
         for name in names
     )
     columns = ", ".join(names)
-    connection.execute(text(f"INSERT INTO entries ({columns}) SELECT {shown} FROM ({rows}) AS r"))
+    connection.execute(text(f"INSERT INTO entries ({columns}) SELECT {shown} FROM dice ORDER BY n"))

@@ -130,17 +130,36 @@ def _planned(query: Query, names: Sequence[str]) -> Plan:
 def _piece(
     view: View | None, piece: Piece, query: Query, names: Sequence[str], connection: Connection
 ) -> Select[Any]:
+    table: FromClause
+    time: ColumnElement[Any]
     if view is None or piece.span is None:
-        table, time, wanted = entries, entries.c.time, within(entries.c.time, piece)
+        table, time = entries, entries.c.time
         sums = [of_entry(name) for name in SUMS]
+        wanted = [within(time, piece), *_filters(entries, query)]
     else:
-        table = rollups[view.name]
+        table, wanted = _merged(view, piece, query, names, connection), []
         time, sums = table.c.start, [table.c[name] for name in SUMS]
-        wanted = cells_within(connection, view, piece, bool(query.filters))
-    filters = [table.c[name] == storable_text(value) for name, value in query.filters.items()]
     groups = (_group(table, time, name).label(f"by_{name}") for name in names)
     labelled = (one.label(name) for name, one in zip(SUMS, sums, strict=True))
-    return select(*groups, *labelled).where(wanted, *filters)
+    return select(*groups, *labelled).where(*wanted)
+
+
+def _merged(
+    view: View, piece: Piece, query: Query, names: Sequence[str], connection: Connection
+) -> FromClause:
+    """The cells of a piece, those merged that agree in the first fields of the view's key, as far
+    as these are asked for: that follows the order of the index, and leaves few rows to sort."""
+    table = rollups[view.name]
+    asked = [view.fields.index(FIELDS[name]) for name in names if name in FIELDS]
+    first = [table.c.start, *(table.c[name] for name in view.fields[: max(asked) + 1])]
+    sums = (func.sum(table.c[name]).label(name) for name in SUMS)
+    wanted = cells_within(connection, view, piece, bool(query.filters))
+    where = [wanted, *_filters(table, query)]
+    return select(*first, *sums).where(*where).group_by(*first).subquery()
+
+
+def _filters(table: Table, query: Query) -> list[ColumnElement[bool]]:
+    return [table.c[name] == storable_text(value) for name, value in query.filters.items()]
 
 
 def _longest(names: Sequence[str]) -> Span | None:
@@ -150,7 +169,7 @@ def _longest(names: Sequence[str]) -> Span | None:
     return told[asked[0]] if asked else Span.MONTH
 
 
-def _group(table: Table, time: ColumnElement[int], name: str) -> ColumnElement[Any]:
+def _group(table: FromClause, time: ColumnElement[int], name: str) -> ColumnElement[Any]:
     if name in BUCKETS:
         return time // (BUCKETS[name] * MICROSECONDS)
     return table.c[FIELDS[name]]

@@ -57,7 +57,9 @@ def _month(day: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`spans` from the shortest to the longest; the sums of one are sums of those before it."""
+    """`spans` from the shortest to the longest; the sums of one are sums of those before it.
+    `fields` in the order of the key: reports merge by the first ones, and always ask for the
+    currency."""
 
     name: str
     fields: tuple[str, ...]
@@ -67,13 +69,13 @@ class View:
 VIEWS = (
     View(
         "models",
-        ("model", "served_model", "upstream", "endpoint", "stream", "status", "outcome", "code",
-         "source", "currency", "policy_digest"),
+        ("currency", "model", "status", "outcome", "code", "served_model", "upstream", "endpoint",
+         "stream", "source", "policy_digest"),
         (Span.HOUR, Span.DAY),
     ),
     View(
         "projects",
-        ("organization", "project", "model", "outcome", "currency"),
+        ("organization", "project", "currency", "model", "outcome"),
         (Span.DAY, Span.MONTH),
     ),
     View("keys", ("organization", "project", "key_id", "currency"), (Span.DAY, Span.MONTH)),

@@ -12,12 +12,12 @@ down_revision = "0002"
 FLAG, NUMBER = sa.Boolean(), sa.BigInteger()
 FIELDS = {
     "models": {
-        "model": sa.Text(), "served_model": sa.Text(), "upstream": sa.Text(),
-        "endpoint": sa.Text(), "stream": FLAG, "status": NUMBER, "outcome": sa.Text(),
-        "code": sa.Text(), "source": sa.Text(), "currency": sa.Text(), "policy_digest": sa.Text(),
+        "currency": sa.Text(), "model": sa.Text(), "status": NUMBER, "outcome": sa.Text(),
+        "code": sa.Text(), "served_model": sa.Text(), "upstream": sa.Text(),
+        "endpoint": sa.Text(), "stream": FLAG, "source": sa.Text(), "policy_digest": sa.Text(),
     },
     "projects": dict.fromkeys(
-        ("organization", "project", "model", "outcome", "currency"), sa.Text()
+        ("organization", "project", "currency", "model", "outcome"), sa.Text()
     ),
     "keys": dict.fromkeys(("organization", "project", "key_id", "currency"), sa.Text()),
 }  # fmt: skip

@@ -84,5 +84,5 @@ def test_an_entry_is_in_one_cell_of_each_view_and_span_whole():
     assert sorted(cell[0] for cell in cells[models, Span.HOUR]) == [0, HOUR]
     both = [2, 1, 2, 1, 2, 3, 4, 5, 6, -7]
     assert list(cells[models, Span.DAY].values()) == [both]
-    assert cells[projects, Span.MONTH] == {(0, "", "p", "", Outcome.REFUSED, ""): both}
+    assert cells[projects, Span.MONTH] == {(0, "", "p", "", "", Outcome.REFUSED): both}
     assert Span.DAY.next(0) == DAY
