@@ -4,7 +4,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test bench flame privacy-report fuzz lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test bench flame growth privacy-report fuzz lint format docs lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -45,6 +45,9 @@ flame: $(INSTALLED) ## Where the gateway's time goes: a flame graph and a table,
 
 privacy-report: $(INSTALLED) ## What redaction finds, misses and costs, beside stock Presidio (ARGS=--data FILE).
 	@PYTHONPATH=. $(PY) bench/privacy_report.py $(ARGS)
+
+growth: $(INSTALLED) ## 10 million entries, 100,000 keys, 5,000 projects, 2,000 streams (ARGS=--entries N; some 10 GB).
+	@PYTHONPATH=.:bench $(PY) bench/growth.py $(ARGS)
 
 fuzz: $(INSTALLED) ## Random texts through redaction and back, streams cut anywhere (STREAMS=n).
 	@PYTHONPATH=.:bench $(PY) tests/privacy/fuzz.py $(if $(STREAMS),--streams $(STREAMS)) $(ARGS)

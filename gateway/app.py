@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from gateway.access import Access
 from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
+from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.examine import examine
 from gateway.backends.http_upstream import HttpUpstream
@@ -23,13 +23,17 @@ from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
+from gateway.backends.sql_prune import SqlPrune, SumsDiffer
+from gateway.backends.tables import micros
 from gateway.background import done_with, kept_up
+from gateway.beside import beside_requests, keep_out_of_collections
 from gateway.errors import Unavailable
 from gateway.forward import Target
 from gateway.logs import place_of
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
 from gateway.parts import Parts
+from gateway.policy.kept import first_need
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.ensemble import Ensemble
@@ -37,8 +41,11 @@ from gateway.privacy.profile import OnDetectorFailure
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.remembered import Remembered
 from gateway.settings import Settings
+from gateway.usage.rollup import Span
 
 SIMULATOR_KEY = "sk-simulated"
+PRUNE_SECONDS = 3600.0
+PRUNE_PAUSE_SECONDS = 0.05  # after each batch, for those who write
 
 
 def resolver(
@@ -114,7 +121,7 @@ async def assembled(
         workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
         await asyncio.get_running_loop().run_in_executor(workbench, warm)
         await detector.warm()
-        _keep_out_of_collections()
+        keep_out_of_collections()
         kept_max = settings.redaction_remembered_max
         parts = Parts(
             settings=settings,
@@ -147,6 +154,7 @@ async def assembled(
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "policy": partial(_follow_policies, parts, environ, ner),
             "sweep": partial(_sweep, parts),
+            "retention": partial(_prune, parts, database),
             **accounts.work,
         }
         if settings.policy_reload == "off":
@@ -205,13 +213,6 @@ def _checks(
     }
 
 
-def _keep_out_of_collections() -> None:
-    """What was built until now lives as long as the process. A garbage collection that walks over
-    it, some 100 ms, would hold up every request."""
-    gc.collect()
-    gc.freeze()
-
-
 async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPool) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
@@ -224,7 +225,8 @@ async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPoo
 async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool) -> None:
     old = parts.policies.current.digest
     reading = asyncio.create_task(parts.policies.reload(read, SELECTABLE, environ, examine))
-    await done_with(reading)
+    with beside_requests():
+        await done_with(reading)
     if fault := reading.exception():  # ours, and no reason to stop looking for the next change
         parts.meters.degraded.labels("policy").set(1)
         parts.meters.policy_failures.inc()
@@ -237,6 +239,7 @@ async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: Ner
         problems = [str(problem) for problem in parsed.problems]
         parts.log.error("policy_refused", kept=old, problems=problems)
     elif parsed.policy.digest != old:
+        keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
         await _prepare_ner(parts, ner)
@@ -264,6 +267,28 @@ async def _sweep(parts: Parts) -> None:
             continue
         parts.meters.degraded.labels("sweep").set(0)
         _tell_abandoned(abandoned, parts)
+
+
+async def _prune(parts: Parts, database: Database) -> None:
+    """Delete entries of months that are older than they are to be kept."""
+    days = parts.settings.entries_kept_days
+    while days:
+        now = parts.clock()
+        need = first_need(parts.policies.current, now)
+        begin = min(now - days * 86400, now if need is None else need.since)
+        try:
+            async with aclosing(
+                SqlPrune(database).prune(Span.MONTH.start(micros(max(0.0, begin))))
+            ) as batches:
+                async for count in batches:
+                    parts.log.info("entries_pruned", count=count)
+                    await asyncio.sleep(PRUNE_PAUSE_SECONDS)
+            parts.meters.degraded.labels("retention").set(0)
+        except (DatabaseProblem, SumsDiffer) as problem:
+            parts.meters.degraded.labels("retention").set(1)
+            parts.log.error("retention_failed", problem=str(problem) or "the kept sums differ")
+        await asyncio.sleep(PRUNE_SECONDS)
+    await asyncio.Event().wait()
 
 
 def _tell_abandoned(count: int, parts: Parts) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 PREFIX = "GATEWAY_"
+KEPT_DAYS_MIN = 32  # so that no entry which is still on its way comes after its month has gone
 
 
 class SettingsError(Exception):
@@ -34,6 +35,13 @@ def _number(
 
 _integer = partial(_number, int, "a whole number")
 _seconds = partial(_number, float, "seconds")
+
+
+def _kept_days(text: str) -> float:
+    days = _integer(0, 36_500)(text)
+    if 0 < days < KEPT_DAYS_MIN:
+        raise ValueError(f"0, or a whole number from {KEPT_DAYS_MIN} to 36500")
+    return days
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:
@@ -223,6 +231,12 @@ class Settings:
         100_000,
         _integer(1, 10**8),
         "Unwritten entries that may wait; beyond, requests are refused with 503.",
+    )
+    entries_kept_days: int = _setting(
+        0,
+        _kept_days,
+        "Entries of usage are deleted by whole months (UTC) when all of a month is older, unless a "
+        "limit still counts by them; their sums stay. 0 keeps all.",
     )
     reservation_margin_seconds: float = _setting(
         60.0,

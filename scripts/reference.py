@@ -80,7 +80,8 @@ METRIC_NOTES = {
 * `journal`: usage cannot be written and the buffer is full, so requests are refused;
 * `ner`: the model of an NER engine in the policy does not load;
 * `sweep`: reservations that nobody came back for cannot be booked now;
-* `background`: work beside requests ended by itself and is begun again.""",
+* `background`: work beside requests ended by itself and is begun again;
+* `retention`: old entries cannot be pruned.""",
 }
 """What the values of a label mean, where the help text of a meter has no room for it."""
 

@@ -6,13 +6,18 @@ import asyncio
 from functools import partial
 
 import pytest
+from sqlalchemy import select, text
 from world import POLICY, World
 
 from gateway import app, background
+from gateway.backends.database import Database
 from gateway.backends.ner_pool import NerPool
+from gateway.backends.sql_book import post_entries
+from gateway.backends.tables import entries
 from gateway.errors import Unavailable
 from gateway.policy.policy import UpstreamPolicy, WithoutKey
 from gateway.privacy.profile import Ner, OnDetectorFailure
+from gateway.usage.entry import Entry
 
 OPENAI = UpstreamPolicy(
     "openai",
@@ -153,3 +158,42 @@ def test_a_sweep_that_cannot_reach_its_ledger_goes_on_when_it_can() -> None:
     asyncio.run(main())
     assert world.parts.meters.reservations_abandoned._value.get() == 3
     assert world.parts.meters.degraded.labels("sweep")._value.get() == 0
+
+
+@pytest.mark.parametrize(("days", "spoiled"), [(40, False), (0, False), (40, True)])
+def test_entries_are_kept_as_long_as_the_setting_says_and_while_their_sums_are_wrong(
+    tmp_path, monkeypatch, days, spoiled
+):
+    monkeypatch.setattr(app, "PRUNE_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(app, "PRUNE_SECONDS", 0.02)
+    world = World(entries_kept_days=days)
+    now = world.parts.clock()
+    book = [Entry(f"req_{n}", now - n * 20 * 86400) for n in range(10)]
+    kept = [one for one in book if not days or spoiled or one.time >= now - 31 * 86400]
+
+    query = select(entries.c.id)
+
+    async def main() -> set[str]:
+        database = Database(f"sqlite:///{tmp_path}/gateway.db", 2)
+        database.migrate()
+        await post_entries(database, book)
+        if spoiled:
+            spoil = text("UPDATE rollup_models SET entries = 2 WHERE span = 'hour'")
+            await database.write(lambda c: c.execute(spoil))
+        task = asyncio.create_task(app._prune(world.parts, database))
+        ids: set[str] = set()
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            ids = set(await database.read(lambda c: list(c.scalars(query))))
+            told = world.parts.meters.degraded.labels("retention")._value.get() if days else 0
+            if len(ids) < len(book) or told:
+                break
+        task.cancel()
+        await asyncio.wait([task])
+        await database.aclose()
+        return ids
+
+    left = asyncio.run(main())
+    assert {one.id for one in kept} <= left
+    assert (len(left) < len(book)) == (days > 0 and not spoiled)
+    assert world.parts.meters.degraded.labels("retention")._value.get() == int(spoiled)

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
-from gateway.backends.sql_book import known_of, read_generations, sum_spent
+from gateway.backends.sql_book import known_of, read_generations
+from gateway.backends.sql_spent import sum_spent
 from gateway.errors import Unavailable
 from gateway.quota.ledger import Generations, Subject
 from gateway.quota.limit import Amounts

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Table,
     Text,
     bindparam,
     cast,
     delete,
-    func,
     select,
     update,
 )
@@ -27,13 +25,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DataRefused
 from gateway.backends.entry_json import encode
-from gateway.backends.sql_entries import row_of, storable, storable_text
+from gateway.backends.sql_bulk import insert_new
+from gateway.backends.sql_entries import storable, storable_text, values_of
+from gateway.backends.sql_rollups import add_up
+from gateway.backends.sql_spent import slices, sum_spent
 from gateway.backends.tables import entries, micros, reservations, state
 from gateway.quota.ledger import Generations, Reservation, Subject
 from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry, Outcome
 
-IDS_MAX = 500  # of one statement: every database takes so many parameters
 GENERATIONS = ("access", "book")
 OWNER = "owner"
 Count = Callable[[Entry], None]
@@ -189,17 +189,18 @@ def become_owner(connection: Connection, owner: str) -> None:
 
 
 def insert_entries(connection: Connection, batch: Sequence[Entry]) -> list[Entry]:
-    """Those that were abandoned come back, if they were not there before. Whoever ended a request
+    """The kept sums move with those that were not there before, and the abandoned ones of these
+    come back. Whoever ended a request
     has counted it; an abandoned one is counted by who puts it into the book, and that is one."""
-    statement = _insert(connection, entries).on_conflict_do_nothing()
-    rows = [row_of(entry) for entry in batch]
-    first = {entry.id: entry for entry in reversed(batch)}
-    if any(entry.outcome is Outcome.ABANDONED for entry in batch):
-        new = connection.scalars(statement.returning(entries.c.id), rows)
-        return [first[id] for id in new if first[id].outcome is Outcome.ABANDONED]
-    if rows:
-        connection.execute(statement, rows)
-    return []
+    if not batch:
+        return []
+    first: dict[str, Entry] = {}
+    for entry in batch:
+        first.setdefault(entry.id, entry)
+    rows = [values_of(entry) for entry in first.values()]
+    new = [first[id] for id in insert_new(connection, entries, rows)]
+    add_up(connection, new)
+    return [entry for entry in new if entry.outcome is Outcome.ABANDONED]
 
 
 def drop_held(connection: Connection, ids: Iterable[str]) -> None:
@@ -207,43 +208,12 @@ def drop_held(connection: Connection, ids: Iterable[str]) -> None:
         connection.execute(delete(reservations).where(reservations.c.id == bindparam("held")), rows)
 
 
-def sum_spent(
-    connection: Connection,
-    subject: Subject,
-    since: float,
-    until: float | None,
-    but: Collection[str] = frozenset(),
-) -> Amounts:
-    """`spent_in`, in the connection's transaction."""
-    wanted = [entries.c.time >= micros(since)]
-    wanted += [entries.c[name] == storable_text(value) for name, value in subject]
-    if until is not None:
-        wanted.append(entries.c.time < micros(until))
-    figures = _sum(connection, wanted)
-    for some in _slices(but):
-        left_out = _sum(connection, [*wanted, entries.c.id.in_(some)])
-        figures = [all_ - out for all_, out in zip(figures, left_out, strict=True)]
-    return Amounts(*figures)
-
-
 def known_of(connection: Connection, ids: Collection[str]) -> set[str]:
     """Which of these ids are in the table."""
     known: set[str] = set()
-    for some in _slices(ids):
+    for some in slices(ids):
         known.update(connection.scalars(select(entries.c.id).where(entries.c.id.in_(some))))
     return known
-
-
-def _sum(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> list[int]:
-    columns = (entries.c.requests, entries.c.input_tokens, entries.c.output_tokens,
-               entries.c.cost_nano)  # fmt: skip
-    statement = select(*(func.coalesce(func.sum(column), 0) for column in columns)).where(*wanted)
-    return [int(value) for value in connection.execute(statement).one()]
-
-
-def _slices(ids: Collection[str]) -> Iterable[list[str]]:
-    listed = list(ids)
-    return (listed[start : start + IDS_MAX] for start in range(0, len(listed), IDS_MAX))
 
 
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

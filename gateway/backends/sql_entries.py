@@ -16,10 +16,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from gateway.backends.tables import micros, seconds
+from gateway.backends.sql_bulk import as_json
+from gateway.backends.tables import entries, micros, seconds
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
 
-TEXT_BYTES_MAX = 500  # in UTF-8; two of them and a time fit into any index
+TEXT_BYTES_MAX = 250  # in UTF-8; the nine of a rollup's key fit into an index of Postgres
 FIGURE_MAX = 2**53 - 1  # exact in JSON too; a thousand of them can be summed in 64 bits
 _TEXTS = tuple(f.name for f in fields(Entry) if f.type == "str")
 _FIGURES = tuple(f.name for f in fields(Entry) if f.type == "int")
@@ -107,6 +108,16 @@ def row_of(entry: Entry) -> dict[str, Any]:
         "source": entry.source.value,
         "redactions": dict(entry.redactions),
     }
+
+
+def values_of(entry: Entry) -> list[Any]:
+    """The entry's columns as the driver takes them, in the table's order."""
+    row = row_of(entry)
+    row["redactions"] = as_json(row["redactions"])
+    return [row[name] for name in _COLUMNS]
+
+
+_COLUMNS = tuple(column.name for column in entries.columns)
 
 
 def entry_of(row: Row[Any]) -> Entry:

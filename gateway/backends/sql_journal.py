@@ -33,9 +33,9 @@ from gateway.backends.sql_book import (
     hold_of,
     known_of,
     read_generations,
-    sum_spent,
 )
 from gateway.backends.sql_entries import storable, storable_text
+from gateway.backends.sql_spent import sum_spent
 from gateway.backends.unwritten import Unwritten, total
 from gateway.errors import Unavailable
 from gateway.quota.ledger import Generations, Record, Reservation, Subject

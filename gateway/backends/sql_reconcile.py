@@ -8,21 +8,19 @@ from functools import partial
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from gateway.backends.database import Database
-from gateway.backends.sql_entries import entry_of_columns, storable_text
+from gateway.backends.sql_entries import entry_of_columns
+from gateway.backends.sql_spent import sums_within
 from gateway.backends.tables import entries, micros
+from gateway.quota.limit import Amounts, Measure
 from gateway.usage.entry import Outcome, Source
 from gateway.usage.metered import KINDS, Series, metered
 from gateway.usage.reconcile import BORDER_SECONDS, Bucket, Counter, Ours, Spent, plain_name
 
 COUNTERS_PER_READ = 100
-FIGURES = {
-    "requests": entries.c.requests,
-    "tokens": entries.c.input_tokens + entries.c.output_tokens,
-    "input_tokens": entries.c.input_tokens,
-    "output_tokens": entries.c.output_tokens,
-    "money": entries.c.cost_nano,
-}
-"""What of an entry each measure of a counter sums."""
+
+
+FIGURES = frozenset(Measure) - {Measure.CONCURRENCY}
+"""Measures that entries have."""
 
 
 class SqlReconcile:
@@ -62,15 +60,14 @@ def _all_spent(counters: Sequence[Counter], connection: Connection) -> list[Spen
 
 
 def _spent(connection: Connection, counter: Counter) -> Spent:
-    figure = FIGURES[counter.measure]
-    wanted = [entries.c[name] == storable_text(value) for name, value in counter.subject]
-    wanted.append(entries.c.time >= micros(counter.since))
-    if counter.until is not None:
-        wanted.append(entries.c.time < micros(counter.until))
-    corrected = case((entries.c.outcome == Outcome.CORRECTION.value, figure), else_=0)
-    sums = select(func.sum(figure), func.sum(corrected)).where(*wanted)
-    used, corrections = connection.execute(sums).one()
-    return Spent(int(used or 0), int(corrections or 0))
+    fields = dict(counter.subject)
+    corrections = fields | {"outcome": Outcome.CORRECTION.value}
+    measure = Measure(counter.measure)
+    used, corrected = (
+        Amounts(*sums_within(connection, one, counter.since, counter.until)).of(measure)
+        for one in (fields, corrections)
+    )
+    return Spent(used, corrected)
 
 
 def _metered(since: float, connection: Connection) -> dict[Series, int]:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    func,
+    or_,
+    select,
+    union_all,
+)
 
 from gateway.backends.database import Database
 from gateway.backends.sql_entries import entry_of, storable_text
-from gateway.backends.tables import MICROSECONDS, entries, micros
-from gateway.usage.entry import Entry, Outcome
+from gateway.backends.sql_rollups import cells_within, entries_from, of_entry, within
+from gateway.backends.tables import MICROSECONDS, entries, micros, rollups, seconds
+from gateway.usage.entry import Entry
 from gateway.usage.report import (
     BUCKETS,
     FIELDS,
@@ -22,6 +34,7 @@ from gateway.usage.report import (
     sum_row,
     with_currency,
 )
+from gateway.usage.rollup import Piece, Plan, Span, View, plan
 
 PAGE_ROWS = 1000
 
@@ -36,6 +49,10 @@ class SqlReport:
         """One row for each value of `query.by` and currency, in the order of those values; what
         has no currency is beside what has one only if the currency was asked for."""
         return await self._database.read(partial(_sums, query))
+
+    async def pruned_before(self, query: Query) -> float | None:
+        """The time (unix seconds) before which entries are gone, if the answer lacks some."""
+        return await self._database.read(partial(_pruned_before, query))
 
     async def entries(self, query: Query) -> AsyncGenerator[Entry, None]:
         """The entries themselves, the newest first, page by page: any number of them."""
@@ -72,38 +89,91 @@ def _page(query: Query, after: Entry | None, count: int, connection: Connection)
 
 
 def _sums(query: Query, connection: Connection) -> list[Row]:
-    groups = {name: _group(name).label(f"by_{name}") for name in dict.fromkeys(query.by)}
-    groups.setdefault("currency", entries.c.currency.label("by_currency"))
-    sums = [_sum(name).label(name) for name in SUMS]
-    statement = (
-        select(*groups.values(), *sums)
-        .where(where_of(query))
-        .group_by(*groups.values())
-        .order_by(*groups.values())
-    )
+    names = list(dict.fromkeys([*query.by, "currency"]))
+    found = _pieces(query, names, connection)
+    groups = [found.c[f"by_{name}"] for name in names]
+    sums = [func.sum(found.c[name]).label(name) for name in SUMS]
     rows = []
-    for found in connection.execute(statement):
-        values: dict[str, Any] = dict(found._mapping)
-        shown = {name: _shown(name, values[f"by_{name}"]) for name in groups}
+    statement = select(*groups, *sums).group_by(*groups).order_by(*groups)
+    for row in connection.execute(statement):
+        values: dict[str, Any] = dict(row._mapping)
+        shown = {name: _shown(name, values[f"by_{name}"]) for name in names}
         rows.append(sum_row(shown, {name: int(values[name]) for name in SUMS}))
     if "currency" not in query.by:
         rows = with_currency(rows, query.by)
     return rows[: query.limit]
 
 
-def _group(name: str) -> ColumnElement[Any]:
+def _pieces(query: Query, names: Sequence[str], connection: Connection) -> FromClause:
+    """What is to be summed: cells where the kept sums have the answer, else entries."""
+    planned = _planned(query, names)
+    parts = [_piece(planned.view, piece, query, names, connection) for piece in planned.pieces]
+    if not parts:
+        parts = [_piece(None, Piece(None, 0, 0), query, names, connection)]
+    return union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
+
+
+def _pruned_before(query: Query, connection: Connection) -> float | None:
+    gone = entries_from(connection)
+    planned = _planned(query, query.by)
+    told = planned.pieces if query.by else [Piece(None, micros(query.since), None)]
+    lacks = any(piece.span is None and piece.since < gone for piece in told)
+    return seconds(gone) if lacks else None
+
+
+def _planned(query: Query, names: Sequence[str]) -> Plan:
+    fields = {FIELDS[name] for name in (*names, "currency") if name in FIELDS}
+    until = None if query.until is None else micros(query.until)
+    return plan(fields | query.filters.keys(), _longest(names), micros(query.since), until)
+
+
+def _piece(
+    view: View | None, piece: Piece, query: Query, names: Sequence[str], connection: Connection
+) -> Select[Any]:
+    table: FromClause
+    time: ColumnElement[Any]
+    if view is None or piece.span is None:
+        table, time = entries, entries.c.time
+        sums = [of_entry(name) for name in SUMS]
+        wanted = [within(time, piece), *_filters(entries, query)]
+    else:
+        table, wanted = _merged(view, piece, query, names, connection), []
+        time, sums = table.c.start, [table.c[name] for name in SUMS]
+    groups = (_group(table, time, name).label(f"by_{name}") for name in names)
+    labelled = (one.label(name) for name, one in zip(SUMS, sums, strict=True))
+    return select(*groups, *labelled).where(*wanted)
+
+
+def _merged(
+    view: View, piece: Piece, query: Query, names: Sequence[str], connection: Connection
+) -> FromClause:
+    """The cells of a piece, those merged that agree in the first fields of the view's key, as far
+    as these are asked for: that follows the order of the index, and leaves few rows to sort."""
+    table = rollups[view.name]
+    asked = [view.fields.index(FIELDS[name]) for name in names if name in FIELDS]
+    first = [table.c.start, *(table.c[name] for name in view.fields[: max(asked) + 1])]
+    sums = (func.sum(table.c[name]).label(name) for name in SUMS)
+    wanted = cells_within(connection, view, piece, bool(query.filters))
+    where = [wanted, *_filters(table, query)]
+    return select(*first, *sums).where(*where).group_by(*first).subquery()
+
+
+def _filters(table: Table, query: Query) -> list[ColumnElement[bool]]:
+    return [table.c[name] == storable_text(value) for name, value in query.filters.items()]
+
+
+def _longest(names: Sequence[str]) -> Span | None:
+    """The longest span whose cells still tell these columns apart."""
+    told = {"minute": None, "hour": Span.HOUR, "day": Span.DAY}
+    asked = [one for one in ("minute", "hour", "day") if one in names]
+    return told[asked[0]] if asked else Span.MONTH
+
+
+def _group(table: FromClause, time: ColumnElement[int], name: str) -> ColumnElement[Any]:
     if name in BUCKETS:
-        return entries.c.time // (BUCKETS[name] * MICROSECONDS)
-    return entries.c[FIELDS[name]]
+        return time // (BUCKETS[name] * MICROSECONDS)
+    return table.c[FIELDS[name]]
 
 
 def _shown(name: str, value: Any) -> Any:
     return bucket_name(name, int(value) * BUCKETS[name]) if name in BUCKETS else value
-
-
-def _sum(name: str) -> ColumnElement[Any]:
-    if name == "entries":
-        return func.count()
-    if name == "refused":
-        return func.sum(case((entries.c.outcome == Outcome.REFUSED.value, 1), else_=0))
-    return func.sum(entries.c[name])

@@ -19,6 +19,8 @@ from sqlalchemy import (
     Text,
 )
 
+from gateway.usage.rollup import SUMS, VIEWS, View
+
 MICROSECONDS = 1_000_000
 
 metadata = MetaData(
@@ -131,8 +133,27 @@ state = Table(
     Column("name", String, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Few rows of one value each: `access` and `book` (generations, whole numbers), and `owner`, the
-embedded ledger that may write reservations."""
+"""Few rows of one value each: `access` and `book` (generations, whole numbers), `owner`, the
+embedded ledger that may write reservations, and `entries_from` (microseconds): what is older was
+pruned."""
+
+
+def _rollup(view: View) -> Table:
+    """The cells of a view."""
+    fields = [Column(name, entries.c[name].type, primary_key=True) for name in view.fields]
+    return Table(
+        f"rollup_{view.name}",
+        metadata,
+        Column("span", String, primary_key=True),
+        Column("start", BigInteger, primary_key=True),
+        *fields,
+        *(Column(name, BigInteger, nullable=False) for name in SUMS),
+        sqlite_with_rowid=False,
+    )
+
+
+rollups = {view.name: _rollup(view) for view in VIEWS}
+"""Sums of `entries` by view (usage/rollup.py), moved in the transaction that inserts them."""
 
 
 def micros(seconds: float) -> int:

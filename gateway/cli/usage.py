@@ -14,9 +14,11 @@ import typer
 from gateway.backends.database import Database
 from gateway.backends.sql_report import SqlReport
 from gateway.cli.console import EXIT_USAGE, CommandError, print_json, print_table, sentences
+from gateway.cli.prune import prune
 from gateway.cli.reconcile import reconcile
 from gateway.cli.reprice import reprice
 from gateway.cli.store import AsJson, DatabaseUrl, asked, settings_for, with_database
+from gateway.cli.sums import sums
 from gateway.usage.report import (
     BUCKETS,
     ENTRY_COLUMNS,
@@ -26,6 +28,7 @@ from gateway.usage.report import (
     columns_by,
     csv_line,
     entry_row,
+    iso,
     moment,
     sum_columns,
 )
@@ -83,12 +86,20 @@ def usage(
         )
         style = "json" if as_json else "csv" if as_csv else "table"
         settings = settings_for(database_url)
-        work = _print_sums if query.by else _print_entries
-        with_database(settings, lambda database: work(database, query, style))
+        with_database(settings, lambda database: _print(database, query, style))
 
 
 app.command()(reconcile)
 app.command()(reprice)
+app.command()(sums)
+app.command()(prune)
+
+
+async def _print(database: Database, query: Query, style: str) -> None:
+    await (_print_sums if query.by else _print_entries)(database, query, style)
+    gone = await SqlReport(database).pruned_before(query)
+    if gone is not None:
+        typer.echo(f"Entries before {iso(gone)[:10]} were pruned; they are missing here.", err=True)
 
 
 async def _print_sums(database: Database, query: Query, style: str) -> None:

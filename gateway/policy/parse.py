@@ -62,6 +62,10 @@ def parse(
         check_bundle(bundle, environ, findings)
         check_redaction(bundle, entities, examine, missing, findings)
     policy = None if findings.failed else build_policy(bundle, digest_of(files))
+    for _ in range(len(documents)):  # freed one by one: thousands of projects at once would keep
+        documents.pop()  # every other thread from running
+    for _ in range(len(rows)):
+        rows.pop()
     return Parsed(policy, findings.in_order())
 
 

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.usage.entry import NANO, Entry
+from gateway.usage.rollup import SUMS as SUMS
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 BUCKETS = {"minute": 60, "hour": 3600, "day": 86400}
@@ -39,13 +40,6 @@ FIELDS = {
     "policy": "policy_digest",
 }
 """Columns that are a field of an entry, as a person names them and as entries do."""
-
-SUMS = (
-    "entries", "requests", "refused", "input_tokens", "cached_input_tokens", "output_tokens",
-    "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "cost_nano",
-)  # fmt: skip
-"""`entries` counts all, `requests` those that count against limits, `refused` those that the
-gateway refused."""
 
 ENTRY_COLUMNS = (
     "id", "time", "time_unix", "organization", "project", "key_id", "end_user", "model",

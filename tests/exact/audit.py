@@ -25,9 +25,9 @@ FIGURES = {
 @dataclass(frozen=True, slots=True)
 class Audit:
     """`lost`: served, and not in the book. `short`: booked with fewer tokens than were served,
-    though the caller stayed. `doubled`: in the book twice, or counters that are not the sum of
-    their entries. `open`: reservations that are left. `unsent`: booked as abandoned, though the
-    upstream never had it. The rest are ids, or counters, in words."""
+    though the caller stayed. `doubled`: in the book twice, or counters or kept sums that are not
+    the sum of their entries. `open`: reservations that are left. `unsent`: booked as abandoned,
+    though the upstream never had it. The rest are ids, counters and sums, in words."""
 
     served: int
     entries: int
@@ -63,7 +63,11 @@ def audit(plant: Plant, gateway: GatewayProcess) -> Audit:
         entries=len(book),
         lost=sorted(served.keys() - book.keys()),
         short=sorted(id for id in served.keys() & book.keys() if _is_short(book[id], served[id])),
-        doubled=[*_twice(rows), *filter(None, (_differs(one, rows) for one in counters))],
+        doubled=[
+            *_twice(rows),
+            *filter(None, (_differs(one, rows) for one in counters)),
+            *_wrong_sums(gateway),
+        ],
         open=sum(one["reserved"] for one in counters) + gateway.metric("gateway_journal_pending"),
         unsent=sum(row["outcome"] == "abandoned" for id, row in book.items() if id not in served),
     )
@@ -115,6 +119,13 @@ def _is_short(row: Row, note: Row) -> bool:
 
 def _twice(rows: Sequence[Row]) -> list[str]:
     return [id for id, count in Counter(row["id"] for row in rows).items() if count > 1]
+
+
+def _wrong_sums(gateway: GatewayProcess) -> list[str]:
+    """A command that finds some exits with 1, and is raised for."""
+    told = json.loads(gateway.command("usage", "sums", "--json"))
+    assert told["days"] or not entries_of(gateway)
+    return [str(one) for one in told["differences"]]
 
 
 def _differs(counter: Row, rows: Sequence[Row]) -> str:
