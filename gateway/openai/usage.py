@@ -87,7 +87,10 @@ def _details(usage: Mapping[str, object], chat: str, responses: str, kind: str) 
 
 
 def _first(usage: Mapping[str, object], *names: str) -> object:
-    return next((usage[name] for name in names if usage.get(name) is not None), None)
+    for name in names:
+        if (told := usage.get(name)) is not None:
+            return told
+    return None
 
 
 def _tokens(value: object) -> int | None:
