@@ -18,6 +18,7 @@ from gateway.backends.database import Database
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.http_upstream import HttpUpstream
 from gateway.backends.ner_pool import NerPool
+from gateway.backends.ocr_reader import OcrReader, lacks, reader_of
 from gateway.backends.policy_folder import read_folder, watch
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.recognizers.custom import examine
@@ -32,6 +33,7 @@ from gateway.parts import Parts
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.ensemble import Ensemble
+from gateway.privacy.pictures import RememberedReader
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.remembered import Remembered
 from gateway.settings import Settings
@@ -100,13 +102,12 @@ async def assembled(
         accounts = await stack.enter_async_context(
             kept(settings, database, Sources(time.time, os.urandom), log, meters.record)
         )
-        patience = Patience(
-            settings.redaction_timeout_seconds, settings.redaction_timeout_seconds_per_mib
-        )
-        detector = PresidioDetector(settings.redaction_threads, patience)
+        detector = PresidioDetector(settings.redaction_threads, _patience(settings))
         stack.push_async_callback(detector.aclose)
         ner = NerPool(settings.ner_processes, settings.ner_load_seconds)
         stack.push_async_callback(ner.aclose)
+        ocr = reader_of(settings)
+        stack.callback(ocr.close)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
         workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
@@ -127,6 +128,7 @@ async def assembled(
                 meters.redactions_without_ner.inc,
             ),
             watching=detector,
+            reader=RememberedReader(ocr, os.urandom(32), settings.images_remembered_max),
             upstream=upstream,
             resolve=resolver(environ, simulator_url),
             pepper=pepper,
@@ -138,11 +140,11 @@ async def assembled(
             workbench=workbench,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
-        await _prepare_ner(parts, ner)
+        await _prepare(parts, ner, ocr)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "policy": partial(_follow_policies, parts, environ, ner),
+            "policy": partial(_follow_policies, parts, environ, ner, ocr),
             "sweep": partial(_sweep, parts),
             **accounts.work,
         }
@@ -151,6 +153,10 @@ async def assembled(
             task.add_done_callback(partial(_notice_end, part, parts))
             stack.push_async_callback(_stopped, task)
         yield parts
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(settings.redaction_timeout_seconds, settings.redaction_timeout_seconds_per_mib)
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
@@ -207,20 +213,24 @@ def _keep_out_of_collections() -> None:
     gc.freeze()
 
 
-async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPool) -> None:
+async def _follow_policies(
+    parts: Parts, environ: Mapping[str, str], ner: NerPool, ocr: OcrReader
+) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
     if parts.settings.policy_reload == "off":
         return
     seen = await asyncio.to_thread(read_folder, path)
-    await _reload(parts, lambda: seen, environ, ner)
+    await _reload(parts, lambda: seen, environ, ner, ocr)
     async for _ in watch(path, seen=seen):
-        await _reload(parts, lambda: read_folder(path), environ, ner)
+        await _reload(parts, lambda: read_folder(path), environ, ner, ocr)
 
 
-async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool) -> None:
+async def _reload(
+    parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool, ocr: OcrReader
+) -> None:
     old = parts.policies.current.digest
-    parsed = await parts.policies.reload(read, SELECTABLE, environ, examine)
+    parsed = await parts.policies.reload(read, SELECTABLE, environ, examine, lacks)
     parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
     if parsed.policy is None:
         parts.meters.policy_failures.inc()
@@ -229,13 +239,18 @@ async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: Ner
     elif parsed.policy.digest != old:
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
-        await _prepare_ner(parts, ner)
+        await _prepare(parts, ner, ocr)
 
 
-async def _prepare_ner(parts: Parts, ner: NerPool) -> None:
+async def _prepare(parts: Parts, ner: NerPool, ocr: OcrReader) -> None:
     """Load the models of the policy in force. One that does not load fails the requests that need
     it, or they go on without, as the policy says."""
-    problems = await ner.prepare(parts.policies.current.ner_engines())
+    policy = parts.policies.current
+    problem_of_ocr = await ocr.prepare(policy.reads_pictures())
+    parts.meters.degraded.labels("ocr").set(1 if problem_of_ocr else 0)
+    if problem_of_ocr:
+        parts.log.error("ocr_not_loaded", problem=problem_of_ocr)
+    problems = await ner.prepare(policy.ner_engines())
     parts.meters.degraded.labels("ner").set(1 if problems else 0)
     for problem in problems:
         parts.log.error("ner_not_loaded", problem=problem)

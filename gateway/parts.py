@@ -1,4 +1,4 @@
-"""What an exchange works with: the five ports, the policy, the meters, and what is random or timed.
+"""What an exchange works with: the six ports, the policy, the meters, and what is random or timed.
 
 Built by `app.py`, passed as one value, so that nothing is a module global.
 """
@@ -18,6 +18,7 @@ from gateway.forward import Target, Upstream
 from gateway.metrics import Meters
 from gateway.policy.live import Live
 from gateway.policy.policy import UpstreamPolicy
+from gateway.privacy.pictures import Reader
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
 from gateway.settings import Settings
@@ -45,7 +46,7 @@ class State:
 class Parts:
     """`clock` is unix seconds, `stopwatch` monotonic seconds, `resolve` names a policy's upstream
     as a Target or raises Unavailable (upstream_key_missing). `detector` remembers what it found in
-    a text; `watching`, for texts that come in pieces, does not."""
+    a text; `watching`, for texts that come in pieces, does not. `reader` reads pictures."""
 
     settings: Settings
     policies: Live
@@ -54,6 +55,7 @@ class Parts:
     journal: Journal
     detector: Detector
     watching: Detector
+    reader: Reader
     upstream: Upstream
     resolve: Callable[[UpstreamPolicy], Target]
     pepper: bytes

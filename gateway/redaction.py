@@ -10,14 +10,16 @@ from typing import Any, Protocol
 
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge
-from gateway.openai.images import has_images
+from gateway.openai.images import image_places
 from gateway.openai.request import Request
 from gateway.openai.texts import Path, Place, free_texts, lay_back, read_texts
 from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
+from gateway.pictures import Read, read_pictures, write_pictures
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint
 from gateway.privacy.mint import Vault
+from gateway.privacy.pictures import Reader
 from gateway.privacy.profile import Images, Profile, Scope
 from gateway.privacy.redact import Aside, Detector, Findings, Redacted, in_place, redact
 from gateway.privacy.watch import Watch
@@ -32,12 +34,15 @@ class Means(Protocol):
     @property
     def detector(self) -> Detector: ...
     @property
+    def reader(self) -> Reader: ...
+    @property
     def settings(self) -> Settings: ...
     def secret(self, purpose: str, *names: str) -> bytes: ...
 
 
-Told = Callable[[Sequence[Place], Findings], None]
-"""Is told what was done with the text at each place, also where that is to refuse it."""
+Told = Callable[[Sequence[Place], Sequence[str], Findings], None]
+"""Is told what was done with the text at each place, also where that is to refuse it. The text at
+the place of a picture is what was read in it."""
 
 
 async def redact_request(
@@ -66,9 +71,9 @@ async def redact_body(
     scope. `home` are the names of the organization and the project.
 
     `aside` does what is long beside the event loop. Raises BadRequest (images_refused), TooLarge,
-    and what `redact` does."""
+    and what `redact` and `read_pictures` do."""
     body = request.body
-    if profile.images is Images.REFUSE and has_images(body):
+    if profile.images is Images.REFUSE and image_places(body):
         raise BadRequest(
             "The policy lets no pictures out, as nobody can read what stands in them. Take them "
             "out and send the request again.",
@@ -77,7 +82,11 @@ async def redact_body(
         )
     places = await aside(lambda: free_texts(request.endpoint, body))
     texts = await aside(lambda: read_texts(body, places))
-    size, most = await aside(lambda: sum(map(utf8_length, texts))), means.settings
+    read, most = Read(), means.settings
+    if profile.images is Images.OCR:
+        read = await read_pictures(body, means.reader, most, aside)
+    everything = [*texts, *read.texts()]
+    size = await aside(lambda: sum(map(utf8_length, everything)))
     if size > most.redaction_bytes_max and profile.rules:
         raise TooLarge(
             f"The texts of this request are too long to be redacted: {size} bytes, and at most "
@@ -88,15 +97,33 @@ async def redact_body(
     if profile.scope is Scope.CONVERSATION:
         scope.append(_began(body, places, texts))
     scope_key = means.secret("redaction", *scope)
-    tell = partial(told, places) if told else None
-    redacted = await redact(texts, profile, means.detector, scope_key, aside, tell)
-    body = await aside(lambda: lay_back(body, places, redacted.texts))
+    found: list[Findings] = []
+
+    def tell(findings: Findings) -> None:
+        found.append(findings[len(places) :])
+        if told:
+            told([*places, *read.places], everything, findings)
+
+    redacted = await redact(
+        everything,
+        profile,
+        means.detector,
+        scope_key,
+        aside,
+        tell if told or read.places else None,
+        len(read.places),
+    )
+    body = await aside(lambda: lay_back(body, places, redacted.texts[: len(places)]))
+    if read.places:
+        body = await write_pictures(body, read, found[0], means.reader, aside)
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
         body = {**body, "messages": [_told(profile.note), *body["messages"]]}
     return body, redacted, scope_key
 
 
-def _log(draft: Draft, parts: Parts, places: Sequence[Place], findings: Findings) -> None:
+def _log(
+    draft: Draft, parts: Parts, places: Sequence[Place], texts: Sequence[str], findings: Findings
+) -> None:
     """For those who write policies: where something was found and what was done. No text, and no
     name that a caller chose."""
     found = [

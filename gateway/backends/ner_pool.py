@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from typing import Final, TypeVar
 
 from gateway.backends import ner_worker
-from gateway.backends.ner_worker import NotLoaded, TooLate
+from gateway.backends.process_pool import NotDone, ProcessPool
 from gateway.privacy.profile import BUILT_IN, Ner, Using
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
-
-T = TypeVar("T")
-
-PAUSE_SECONDS: Final = 5.0
-"""After the processes of an engine broke, until new ones are made."""
-
-_SAFE: Final = (NotLoaded, TooLate)  # whose messages hold no text
 
 
 class NerPool:
@@ -32,14 +20,16 @@ class NerPool:
     def __init__(self, processes: int, load_seconds: float) -> None:
         self._processes = processes
         self._load_seconds = load_seconds
-        self._pools: dict[Ner, ProcessPoolExecutor] = {}
-        self._not_before: dict[Ner, float] = {}
+        self._pools: dict[Ner, ProcessPool] = {}
 
     async def prepare(self, engines: Collection[Ner]) -> list[str]:
         """Load their models, and forget all others. What is wrong with those that do not load."""
         for old in self._pools.keys() - set(engines):
-            self._drop(old)
-        return [said for ner in engines if (said := await self._load(ner)) is not None]
+            self._pools.pop(old).close()
+        loads = [
+            await self._pool(ner).load(self._load_seconds, ner_worker.load, ner) for ner in engines
+        ]
+        return [said for said in loads if said is not None]
 
     async def detect(
         self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN
@@ -48,57 +38,18 @@ class NerPool:
         ner = using.ner
         if ner is None or not texts:
             return [[] for _ in texts]
-        pool = self._pool(ner)
-        work = asyncio.get_running_loop().run_in_executor(pool, ner_worker.find, ner, list(texts))
-        found = await self._done(ner, work, ner.timeout_seconds)
+        try:
+            work = self._pool(ner).run(ner.timeout_seconds, ner_worker.find, ner, list(texts))
+            found = await work
+        except NotDone as problem:
+            raise DetectionFailed(str(problem)) from None
         return [[span for span in spans if span.entity in entities] for spans in found]
 
     async def aclose(self) -> None:
         """Stop taking work; what is at work ends by itself within its time."""
-        for ner in list(self._pools):
-            self._drop(ner)
+        for pool in self._pools.values():
+            pool.close()
 
-    async def _load(self, ner: Ner) -> str | None:
-        run = asyncio.get_running_loop().run_in_executor
-        try:
-            pool = self._pool(ner)
-            for load in [run(pool, ner_worker.load, ner) for _ in range(self._processes)]:
-                await self._done(ner, load, self._load_seconds)
-        except DetectionFailed as problem:
-            return str(problem)
-        return None
-
-    async def _done(self, ner: Ner, work: asyncio.Future[T], seconds: float) -> T:
-        """Its result. Raises DetectionFailed; not chained, as frames hold text."""
-        try:
-            await asyncio.wait({work}, timeout=seconds)
-            if not work.done():
-                raise DetectionFailed(f"NER engine {ner.name}: not done after {seconds:g} seconds")
-            problem = work.exception()
-        finally:
-            work.cancel()
-        if problem is None:
-            return work.result()
-        if isinstance(problem, BrokenProcessPool):
-            self._drop(ner)
-            self._not_before[ner] = asyncio.get_running_loop().time() + PAUSE_SECONDS
-        raise DetectionFailed(f"NER engine {ner.name}: {_why(problem)}")
-
-    def _pool(self, ner: Ner) -> ProcessPoolExecutor:
-        if asyncio.get_running_loop().time() < self._not_before.get(ner, 0):
-            raise DetectionFailed(f"NER engine {ner.name}: its process ended; it starts again")
-        if ner not in self._pools:
-            self._pools[ner] = ProcessPoolExecutor(
-                self._processes, get_context("spawn"), ner_worker.begin
-            )
-        return self._pools[ner]
-
-    def _drop(self, ner: Ner) -> None:
-        if pool := self._pools.pop(ner, None):
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _why(problem: BaseException) -> str:
-    if isinstance(problem, _SAFE):
-        return str(problem) or "not done in its time"
-    return type(problem).__name__
+    def _pool(self, ner: Ner) -> ProcessPool:
+        name = f"NER engine {ner.name}"
+        return self._pools.setdefault(ner, ProcessPool(name, self._processes, ner_worker.begin))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.backends.entities import SELECTABLE
+from gateway.backends.ocr_reader import lacks
 from gateway.backends.policy_folder import read_folder
 from gateway.backends.recognizers.custom import examine
 from gateway.cli.console import EXIT_WRONG, print_json
@@ -56,7 +57,7 @@ def checked(path: Path) -> Parsed:
     files, problems = read_folder(path)
     if problems:
         return Parsed(None, problems)
-    parsed = parse(files, SELECTABLE, environment(), examine)
+    parsed = parse(files, SELECTABLE, environment(), examine, lacks)
     base = path.parent if path.is_file() else path
     return replace(parsed, problems=tuple(_under(base, problem) for problem in parsed.problems))
 

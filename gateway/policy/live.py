@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Policy, Problem
-from gateway.policy.redaction import Examine, unexamined
+from gateway.policy.redaction import Examine, Lacks, lacks_nothing, unexamined
 
 Read = Callable[[], tuple[Mapping[str, bytes], tuple[Problem, ...]]]
 """Gives the files by name, or none of them and what is in the way."""
@@ -33,6 +33,7 @@ class Live:
         entities: frozenset[str],
         environ: Mapping[str, str],
         examine: Examine = unexamined,
+        lacks: Lacks = lacks_nothing,
     ) -> Parsed:
         """Read, build and validate in a thread, then swap; what was found, for log and meter.
 
@@ -41,7 +42,9 @@ class Live:
 
         def build() -> Parsed:
             files, problems = read()
-            return Parsed(None, problems) if problems else parse(files, entities, environ, examine)
+            if problems:
+                return Parsed(None, problems)
+            return parse(files, entities, environ, examine, lacks)
 
         async with self._reloading:
             parsed = await asyncio.to_thread(build)

@@ -16,7 +16,7 @@ from gateway.policy.document import read_document
 from gateway.policy.format import policy_file
 from gateway.policy.policy import Policy, Problem
 from gateway.policy.problems import Findings, Place
-from gateway.policy.redaction import Examine, check_redaction, unexamined
+from gateway.policy.redaction import Examine, Lacks, check_redaction, lacks_nothing, unexamined
 
 FILES_MAX = 1000
 FOLDER = Place(".", 0)
@@ -37,12 +37,13 @@ def parse(
     entities: frozenset[str],
     environ: Mapping[str, str],
     examine: Examine = unexamined,
+    lacks: Lacks = lacks_nothing,
 ) -> Parsed:
     """One Policy out of all files (name → content).
 
-    `entities` are what the detector can look for; `examine` tries recognizers. `environ` is only
-    looked at: whether the variables of upstreams are set, and whether a URL in one is usable. Never
-    raises."""
+    `entities` are what the detector can look for; `examine` tries recognizers, `lacks` knows what
+    this machine cannot do. `environ` is only looked at: whether the variables of upstreams are set,
+    and whether a URL in one is usable. Never raises."""
     findings = Findings()
     if not 0 < len(files) <= FILES_MAX:
         findings.error(
@@ -58,7 +59,7 @@ def parse(
         if not any(row and row.wrote("organizations") for row in rows):
             findings.error(FOLDER, "there is no organization; write one under `organizations:`")
         check_bundle(bundle, environ, findings)
-        check_redaction(bundle, entities, examine, findings)
+        check_redaction(bundle, entities, examine, lacks, findings)
     policy = None if findings.failed else build_policy(bundle, digest_of(files))
     return Parsed(policy, findings.in_order())
 

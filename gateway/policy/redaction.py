@@ -13,6 +13,7 @@ from gateway.privacy.profile import (
     REVERSIBLE,
     Action,
     Custom,
+    Images,
     Ner,
     Pattern,
     Profile,
@@ -38,6 +39,14 @@ def unexamined(custom: Custom, matches: Sequence[str], nots: Sequence[str]) -> I
     return ()
 
 
+Lacks = Callable[[Images], str | None]
+"""Why pictures cannot be treated so on this machine, or None."""
+
+
+def lacks_nothing(images: Images) -> str | None:
+    return None
+
+
 def build_profiles(bundle: Bundle) -> dict[str, Profile]:
     """By name. Only for a bundle without errors."""
     customs = {name: build_custom(name, row) for name, row in rows_in(bundle.recognizers)}
@@ -46,13 +55,15 @@ def build_profiles(bundle: Bundle) -> dict[str, Profile]:
 
 
 def check_redaction(
-    bundle: Bundle, entities: frozenset[str], examine: Examine, findings: Findings
+    bundle: Bundle, entities: frozenset[str], examine: Examine, lacks: Lacks, findings: Findings
 ) -> None:
     """`entities` are those that are built in."""
     for name, row in rows_in(bundle.recognizers):
         _check_recognizer(name, row, examine, findings)
     for _, row in rows_in(bundle.redaction):
         _check_profile(row, bundle, entities, findings)
+        if (images := row.get("images")) and (why := lacks(images)):
+            findings.error(row.at("images"), why)
 
 
 def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings: Findings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.mint import Mint, Vault, with_stand_ins
@@ -13,6 +13,9 @@ from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule,
 from gateway.privacy.spans import Span, resolve, whole_words
 
 T = TypeVar("T")
+
+_COVERED: Final = dict.fromkeys((Action.HASH, *REVERSIBLE), Action.MASK)
+"""What becomes of actions in a picture; others stay."""
 
 
 class DetectionFailed(Exception):
@@ -72,6 +75,7 @@ async def redact(
     scope_key: bytes,
     aside: Aside = in_place,
     told: Told | None = None,
+    pictured: int = 0,
 ) -> Redacted:
     """Do to every private value in `texts` what the profile says.
 
@@ -79,6 +83,8 @@ async def redact(
     What is only reported is counted and left, and hides nothing that it overlaps.
     `aside` does what follows detection: some 15 µs a value, which add up in a long text. There
     `told`, if anybody wants to know, gets every finding, also where the texts are refused.
+    The last `pictured` texts stand in pictures, where what would be replaced is covered: that is
+    counted as `mask`, and nothing of it is restored.
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
     (redaction_failed) if the detector fails: nothing leaves unseen."""
     if not profile.rules or not texts:
@@ -86,7 +92,7 @@ async def redact(
             told([()] * len(texts))
         return Redacted(tuple(texts), Vault(), {})
     found = await _detect(texts, profile, detector)
-    return await aside(lambda: _replace(texts, found, profile.rules, scope_key, told))
+    return await aside(lambda: _replace(texts, found, profile.rules, scope_key, told, pictured))
 
 
 def decide(
@@ -118,21 +124,25 @@ def _replace(
     rules: Mapping[str, Rule],
     scope_key: bytes,
     told: Told | None,
+    pictured: int,
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
     known, actions = decide(found, rules)
     counts: Counter[str] = Counter()
     reports: list[list[Span]] = []
     changes: list[list[tuple[Span, Action, int]]] = []
-    for text, spans in zip(texts, known, strict=True):
-        reported = resolve(span for span in spans if actions[span.entity] is Action.REPORT)
-        resolved = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
+    covered = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
+    for number, (text, spans) in enumerate(zip(texts, known, strict=True)):
+        is_pictured = number >= len(texts) - pictured
+        done = covered if is_pictured else actions
+        reported = resolve(span for span in spans if done[span.entity] is Action.REPORT)
+        resolved = resolve(span for span in spans if done[span.entity] is not Action.REPORT)
         for span in reported + resolved:
-            counts[f"{span.entity}:{actions[span.entity]}"] += 1
+            counts[f"{span.entity}:{done[span.entity]}"] += 1
         reports.append(reported)
         changes.append(
             [
-                (span, actions[span.entity], rules[span.entity].keep_last)
+                (span, done[span.entity], 0 if is_pictured else rules[span.entity].keep_last)
                 for span in whole_words(text, resolved)
             ]
         )
@@ -141,7 +151,7 @@ def _replace(
             told(_findings(texts, reports, changes))
         raise _refusal(blocked, counts)
     names_values = any(action in REVERSIBLE for action in actions.values())
-    mint = Mint(scope_key, texts if names_values else ())
+    mint = Mint(scope_key, texts[: len(texts) - pictured] if names_values else ())
     sent = list(map(mint.stand_ins, texts, changes))
     spans_of = [[span for span, _, _ in done] for done in changes]
     redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
