@@ -32,7 +32,6 @@ def test_pictures_are_read_and_covered_where_the_extra_is_installed(tmp_path: Pa
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
 
 
 @lacking

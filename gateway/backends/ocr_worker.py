@@ -183,6 +183,7 @@ def _rapid_ocr() -> Any:
             "Global.text_score": 0.0,  # what is hard to read is looked at, too
             "Global.max_side_len": 10**6,  # pictures are shrunk before
             "Global.return_word_box": True,
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # others serve requests
             **{f"{part}.model_path": path for part, path in found.items()},  # never downloaded
         }
     )

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 MAIL = "Please write to ann.smith@example.com today"
-CARD = "Card 4111 1111 1111 1111 exp 12/27"
+CARD = "Card 4263 9826 4026 9299 exp 12/27"
 PHONE = "Phone: +1 415-555-2671"
 PLAIN = "Nothing private is written on this line"
 
