@@ -14,7 +14,6 @@ from gateway.backends.ocr_reader import NEEDS_EXTRA
 from gateway.backends.ocr_worker import is_installed
 
 HERE = Path(__file__).resolve().parent
-POLICY = (HERE / "journeys" / "policy.yaml").read_text()
 
 lacking = pytest.mark.skipif(is_installed(), reason="the extra is there")
 
@@ -40,7 +39,8 @@ def test_without_the_extra_a_policy_that_needs_it_is_refused_in_one_sentence(
 ) -> None:
     profile = "\nredaction: {seen: {images: ocr, entities: {EMAIL_ADDRESS: mask}}}\n"
     (tmp_path / "more.yaml").write_text(profile)
-    (tmp_path / "policy.yaml").write_text(POLICY)
+    for path in (HERE.parent / "policies").glob("*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text())
     done = subprocess.run(
         [sys.executable, "-m", "gateway.cli.main", "check", str(tmp_path)],
         capture_output=True,
