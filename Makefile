@@ -22,6 +22,7 @@ run: $(INSTALLED) ## Start the gateway on 127.0.0.1:8080 (ARGS=… are flags of 
 
 test: lint ## Run everything: ruff, mypy and the tests (ARGS=… are arguments of pytest).
 	@$(PY) scripts/sdks.py
+	@$(PY) scripts/ocr.py
 	@$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 crash-test: $(INSTALLED) ## Kill -9 what runs under load, then audit the book, on both ledgers (KILLS=n).

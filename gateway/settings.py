@@ -190,8 +190,19 @@ class Settings:
         1, _integer(1, 64), "Processes of each NER engine; every one has the model in memory."
     )
     ner_load_seconds: float = _setting(
-        60.0, _seconds(0.1, 3600), "The start waits so long for the models of NER engines."
+        60.0, _seconds(0.1, 3600), "The start waits so long for models of NER engines and of OCR."
     )
+    ocr_processes: int = _setting(1, _integer(1, 64), "Processes that read pictures.")
+    ocr_timeout_seconds: float = _setting(
+        30.0, _seconds(0.1, 600), "Pictures must be read by then, and be written by then again."
+    )
+    images_max: int = _setting(20, _integer(1, 10**4), "Most pictures of a request to be read.")
+    image_bytes_max: int = _setting(10 * 2**20, _integer(1024, 2**31), "Largest picture read.")
+    image_pixels_max: int = _setting(40_000_000, _integer(1000, 10**9), "Most pixels of one read.")
+    image_side_max: int = _setting(
+        2048, _integer(64, 10**5), "Pictures are read, and leave, with no longer side, in pixels."
+    )
+    images_remembered_max: int = _setting(1000, _integer(0, 10**6), "Pictures read only once.")
     redaction_remembered_max: int = _setting(
         100_000,
         _integer(0, 10**8),
@@ -199,9 +210,7 @@ class Settings:
         "sent again is not looked at again: at most some 300 bytes each.",
     )
     redaction_bytes_max: int = _setting(
-        2 * 2**20,
-        _integer(1024, 2**31),
-        "Most text of one request that is scanned; more is refused.",
+        2 * 2**20, _integer(1024, 2**31), "Most text of one request scanned; more is refused."
     )
     redaction_texts_max: int = _setting(
         20_000,
