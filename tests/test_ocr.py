@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import ocr
+from gateway.backends import ocr_worker
 from gateway.backends.ocr_reader import NEEDS_EXTRA, OcrReader
 from gateway.backends.ocr_worker import Bounds, is_installed
 from gateway.privacy.profile import Images
@@ -19,6 +20,21 @@ from gateway.privacy.redact import DetectorMissing
 HERE = Path(__file__).resolve().parent
 
 lacking = pytest.mark.skipif(is_installed(), reason="the extra is there")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("Card 4111 11111111 1111 exp 12/27", ["Card", "4111111111111111", "exp", "12/27"]),
+        ("Card4111111111111111exp12/27", ["Card", "4111111111111111", "exp12/27"]),
+        ("3782 822463 10005 12/27", ["378282246310005", "12/27"]),
+        ("Order 4111 1111 1111 1112", ["Order", "4111", "1111", "1111", "1112"]),
+        ("FI41 1111 1111 1111 11", ["FI41", "1111", "1111", "1111", "11"]),
+        ("DE89 4111 1111 1111 1111 00", ["DE89", "4111", "1111", "1111", "1111", "00"]),
+    ],
+)
+def test_a_card_s_number_is_one_word_whatever_spaces_are_read(line: str, words: list[str]) -> None:
+    assert ocr_worker._split(line) == words
 
 
 @lacking

@@ -15,7 +15,7 @@ PLAIN = "Nothing private is written on this line"
 
 def drawn(
     *lines: str,
-    size: tuple[int, int] = (640, 240),
+    size: tuple[int, int] = (640, 480),
     font: int = 20,
     ink: str = "black",
     paper: str = "white",
