@@ -4,7 +4,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test bench flame growth privacy-report fuzz lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test bench flame privacy-report growth fuzz lint format docs lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -22,6 +22,7 @@ run: $(INSTALLED) ## Start the gateway on 127.0.0.1:8080 (ARGS=… are flags of 
 
 test: lint ## Run everything: ruff, mypy and the tests (ARGS=… are arguments of pytest).
 	@$(PY) scripts/sdks.py
+	@$(PY) scripts/ocr.py
 	@$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 crash-test: $(INSTALLED) ## Kill -9 what runs under load, then audit the book, on both ledgers (KILLS=n).

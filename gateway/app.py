@@ -7,45 +7,36 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from gateway.access import Access
 from gateway.accounts import Sources, kept
 from gateway.backends.database import Database
-from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.examine import examine
 from gateway.backends.http_upstream import HttpUpstream
-from gateway.backends.ner_pool import NerPool
 from gateway.backends.policy_folder import read_folder, watch
-from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
-from gateway.backends.sql_prune import SqlPrune, SumsDiffer
-from gateway.backends.tables import micros
 from gateway.background import done_with, kept_up
 from gateway.beside import beside_requests, keep_out_of_collections
+from gateway.detection import detecting
 from gateway.errors import Unavailable
 from gateway.forward import Target
 from gateway.logs import place_of
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
-from gateway.parts import Parts
-from gateway.policy.kept import first_need
+from gateway.parts import Parts, Wanted
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
-from gateway.privacy.ensemble import Ensemble
-from gateway.privacy.profile import OnDetectorFailure
+from gateway.privacy.profile import Images, Ner, OnDetectorFailure
 from gateway.privacy.redact import DetectionFailed
-from gateway.privacy.remembered import Remembered
+from gateway.retention import prune_forever
 from gateway.settings import Settings
-from gateway.usage.rollup import Span
 
 SIMULATOR_KEY = "sk-simulated"
-PRUNE_SECONDS = 3600.0
-PRUNE_PAUSE_SECONDS = 0.05  # after each batch, for those who write
 
 
 def resolver(
@@ -109,20 +100,14 @@ async def assembled(
         accounts = await stack.enter_async_context(
             kept(settings, database, Sources(time.time, os.urandom), log, meters.record)
         )
-        patience = Patience(
-            settings.redaction_timeout_seconds, settings.redaction_timeout_seconds_per_mib
+        workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
+        detection = await stack.enter_async_context(
+            detecting(settings, os.urandom, workbench, meters.redactions_without_ner.inc)
         )
-        detector = PresidioDetector(settings.redaction_threads, patience)
-        stack.push_async_callback(detector.aclose)
-        ner = NerPool(settings.ner_processes, settings.ner_load_seconds)
-        stack.push_async_callback(ner.aclose)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
-        workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
         await asyncio.get_running_loop().run_in_executor(workbench, warm)
-        await detector.warm()
         keep_out_of_collections()
-        kept_max = settings.redaction_remembered_max
         parts = Parts(
             settings=settings,
             policies=Live(policy),
@@ -131,12 +116,9 @@ async def assembled(
             ),
             ledger=accounts.ledger,
             journal=accounts.journal,
-            detector=Ensemble(
-                Remembered(detector, os.urandom(32), kept_max, workbench),
-                Remembered(ner, os.urandom(32), kept_max, workbench),
-                meters.redactions_without_ner.inc,
-            ),
-            watching=detector,
+            detector=detection.detector,
+            watching=detection.watching,
+            reader=detection.reader,
             upstream=upstream,
             resolve=resolver(environ, simulator_url),
             pepper=pepper,
@@ -148,13 +130,13 @@ async def assembled(
             workbench=workbench,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
-        await _prepare_ner(parts, ner)
+        await _prepare(parts, detection.prepare)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "policy": partial(_follow_policies, parts, environ, ner),
+            "policy": partial(_follow_policies, parts, environ, detection.prepare),
             "sweep": partial(_sweep, parts),
-            "retention": partial(_prune, parts, database),
+            "retention": partial(prune_forever, parts, database),
             **accounts.work,
         }
         if settings.policy_reload == "off":
@@ -190,10 +172,16 @@ def _checks(
     async def background() -> str | None:
         return "; ".join(f"{part} {why}" for part, why in parts.state.ended.items()) or None
 
+    def lacking(is_needed: Callable[[Wanted], bool]) -> str | None:
+        problems = parts.state.not_loaded.items()
+        return "; ".join(said for one, said in problems if is_needed(one)) or None
+
     async def ner() -> str | None:
-        problems = parts.state.ner_problems.items()
-        needed = [said for one, said in problems if one.on_failure is OnDetectorFailure.REFUSE]
-        return "; ".join(needed) or None
+        refuse = OnDetectorFailure.REFUSE
+        return lacking(lambda one: isinstance(one, Ner) and one.on_failure is refuse)
+
+    async def ocr() -> str | None:
+        return lacking(lambda one: isinstance(one, Images))
 
     async def detector() -> str | None:
         try:
@@ -209,20 +197,25 @@ def _checks(
         "lifecycle": lifecycle,
         "detector": detector,
         "ner": ner,
+        "ocr": ocr,
         "background": background,
     }
 
 
-async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPool) -> None:
+Prepare = Callable[[Policy], Awaitable[dict[Wanted, str]]]
+"""Loads the models of a policy, and says what is wrong with those that do not load."""
+
+
+async def _follow_policies(parts: Parts, environ: Mapping[str, str], prepare: Prepare) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
     seen = await asyncio.to_thread(read_folder, path)
-    await _reload(parts, lambda: seen, environ, ner)
+    await _reload(parts, lambda: seen, environ, prepare)
     async for _ in watch(path, seen=seen):
-        await _reload(parts, lambda: read_folder(path), environ, ner)
+        await _reload(parts, lambda: read_folder(path), environ, prepare)
 
 
-async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool) -> None:
+async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], prepare: Prepare) -> None:
     old = parts.policies.current.digest
     reading = asyncio.create_task(parts.policies.reload(read, SELECTABLE, environ, examine))
     with beside_requests():
@@ -242,17 +235,22 @@ async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: Ner
         keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
-        await _prepare_ner(parts, ner)
+        await _prepare(parts, prepare)
 
 
-async def _prepare_ner(parts: Parts, ner: NerPool) -> None:
+async def _prepare(parts: Parts, prepare: Prepare) -> None:
     """Load the models of the policy in force. One that does not load fails the requests that need
     it, or they go on without, as the policy says: then this process is as ready as it was."""
-    problems = await ner.prepare(parts.policies.current.ner_engines())
-    parts.meters.degraded.labels("ner").set(1 if problems else 0)
-    parts.state.ner_problems = problems
-    for problem in problems.values():
+    problems = await prepare(parts.policies.current)
+    parts.state.not_loaded = problems
+    of_ner = [problem for one, problem in problems.items() if isinstance(one, Ner)]
+    of_ocr = [problem for one, problem in problems.items() if isinstance(one, Images)]
+    parts.meters.degraded.labels("ner").set(1 if of_ner else 0)
+    parts.meters.degraded.labels("ocr").set(1 if of_ocr else 0)
+    for problem in of_ner:
         parts.log.error("ner_not_loaded", problem=problem)
+    for problem in of_ocr:
+        parts.log.error("ocr_not_loaded", problem=problem)
 
 
 async def _sweep(parts: Parts) -> None:
@@ -267,28 +265,6 @@ async def _sweep(parts: Parts) -> None:
             continue
         parts.meters.degraded.labels("sweep").set(0)
         _tell_abandoned(abandoned, parts)
-
-
-async def _prune(parts: Parts, database: Database) -> None:
-    """Delete entries of months that are older than they are to be kept."""
-    days = parts.settings.entries_kept_days
-    while days:
-        now = parts.clock()
-        need = first_need(parts.policies.current, now)
-        begin = min(now - days * 86400, now if need is None else need.since)
-        try:
-            async with aclosing(
-                SqlPrune(database).prune(Span.MONTH.start(micros(max(0.0, begin))))
-            ) as batches:
-                async for count in batches:
-                    parts.log.info("entries_pruned", count=count)
-                    await asyncio.sleep(PRUNE_PAUSE_SECONDS)
-            parts.meters.degraded.labels("retention").set(0)
-        except (DatabaseProblem, SumsDiffer) as problem:
-            parts.meters.degraded.labels("retention").set(1)
-            parts.log.error("retention_failed", problem=str(problem) or "the kept sums differ")
-        await asyncio.sleep(PRUNE_SECONDS)
-    await asyncio.Event().wait()
 
 
 def _tell_abandoned(count: int, parts: Parts) -> None:

@@ -40,6 +40,7 @@ CODES: dict[str, str] = {
     "insufficient_quota": "A budget of a day or longer, or a prepaid one, is used up.",
     "pii_blocked": "The text holds something that the policy does not let out.",
     "images_refused": "The policy lets no pictures out, and the request has one.",
+    "images_unreadable": "A picture cannot be read, so nobody knows what stands in it.",
     "answer_blocked": "The model wrote something that the policy does not let through.",
     "redaction_failed": "The detector failed or took too long, so the text was not sent.",
     "ledger_unavailable": "The ledger cannot be reached, so nothing can be admitted.",

@@ -1,4 +1,4 @@
-"""What an exchange works with: the five ports, the policy, the meters, and what is random or timed.
+"""What an exchange works with: the six ports, the policy, the meters, and what is random or timed.
 
 Built by `app.py`, passed as one value, so that nothing is a module global.
 """
@@ -19,11 +19,15 @@ from gateway.metrics import Meters
 from gateway.policy.live import Live
 from gateway.policy.matches import Matches
 from gateway.policy.policy import UpstreamPolicy
-from gateway.privacy.profile import Ner
+from gateway.privacy.pictures import Reader
+from gateway.privacy.profile import Images, Ner
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
 from gateway.settings import Settings
 from gateway.usage.record import Journal
+
+Wanted = Ner | Images
+"""What of a policy needs models."""
 
 
 class Log(Protocol):
@@ -37,12 +41,12 @@ class Log(Protocol):
 @dataclass(slots=True)
 class State:
     """What changes while the process runs. `ended`: work beside requests that ended by itself, and
-    how; `ner_problems`: what is wrong with the policy's models that did not load."""
+    how; `not_loaded`: what is wrong with the policy's models that did not load."""
 
     inflight: int = 0
     draining: bool = False
     ended: dict[str, str] = field(default_factory=dict)
-    ner_problems: dict[Ner, str] = field(default_factory=dict)
+    not_loaded: dict[Wanted, str] = field(default_factory=dict)
     later: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -50,7 +54,7 @@ class State:
 class Parts:
     """`clock` is unix seconds, `stopwatch` monotonic seconds, `resolve` names a policy's upstream
     as a Target or raises Unavailable (upstream_key_missing). `detector` remembers what it found in
-    a text; `watching`, for texts that come in pieces, does not."""
+    a text; `watching`, for texts that come in pieces, does not. `reader` reads pictures."""
 
     settings: Settings
     policies: Live
@@ -59,6 +63,7 @@ class Parts:
     journal: Journal
     detector: Detector
     watching: Detector
+    reader: Reader
     upstream: Upstream
     resolve: Callable[[UpstreamPolicy], Target]
     pepper: bytes

@@ -11,15 +11,17 @@ from typing import Any, Protocol
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge
 from gateway.openai.field_names import public_name
-from gateway.openai.images import has_images
+from gateway.openai.images import image_places
 from gateway.openai.places import Place, lay_back
 from gateway.openai.request import Request
 from gateway.openai.texts import free_texts
 from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
+from gateway.pictures import Read, read_pictures, write_pictures
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint
 from gateway.privacy.mint import Vault
+from gateway.privacy.pictures import Reader
 from gateway.privacy.profile import Images, Profile, Scope
 from gateway.privacy.redact import Aside, Detector, Findings, Redacted, in_place, redact
 from gateway.privacy.watch import Watch
@@ -35,12 +37,15 @@ class Means(Protocol):
     @property
     def detector(self) -> Detector: ...
     @property
+    def reader(self) -> Reader: ...
+    @property
     def settings(self) -> Settings: ...
     def secret(self, purpose: str, *names: str) -> bytes: ...
 
 
 Told = Callable[[Sequence[Place], Findings], None]
-"""Is told what was done with the text at each place, also where that is to refuse it."""
+"""Is told what was done with the text at each place, also where that is to refuse it. The text at
+the place of a picture is what was read in it."""
 
 
 async def redact_request(
@@ -73,9 +78,9 @@ async def redact_body(
     scope. `home` are the names of the organization and the project.
 
     `aside` does what is long beside the event loop. Raises BadRequest (images_refused), TooLarge,
-    and what `redact` does."""
+    and what `redact` and `read_pictures` do."""
     body = request.body
-    if profile.images is Images.REFUSE and await aside(lambda: has_images(body)):
+    if profile.images is Images.REFUSE and await aside(lambda: bool(image_places(body))):
         raise BadRequest(
             "The policy lets no pictures out, as nobody can read what stands in them. Take them "
             "out and send the request again.",
@@ -84,17 +89,32 @@ async def redact_body(
         )
     most = means.settings
     places = await aside(lambda: free_texts(request.endpoint, body, most.redaction_texts_max + 1))
-    texts, leads = [place.text for place in places], [place.lead for place in places]
+    read = Read()
+    if profile.images is Images.OCR:
+        read = await read_pictures(body, means.reader, most, aside)
+    seen = [*places, *read.texts]
+    texts, leads = [place.text for place in seen], [place.lead for place in seen]
     size = await aside(lambda: sum(map(utf8_length, texts)))
     if profile.rules:
         _check_size(len(texts), size, most)
     scope = [*home] if profile.scope is not Scope.ORGANIZATION else [home[0]]
     if profile.scope is Scope.CONVERSATION:
-        scope.append(await aside(lambda: _began(body, places, texts)))
+        scope.append(await aside(lambda: _began(body, places)))
     scope_key = means.secret("redaction", *scope)
-    tell = partial(told, places) if told else None
-    redacted = await redact(texts, profile, means.detector, scope_key, aside, tell, leads)
-    body = await aside(lambda: lay_back(body, places, redacted.texts))
+    findings: list[Findings] = []
+
+    def tell(found: Findings) -> None:
+        findings.append(found[len(places) :])
+        if told:
+            told(seen, found)
+
+    teller = tell if told or read.texts else None
+    redacted = await redact(
+        texts, profile, means.detector, scope_key, aside, teller, leads, len(read.texts)
+    )
+    body = await aside(lambda: lay_back(body, places, redacted.texts[: len(places)]))
+    if read.texts:
+        body = await write_pictures(body, read, findings[0], means.reader, aside)
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
         body = {**body, "messages": [_told(profile.note), *body["messages"]]}
     return body, redacted, scope_key
@@ -134,13 +154,13 @@ def _log(draft: Draft, parts: Parts, places: Sequence[Place], findings: Findings
     )
 
 
-def _began(body: Mapping[str, Any], places: Sequence[Place], texts: Sequence[str]) -> str:
+def _began(body: Mapping[str, Any], places: Sequence[Place]) -> str:
     """A name of a conversation, by what a user said first in it: every turn sends that again.
     Other endpoints than chat have no turns."""
-    for place, text in zip(places, texts, strict=True):
+    for place in places:
         match place.path:
             case ("messages", int(at), "content", *_) if body["messages"][at]["role"] == "user":
-                return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+                return hashlib.sha256(place.text.encode("utf-8", "surrogatepass")).hexdigest()
     return hashlib.sha256(b"").hexdigest()
 
 

@@ -79,6 +79,7 @@ METRIC_NOTES = {
 * `policy`: the policy files have errors, and the last good policy is in force;
 * `journal`: usage cannot be written and the buffer is full, so requests are refused;
 * `ner`: the model of an NER engine in the policy does not load;
+* `ocr`: the policy wants pictures to be read, and what reads them does not load;
 * `sweep`: reservations that nobody came back for cannot be booked now;
 * `background`: work beside requests ended by itself and is begun again;
 * `retention`: old entries cannot be pruned.""",

@@ -14,6 +14,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,12 +50,17 @@ def is_ready(version: str) -> bool:
 def make(version: str) -> None:
     """Build the environment anew; the stamp comes last, so a broken build is built again."""
     folder = environment_of(version)
+    install(folder, REQUIREMENTS / f"{PREFIX}{version}.txt")
+    (folder / "stamp").write_text(digest_of(version))
+
+
+def install(folder: Path, requirements: Path, prepare: Callable[[], None] = lambda: None) -> None:
+    """A new virtual environment with the pins of a file; `prepare` is done between."""
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [str(python_of(version)), "-m", "pip", "--disable-pip-version-check", "install"]
-    requirements = str(REQUIREMENTS / f"{PREFIX}{version}.txt")
-    subprocess.run([*pip, "--quiet", "--no-deps", "-r", requirements], check=True)
-    (folder / "stamp").write_text(digest_of(version))
+    prepare()
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
+    subprocess.run([*pip, "--quiet", "--no-deps", "-r", str(requirements)], check=True)
 
 
 def main() -> None:

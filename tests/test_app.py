@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import select, text
 from world import POLICY, World
 
-from gateway import app, background
+from gateway import app, background, retention
 from gateway.backends.database import Database
-from gateway.backends.ner_pool import NerPool
 from gateway.backends.sql_book import post_entries
 from gateway.backends.tables import entries
 from gateway.errors import Unavailable
-from gateway.policy.policy import UpstreamPolicy, WithoutKey
-from gateway.privacy.profile import Ner, OnDetectorFailure
+from gateway.parts import Wanted
+from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
+from gateway.privacy.profile import Images, Ner, OnDetectorFailure
 from gateway.usage.entry import Entry
 
 OPENAI = UpstreamPolicy(
@@ -96,14 +96,16 @@ def test_a_fault_of_ours_in_a_reload_is_a_reload_that_failed(
 ) -> None:
     world = World()
     old = world.parts.policies.current
-    ner = NerPool(1, 1)
     text = POLICY.replace(b"amount: 5,", b"amount: 6,")
 
     def broken(*_: object) -> None:
         raise KeyError("a secret")
 
+    async def prepare(_: Policy) -> dict[Wanted, str]:
+        return {}
+
     async def main() -> None:
-        reload = partial(app._reload, world.parts, lambda: ({"p.yaml": text}, ()), {}, ner)
+        reload = partial(app._reload, world.parts, lambda: ({"p.yaml": text}, ()), {}, prepare)
         with monkeypatch.context() as patch:
             patch.setattr("gateway.policy.live.parse", broken)
             await reload()
@@ -122,15 +124,38 @@ def test_a_fault_of_ours_in_a_reload_is_a_reload_that_failed(
     assert "a secret" not in str(world.log.lines)
 
 
-@pytest.mark.parametrize(("on_failure", "is_ready"), [("refuse", False), ("without_ner", True)])
+def small(on_failure: str) -> Ner:
+    return Ner("small", "spacy", "none", on_failure=OnDetectorFailure(on_failure))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part", "is_ready"),
+    [
+        (small("refuse"), "ner", False),
+        (small("without_ner"), "ner", True),
+        (Images.OCR, "ocr", False),
+    ],
+    ids=["refuse", "without_ner", "ocr"],
+)
 def test_a_model_that_the_policy_needs_and_that_does_not_load_is_not_ready(
-    on_failure: str, is_ready: bool
+    wanted: Wanted, part: str, is_ready: bool
 ) -> None:
     world = World()
-    ner = Ner("small", "spacy", "no_such_model", on_failure=OnDetectorFailure(on_failure))
-    world.parts.state.ner_problems = {ner: "NER engine small: it is not there"}
-    said = asyncio.run(app._checks(world.parts, None, lambda: None)["ner"]())
-    assert said == (None if is_ready else "NER engine small: it is not there")
+
+    async def prepare(_: Policy) -> dict[Wanted, str]:
+        return {wanted: "it is not there"}
+
+    async def main() -> tuple[str | None, str | None]:
+        await app._prepare(world.parts, prepare)
+        checks = app._checks(world.parts, None, lambda: None)
+        return await checks["ner"](), await checks["ocr"]()
+
+    said = dict(zip(("ner", "ocr"), asyncio.run(main()), strict=True))
+    other = "ocr" if part == "ner" else "ner"
+    assert said == {part: None if is_ready else "it is not there", other: None}
+    degraded = world.parts.meters.degraded
+    assert [degraded.labels(one)._value.get() for one in (part, other)] == [1, 0]
+    assert world.log.lines == [(f"{part}_not_loaded", {"problem": "it is not there"})]
 
 
 def test_a_sweep_that_cannot_reach_its_ledger_goes_on_when_it_can() -> None:
@@ -164,8 +189,8 @@ def test_a_sweep_that_cannot_reach_its_ledger_goes_on_when_it_can() -> None:
 def test_entries_are_kept_as_long_as_the_setting_says_and_while_their_sums_are_wrong(
     tmp_path, monkeypatch, days, spoiled
 ):
-    monkeypatch.setattr(app, "PRUNE_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(app, "PRUNE_SECONDS", 0.02)
+    monkeypatch.setattr(retention, "PRUNE_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(retention, "PRUNE_SECONDS", 0.02)
     world = World(entries_kept_days=days)
     now = world.parts.clock()
     book = [Entry(f"req_{n}", now - n * 20 * 86400) for n in range(10)]
@@ -180,7 +205,7 @@ def test_entries_are_kept_as_long_as_the_setting_says_and_while_their_sums_are_w
         if spoiled:
             spoil = text("UPDATE rollup_models SET entries = 2 WHERE span = 'hour'")
             await database.write(lambda c: c.execute(spoil))
-        task = asyncio.create_task(app._prune(world.parts, database))
+        task = asyncio.create_task(retention.prune_forever(world.parts, database))
         ids: set[str] = set()
         for _ in range(100):
             await asyncio.sleep(0.01)

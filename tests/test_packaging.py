@@ -25,6 +25,7 @@ from gateway.settings import PREFIX, Settings, settings_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRA = PROJECT["project"]["optional-dependencies"]["ocr"]
 BY_DATE = {"certifi", "tzdata"}  # their versions are dates, and newer is right
 VARIABLES = {PREFIX + option.name.upper() for option in settings_fields()}
 
@@ -48,7 +49,7 @@ def version_of(pin: Requirement) -> str:
 
 
 def test_every_package_is_pinned_to_one_version_by_name_only() -> None:
-    for pin in all_pins().values():
+    for pin in (*all_pins().values(), *pins("requirements-ocr.txt").values()):
         assert re.fullmatch(r"[\w.]+", version_of(pin)), pin
         assert pin.url is None, pin
 
@@ -57,6 +58,8 @@ def test_every_package_is_pinned_to_one_version_by_name_only() -> None:
     ("wanted", "file"),
     [
         (PROJECT["project"]["dependencies"], "requirements.txt"),
+        (PROJECT["project"]["dependencies"], "requirements-ocr.txt"),
+        (EXTRA, "requirements-ocr.txt"),
         (PROJECT["dependency-groups"]["dev"], "requirements-dev.txt"),
         (PROJECT["build-system"]["requires"], "requirements-dev.txt"),
     ],
@@ -70,15 +73,22 @@ def test_the_pins_are_within_what_the_project_asks_for(wanted: list[str], file: 
 
 
 def test_dependencies_have_a_lower_and_an_upper_bound() -> None:
-    for line in PROJECT["project"]["dependencies"]:
+    for line in (*PROJECT["project"]["dependencies"], *EXTRA):
         operators = {specifier.operator for specifier in Requirement(line).specifier}
         assert operators == {">=", "<"} or Requirement(line).name in BY_DATE, line
 
 
-def test_both_files_of_pins_agree() -> None:
-    runtime, dev = pins("requirements.txt"), pins("requirements-dev.txt")
-    for name in runtime.keys() & dev.keys():
-        assert version_of(runtime[name]) == version_of(dev[name])
+@pytest.mark.parametrize("file", ["requirements-dev.txt", "requirements-ocr.txt"])
+def test_the_files_of_pins_agree(file: str) -> None:
+    runtime, other = pins("requirements.txt"), pins(file)
+    for name in runtime.keys() & other.keys():
+        assert version_of(runtime[name]) == version_of(other[name])
+
+
+def test_the_extra_needs_no_library_of_a_screen() -> None:
+    """opencv-python needs libGL; the pins have the headless one in its place."""
+    assert "opencv-python" not in pins("requirements-ocr.txt")
+    assert "opencv-python-headless" in pins("requirements-ocr.txt")
 
 
 @pytest.mark.parametrize(
@@ -112,12 +122,12 @@ def imported_packages() -> set[str]:
 
 
 def test_what_the_gateway_imports_it_declares() -> None:
-    declared = {
-        canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]
-    }
-    providers = metadata.packages_distributions()
+    asked = [*PROJECT["project"]["dependencies"], *EXTRA]
+    declared = {canonicalize_name(Requirement(line).name) for line in asked}
+    providers = {**metadata.packages_distributions(), "PIL": ["pillow"]}
     for package in imported_packages():
-        assert declared & {canonicalize_name(name) for name in providers[package]}, package
+        names = providers.get(package, [package])  # what an extra brings is not installed here
+        assert declared & {canonicalize_name(name) for name in names}, package
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +317,7 @@ def test_a_changed_requirement_is_installed_first(target: str) -> None:
 
 def test_make_test_runs_every_check() -> None:
     commands = make("test")
-    order = [commands.index(part) for part in ("ruff check", "mypy", "sdks.py", "pytest")]
+    order = [commands.index(part) for part in ("ruff check", "mypy", "sdks.py", "ocr.py", "pytest")]
     assert order == sorted(order)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from test_exchange import USAGE, run, text_of
-from world import POLICY, World, chat, events, plain_answer
+from world import POLICY, FakeReader, World, chat, events, plain_answer
 
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.cli.redact import Bench
@@ -216,7 +216,7 @@ async def leaving(profile: Profile, body: dict[str, Any]) -> Any:
     detector = PresidioDetector(1, Patience(60))
     await detector.warm()
     try:
-        bench = Bench(detector, Settings(), b"p" * 32)
+        bench = Bench(detector, FakeReader(), Settings(), b"p" * 32)
         sent, _, _ = await redact_body(Request("chat", "m", body), profile, ("o", "p"), bench)
         return sent
     finally:

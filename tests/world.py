@@ -26,6 +26,7 @@ from gateway.policy.live import Live
 from gateway.policy.match import claims_of, match
 from gateway.policy.parse import parse
 from gateway.policy.policy import Endpoint
+from gateway.privacy.pictures import Picture, Unreadable, Word, text_of
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
 from gateway.quota.grant import Grant
@@ -119,6 +120,45 @@ class FakeKeyring:
 
 
 @dataclass
+class FakeReader:
+    """A picture is its text, in which lines end; covered characters become `#`."""
+
+    failure: type[DetectionFailed] | None = None
+    read_so_far: int = 0
+
+    async def read(self, pictures: Sequence[bytes]) -> list[list[Word]]:
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure("broke")
+        if b"noise" in pictures:
+            raise Unreadable("is broken")
+        self.read_so_far += len(pictures)
+        return [
+            [
+                Word(word, 0, 0, 1, 1, not at)
+                for line in picture.decode().splitlines()
+                for at, word in enumerate(line.split())
+            ]
+            for picture in pictures
+        ]
+
+    async def cover(
+        self,
+        pictures: Sequence[bytes],
+        words: Sequence[Sequence[Word]],
+        spans: Sequence[Sequence[Span]],
+    ) -> list[Picture]:
+        await asyncio.sleep(0)
+        covered = []
+        for of_words, of_spans in zip(words, spans, strict=True):
+            letters = list(text_of(of_words))
+            for span in of_spans:
+                letters[span.start : span.end] = "#" * (span.end - span.start)
+            covered.append(Picture("image/png", "".join(letters).encode()))
+        return covered
+
+
+@dataclass
 class FakeDetector:
     broken: bool = False
 
@@ -187,6 +227,7 @@ class World:
         assert parsed.policy is not None, [str(problem) for problem in parsed.problems]
         self.journal, self.keyring = FakeJournal(), FakeKeyring()
         self.detector, self.upstream, self.log = FakeDetector(), FakeUpstream(), FakeLog()
+        self.reader = FakeReader()
         self.ledger = MemoryLedger(self.journal)
         ids = itertools.count(1)
         self.parts = Parts(
@@ -197,6 +238,7 @@ class World:
             journal=self.journal,
             detector=self.detector,
             watching=self.detector,
+            reader=self.reader,
             upstream=self.upstream,
             resolve=lambda up: Target(up.name, up.base_url, "sk-of-the-upstream", 1, 1, 1),
             pepper=PEPPER,

@@ -1,19 +1,16 @@
 """What runs in a process of the NER pool: a model, loaded once, over the texts of one request.
 
-Nothing is downloaded: a model is a package that is installed, or a folder. The process ends with
-the gateway, and stops by itself what takes longer than it may."""
+Nothing is downloaded: a model is a package that is installed, or a folder."""
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from multiprocessing import parent_process
 from typing import Any, Final
 
+from gateway.backends import process_pool
+from gateway.backends.process_pool import NotLoaded, at_most
 from gateway.privacy.profile import Ner
 from gateway.privacy.spans import Span
 from gateway.privacy.windows import BEHIND, OWN, find_in_windows
@@ -22,19 +19,10 @@ Pipeline = Callable[[Sequence[str]], list[list[Span]]]
 """The findings of each text; none of the texts is longer than some windows."""
 
 
-class NotLoaded(Exception):
-    """A model that is not there or cannot be used. Says why; holds no text of a request."""
-
-
-class TooLate(Exception):
-    """Not done within its time."""
-
-
 def begin() -> None:
-    """Set the process up: Ctrl-C is for the gateway, and with the gateway it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Set the process up: no library may fetch anything."""
+    process_pool.begin()
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def load(ner: Ner) -> None:
@@ -47,7 +35,7 @@ def find(ner: Ner, texts: Sequence[str]) -> list[list[Span]]:
 
     Raises NotLoaded, TooLate, or what the model raises."""
     pipeline = _pipeline(ner)
-    with _at_most(ner.timeout_seconds):
+    with at_most(ner.timeout_seconds):
         short = [text for text in texts if len(text) <= OWN + BEHIND]
         batch = iter(pipeline(short))
         return [
@@ -56,26 +44,6 @@ def find(ner: Ner, texts: Sequence[str]) -> list[list[Span]]:
             else find_in_windows(text, lambda window: pipeline([window])[0])
             for text in texts
         ]
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise TooLate
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @lru_cache(1)

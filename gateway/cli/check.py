@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.backends import ner_models, ocr_reader
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.examine import examine
-from gateway.backends.ner_models import missing
 from gateway.backends.policy_folder import read_folder
 from gateway.cli.console import EXIT_WRONG, print_json
 from gateway.policy.parse import Parsed, parse
 from gateway.policy.policy import Policy, Problem
 from gateway.policy.schema import schema_text
+from gateway.privacy.profile import Images, Ner
 from gateway.settings import PREFIX, Settings, environment
 
 
@@ -57,9 +58,15 @@ def checked(path: Path) -> Parsed:
     files, problems = read_folder(path)
     if problems:
         return Parsed(None, problems)
-    parsed = parse(files, SELECTABLE, environment(), examine, missing)
+    parsed = parse(files, SELECTABLE, environment(), examine, _missing)
     base = path.parent if path.is_file() else path
     return replace(parsed, problems=tuple(_under(base, problem) for problem in parsed.problems))
+
+
+def _missing(wanted: Ner | Images) -> str | None:
+    if isinstance(wanted, Ner):
+        return ner_models.missing(wanted)
+    return ocr_reader.missing(wanted)
 
 
 def _under(base: Path, problem: Problem) -> Problem:

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from gateway.backends.ner_pool import NerPool
+from gateway.backends.ocr_reader import reader_of
 from gateway.backends.pepper_file import PepperProblem, load_pepper
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.cli.console import (
@@ -35,6 +36,7 @@ from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import secret_of
 from gateway.policy.policy import Endpoint, Organization, Policy, Project
 from gateway.privacy.ensemble import Ensemble
+from gateway.privacy.pictures import Reader
 from gateway.privacy.redact import Detector, Findings
 from gateway.redaction import redact_body
 from gateway.settings import Settings
@@ -56,6 +58,7 @@ class Bench:
     """What redaction needs of a gateway, without one."""
 
     detector: Detector
+    reader: Reader
     settings: Settings
     pepper: bytes
 
@@ -157,6 +160,7 @@ async def _look(
     )
     recognizers = PresidioDetector(settings.redaction_threads, patience)
     ner = NerPool(settings.ner_processes, settings.ner_load_seconds)
+    ocr = reader_of(settings)
     without_ner: list[None] = []
     detector = Ensemble(recognizers, ner, lambda: without_ner.append(None))
     looked = Looked(request)
@@ -170,7 +174,7 @@ async def _look(
         engine = project.redaction.using.ner
         for problem in (await ner.prepare([engine] if engine else [])).values():
             typer.echo(f"gateway: {problem}", err=True)
-        bench = Bench(detector, settings, _pepper(settings))
+        bench = Bench(detector, ocr, settings, _pepper(settings))
         names = (home.name, project.name)
         looked.body, redacted, _ = await redact_body(
             request, project.redaction, names, bench, told=told
@@ -182,6 +186,7 @@ async def _look(
     finally:
         await recognizers.aclose()
         await ner.aclose()
+        await ocr.aclose()
     if without_ner:
         typer.echo("gateway: looked without the NER engine, as the policy allows", err=True)
     return looked

@@ -106,7 +106,7 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         )
         if not stop.is_set():
             keys = await make_first_keys(settings, policy, pepper)
-            urls, troubles = (url_of(api), url_of(ops)), parts.state.ner_problems.values()
+            urls, troubles = (url_of(api), url_of(ops)), parts.state.not_loaded.values()
             greeting(*urls, keys, simulated_upstreams(policy, environ), settings, troubles)
             log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
         _tune_interpreter()

@@ -10,11 +10,12 @@ API_NAMES: Final = frozenset(
     {
         "annotations", "arguments", "audio", "$comment", "const", "content", "custom", "data",
         "default", "definitions", "$defs", "description", "enum", "example", "examples", "file",
-        "filename", "function", "function_call", "functions", "input", "input_text",
+        "file_data", "filename", "function", "function_call", "functions", "image", "image_url",
+        "input", "input_image", "input_text",
         "instructions", "items", "json_schema", "messages", "metadata", "name", "output_text",
         "parameters", "prediction", "prompt", "prompt_cache_key", "properties", "reasoning",
         "reasoning_content", "refusal", "response_format", "safety_identifier", "schema", "stop",
-        "suffix", "text", "thinking", "title", "tool_calls", "tools", "transcript", "user",
+        "suffix", "text", "thinking", "title", "tool_calls", "tools", "transcript", "url", "user",
     }
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""How many tokens an image is, by the formulas that OpenAI publishes. Pure.
+"""Where images stand, and how many tokens one is, by the formulas that OpenAI publishes. Pure.
 
 Source: the OpenAI API documentation, "Images and vision", "Calculating costs". The size is read
 from the first bytes of a `data:` URL; nothing is decoded but its head.
@@ -7,12 +7,15 @@ from the first bytes of a `data:` URL; nothing is decoded but its head.
 from __future__ import annotations
 
 import struct
-from binascii import Error, a2b_base64
+from binascii import Error, a2b_base64, b2a_base64
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from gateway.openai.places import Path, Place
+
 _HEAD_CHARACTERS: Final = 512 * 1024  # of base64: where a JPEG tells its size at the latest
 _PICTURES: Final = ("image_url", "image", "input_image")
+_SAID_IN: Final = ("messages", "input", "prompt", "prediction")
 _TILES_MAX: Final = 8
 _PATCHES_MAX: Final = 1536
 
@@ -50,18 +53,60 @@ def image_tokens(image: Any, largest: int) -> int:
     return min(-(-patches * _PATCHES[largest] // 100), largest)
 
 
-def has_images(body: Any) -> bool:
-    """Whether a part of any message is a picture, in whatever list it stands."""
-    todo = [body.get("messages"), body.get("input"), body.get("prompt")]
+def image_places(body: Any) -> list[Place]:
+    """Of every part of a message that is a picture, in whatever list it stands, the place of its
+    URL; where that is no string, the picture is a file's id or something else that is not there,
+    and the text of the place is none."""
+    found: list[Place] = []
+    todo: list[tuple[Any, Path]] = [(body.get(field), (field,)) for field in _SAID_IN]
     while todo:
-        value = todo.pop()
+        value, path = todo.pop()
         if isinstance(value, list):
-            todo.extend(one for one in value if isinstance(one, dict | list))
+            items = [(one, (*path, at)) for at, one in enumerate(value)]
+            todo.extend(item for item in reversed(items) if isinstance(item[0], dict | list))
         elif isinstance(value, dict):
-            if any(name in value for name in _PICTURES):
-                return True
-            todo.append(value.get("content"))
-    return False
+            found.extend(_place(value, path, below) for below in _pictures(value))
+            todo.append((value.get("content"), (*path, "content")))
+    return found
+
+
+def _place(part: Any, path: Path, below: Path) -> Place:
+    held = part
+    for step in below:
+        held = held[step]
+    return Place((*path, *below), text=held if isinstance(held, str) else "")
+
+
+def image_data(url: str) -> bytes | None:
+    """The picture in a `data:` URL, or None. Lines and spaces in the base64 are passed over."""
+    if url[:5].lower() != "data:":
+        return None
+    scheme, comma, data = url.partition(",")
+    if not comma or not scheme.lower().endswith(";base64"):
+        return None
+    try:
+        return a2b_base64("".join(data.split()), strict_mode=True)
+    except (Error, ValueError):
+        return None
+
+
+def image_url(media: str, data: bytes) -> str:
+    """The `data:` URL of a picture of the type `media`, such as image/png."""
+    return f"data:{media};base64,{b2a_base64(data, newline=False).decode()}"
+
+
+def _pictures(part: Mapping[str, Any]) -> list[Path]:
+    """The URLs of a part. A file is a picture if it says so."""
+    paths: list[Path] = []
+    for name in _PICTURES:
+        if name in part:
+            held = part[name]
+            paths.append((name, "url") if isinstance(held, dict) and "url" in held else (name,))
+    file = part.get("file")
+    data = file.get("file_data") if isinstance(file, dict) else None
+    if isinstance(data, str) and data[:11].lower() == "data:image/":
+        paths.append(("file", "file_data"))
+    return paths or [()] * (part.get("type") in _PICTURES)
 
 
 def size_of(url: Any) -> tuple[int, int] | None:

@@ -151,7 +151,8 @@ def profile_table(entities: Iterable[str]) -> Table:
             Field(
                 "images",
                 member(Images),
-                "Pictures: let them pass, or `refuse` them, as nobody reads what stands in them.",
+                "Pictures: let them pass unread, `refuse` them, or read them by `ocr` and cover "
+                "what is private; that needs the extra `ocr`.",
                 default="allow",
             ),
             Field(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.privacy.profile import Ner, Profile
+from gateway.privacy.profile import Images, Ner, Profile
 from gateway.quota.limit import Limit
 from gateway.usage.entry import Price
 
@@ -137,6 +137,11 @@ class Policy:
         projects = (p for one in self.organizations.values() for p in one.projects.values())
         engines = (project.redaction.using.ner for project in projects)
         return frozenset(engine for engine in engines if engine is not None)
+
+    def images(self) -> frozenset[Images]:
+        """What the profiles of its projects do with pictures."""
+        projects = (p for one in self.organizations.values() for p in one.projects.values())
+        return frozenset(project.redaction.images for project in projects)
 
 
 @dataclass(frozen=True, slots=True)

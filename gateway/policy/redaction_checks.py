@@ -9,7 +9,7 @@ from gateway.policy.bundle import Bundle, row_of, rows_in
 from gateway.policy.fields import Placed, Row
 from gateway.policy.problems import NAMES_MAX, Findings, quoted, suggestion
 from gateway.policy.redaction import build_custom, build_ner, labels_of, texts_of
-from gateway.privacy.profile import REVERSIBLE, Action, Custom, Ner
+from gateway.privacy.profile import REVERSIBLE, Action, Custom, Images, Ner
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ def unexamined(custom: Custom, matches: Sequence[str], nots: Sequence[str]) -> I
     return ()
 
 
-Missing = Callable[[Ner], str | None]
-"""What of an NER engine is not installed, if that can be told."""
+Missing = Callable[[Ner | Images], str | None]
+"""What is not installed of what an NER engine, or reading pictures, needs, if that can be told."""
 
 
-def unasked(ner: Ner) -> str | None:
+def unasked(wanted: Ner | Images) -> str | None:
     return None
 
 
@@ -55,6 +55,8 @@ def check_redaction(
         _check_recognizer(name, row, entities | learned, examine, findings)
     for _, row in rows_in(bundle.redaction):
         _check_profile(row, bundle, entities, findings)
+        if (images := row.get("images")) and (said := missing(images)):
+            findings.warning(row.at("images"), said)
     if all(placed.value for placed in bundle.redaction.values()):
         _check_use(bundle, findings)
 

@@ -21,10 +21,11 @@ REVERSIBLE = frozenset({Action.PLACEHOLDER, Action.REPLACE})
 
 
 class Images(StrEnum):
-    """What is done with pictures, in which text may stand that nobody reads."""
+    """What is done with pictures, in which text may stand."""
 
     ALLOW = "allow"
     REFUSE = "refuse"
+    OCR = "ocr"  # they are read, and what is private in them is covered
 
 
 class Scope(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
@@ -16,6 +16,9 @@ from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule,
 from gateway.privacy.spans import Span, outside, resolve, whole_words
 
 T = TypeVar("T")
+
+_COVERED: Final = dict.fromkeys((Action.HASH, *REVERSIBLE), Action.MASK)
+"""What becomes of actions in a picture; others stay."""
 
 
 class DetectionFailed(Exception):
@@ -82,6 +85,7 @@ async def redact(
     aside: Aside = in_place,
     told: Told | None = None,
     leads: Sequence[str] = (),
+    pictured: int = 0,
 ) -> Redacted:
     """Do to every private value in `texts` what the profile says.
 
@@ -91,6 +95,8 @@ async def redact(
     name. What is only reported hides nothing, and is not counted inside of what is replaced.
     `aside` does what follows detection: some 15 µs a value, which add up in a long text. There
     `told`, if anybody wants to know, gets every finding, also where the texts are refused.
+    The last `pictured` texts stand in pictures, where what would be replaced is covered: that is
+    counted as `mask`, and nothing of it is restored.
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
     (redaction_failed) if the detector fails: nothing leaves unseen."""
     if not profile.rules or not texts:
@@ -100,7 +106,7 @@ async def redact(
     seen = await aside(lambda: shown(texts, leads))
     found = await _detect(seen, profile, detector)
     return await aside(
-        lambda: _replace(texts, in_texts(found, texts, leads), profile, scope_key, told)
+        lambda: _replace(texts, in_texts(found, texts, leads), profile, scope_key, told, pictured)
     )
 
 
@@ -141,6 +147,7 @@ def _replace(
     profile: Profile,
     scope_key: bytes,
     told: Told | None,
+    pictured: int,
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
     rules = profile.rules
@@ -149,23 +156,29 @@ def _replace(
     reports: list[Sequence[Span]] = []
     changes: list[Sequence[tuple[Span, Action, int]]] = []
     numbers: list[Sequence[tuple[int, int]]] = []
-    for text, spans in zip(texts, known, strict=True):
+    covered = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
+    for number, (text, spans) in enumerate(zip(texts, known, strict=True)):
         if not spans:
             reports.append(())
             changes.append(())
             numbers.append(())
             continue
-        acted = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
+        is_pictured = number >= len(texts) - pictured
+        done = covered if is_pictured else actions
+        acted = resolve(span for span in spans if done[span.entity] is not Action.REPORT)
         in_document = bare_numbers(text) if acted else []
         whole = with_numbers(whole_words(text, acted), in_document)
         reported = resolve(
-            outside((span for span in spans if actions[span.entity] is Action.REPORT), whole)
+            outside((span for span in spans if done[span.entity] is Action.REPORT), whole)
         )
-        counts.update(f"{span.entity}:{actions[span.entity]}" for span in reported + acted)
+        counts.update(f"{span.entity}:{done[span.entity]}" for span in reported + acted)
         reports.append(reported)
         numbers.append(in_document)
         changes.append(
-            [(span, actions[span.entity], rules[span.entity].keep_last) for span in whole]
+            [
+                (span, done[span.entity], 0 if is_pictured else rules[span.entity].keep_last)
+                for span in whole
+            ]
         )
     blocked = {entity for entity, action in actions.items() if action is Action.BLOCK}
     if blocked := {entity for entity in blocked if counts[f"{entity}:{Action.BLOCK}"]}:
@@ -174,7 +187,7 @@ def _replace(
         raise _refusal(blocked, counts)
     names_values = any(action in REVERSIBLE for action in actions.values())
     mint = Mint(scope_key, texts if names_values else ())
-    spans_of = [[span for span, _, _ in done] for done in changes]
+    spans_of = [[span for span, _, _ in of_text] for of_text in changes]
     sent = list(map(quoted, spans_of, numbers, mint.stand_ins(texts, changes)))
     redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
     if told:
@@ -213,24 +226,33 @@ def _findings(
     return findings
 
 
-_LATER = "Try again later."
-
-
 async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
-    """The failure is not chained: its frames hold text."""
+    return await unless_failed(
+        detector.detect(texts, frozenset(profile.rules), profile.using),
+        len(texts),
+        "Private values could not be looked for",
+    )
+
+
+async def unless_failed(looking: Awaitable[list[T]], count: int, said: str) -> list[T]:
+    """What `looking` finds, one for each of `count`. Raises Unavailable (redaction_failed) with
+    what is `said`. The failure is not chained: its frames hold text."""
     is_missing = False
     try:
-        found = await detector.detect(texts, frozenset(profile.rules), profile.using)
+        found = await looking
     except DetectionFailed as failure:
         found, is_missing = [], isinstance(failure, DetectorMissing)
-    if len(found) == len(texts):
+    if len(found) == count:
         return found
+    what = "The gateway lacks what has to look: tell whoever runs it." if is_missing else _LATER
     raise Unavailable(
-        "Private values could not be looked for, so nothing was sent. "
-        + ("The gateway lacks what has to look: tell whoever runs it." if is_missing else _LATER),
+        f"{said}, so nothing was sent. {what}",
         code="redaction_failed",
         retry=False if is_missing else None,
     )
+
+
+_LATER: Final = "Try again later."
 
 
 def _refusal(blocked: Set[str], counts: Mapping[str, int]) -> TextBlocked:

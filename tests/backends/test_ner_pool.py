@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 from small_ner import train
 
-from gateway.backends import ner_pool
+from gateway.backends import process_pool
 from gateway.backends.ner_pool import NerPool
 from gateway.privacy.profile import NER_LABELS, Custom, Ner, Using
 from gateway.privacy.redact import DetectionFailed, DetectorMissing
@@ -43,7 +43,7 @@ def run(work: Callable[[NerPool], Coroutine[Any, Any, T]], processes: int = 1) -
 
 
 def pids(pool: NerPool) -> list[int]:
-    return [pid for one in pool._pools.values() for pid in one._processes]
+    return [pid for one in pool._pools.values() for pid in one.pids()]
 
 
 async def values(pool: NerPool, ner: Ner, *texts: str) -> list[list[tuple[str, str]]]:
@@ -122,7 +122,7 @@ def test_what_is_late_fails_and_the_process_is_free_again(engine: Ner) -> None:
 def test_a_killed_process_fails_its_requests_and_is_replaced(
     engine: Ner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ner_pool, "PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(process_pool, "PAUSE_SECONDS", 0.3)
 
     async def work(pool: NerPool) -> None:
         assert await pool.prepare([engine]) == {}
@@ -162,7 +162,7 @@ from gateway.privacy.profile import Ner
 async def main():
     pool = NerPool(1, load_seconds=60)
     assert await pool.prepare([Ner("small", "spacy", sys.argv[1])]) == {}
-    print(*(pid for one in pool._pools.values() for pid in one._processes), flush=True)
+    print(*(pid for one in pool._pools.values() for pid in one.pids()), flush=True)
     await asyncio.sleep(60)
 
 if __name__ == "__main__":
