@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.bare_numbers import bare_numbers, quoted, with_numbers
-from gateway.privacy.leads import in_texts, shown
+from gateway.privacy.leads import bare, in_texts, shown, with_bare
 from gateway.privacy.mint import Mint, Vault, with_stand_ins
 from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
 from gateway.privacy.spans import Span, outside, resolve, whole_words
@@ -98,10 +98,33 @@ async def redact(
             told([()] * len(texts))
         return Redacted(tuple(texts), Vault(), {})
     seen = await aside(lambda: shown(texts, leads))
-    found = await _detect(seen, profile, detector)
-    return await aside(
-        lambda: _replace(texts, in_texts(found, texts, leads), profile, scope_key, told)
-    )
+    found, alone = await _found(seen, bare(texts, leads), profile, detector)
+
+    def replaced() -> Redacted:
+        known = with_bare(in_texts(found, texts, leads), alone, leads)
+        return _replace(texts, known, profile, scope_key, told)
+
+    return await aside(replaced)
+
+
+async def look(
+    seen: Sequence[str], alone: Sequence[str], profile: Profile, detector: Detector
+) -> tuple[list[list[Span]], list[list[Span]]]:
+    """What the detector finds in the texts as they are shown, and what the policy's own patterns,
+    which may be anchored, find in those that have a lead alone: nothing at all where it has no
+    pattern. Raises DetectionFailed."""
+    entities, using = frozenset(profile.rules), profile.using
+    found = _for_each(seen, await detector.detect(seen, entities, using))
+    own = entities & using.patterned
+    if not own or not alone:
+        return found, []
+    return found, _for_each(alone, await detector.detect(alone, own, using.without_ner()))
+
+
+def _for_each(texts: Sequence[str], found: list[list[Span]]) -> list[list[Span]]:
+    if len(found) != len(texts):
+        raise DetectionFailed("the detector did not look at every text")
+    return found
 
 
 def decide(
@@ -216,15 +239,14 @@ def _findings(
 _LATER = "Try again later."
 
 
-async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
+async def _found(
+    seen: Sequence[str], alone: Sequence[str], profile: Profile, detector: Detector
+) -> tuple[list[list[Span]], list[list[Span]]]:
     """The failure is not chained: its frames hold text."""
-    is_missing = False
     try:
-        found = await detector.detect(texts, frozenset(profile.rules), profile.using)
+        return await look(seen, alone, profile, detector)
     except DetectionFailed as failure:
-        found, is_missing = [], isinstance(failure, DetectorMissing)
-    if len(found) == len(texts):
-        return found
+        is_missing = isinstance(failure, DetectorMissing)
     raise Unavailable(
         "Private values could not be looked for, so nothing was sent. "
         + ("The gateway lacks what has to look: tell whoever runs it." if is_missing else _LATER),
