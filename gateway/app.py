@@ -17,11 +17,11 @@ from gateway.backends.database import Database
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.examine import examine
 from gateway.backends.http_upstream import HttpUpstream
-from gateway.backends.policy_folder import read_folder, watch
+from gateway.backends.policy_folder import Folder, read_folder, watch
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
-from gateway.background import done_with, kept_up
-from gateway.beside import beside_requests, keep_out_of_collections
+from gateway.background import done_with, fault_of, kept_up
+from gateway.beside import beside_requests, in_own_thread, keep_out_of_collections
 from gateway.detection import detecting
 from gateway.errors import Unavailable
 from gateway.forward import Target
@@ -29,7 +29,7 @@ from gateway.logs import place_of
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
 from gateway.parts import Parts, Wanted
-from gateway.policy.live import Live, Read
+from gateway.policy.live import Live
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.profile import Images, Ner, OnDetectorFailure
 from gateway.privacy.redact import DetectionFailed
@@ -209,18 +209,22 @@ Prepare = Callable[[Policy], Awaitable[dict[Wanted, str]]]
 async def _follow_policies(parts: Parts, environ: Mapping[str, str], prepare: Prepare) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
-    seen = await asyncio.to_thread(read_folder, path)
-    await _reload(parts, lambda: seen, environ, prepare)
-    async for _ in watch(path, seen=seen):
-        await _reload(parts, lambda: read_folder(path), environ, prepare)
+    seen = await in_own_thread(lambda: read_folder(path))
+    await _reload(parts, seen, environ, prepare)
+    async for found in watch(path, seen=seen):
+        await _reload(parts, found, environ, prepare)
 
 
-async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], prepare: Prepare) -> None:
+async def _reload(
+    parts: Parts, found: Folder, environ: Mapping[str, str], prepare: Prepare
+) -> None:
     old = parts.policies.current.digest
-    reading = asyncio.create_task(parts.policies.reload(read, SELECTABLE, environ, examine))
+    reading = asyncio.create_task(
+        parts.policies.reload(lambda: found, SELECTABLE, environ, examine)
+    )
     with beside_requests():
         await done_with(reading)
-    if fault := reading.exception():  # ours, and no reason to stop looking for the next change
+    if fault := fault_of(reading):  # ours, and no reason to stop looking for the next change
         parts.meters.degraded.labels("policy").set(1)
         parts.meters.policy_failures.inc()
         parts.log.error("policy_refused", kept=old, problems=[], **place_of(fault))

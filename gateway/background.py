@@ -24,12 +24,21 @@ async def kept_up(part: str, work: Callable[[], Coroutine[Any, Any, None]], part
                 parts.meters.degraded.labels("background").set(1 if parts.state.ended else 0)
                 parts.log.info("background_work_goes_on", part=part)
             await done_with(task)
-        fault = task.exception()
+        fault = fault_of(task)
         parts.state.ended[part] = f"ended: {type(fault).__name__ if fault else 'of itself'}"
         parts.meters.degraded.labels("background").set(1)
         where = place_of(fault) if fault else {}
         parts.log.error("background_work_ended", part=part, **where)
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+def fault_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """What ended a task that is done. Of one that its owner did not cancel, a CancelledError from
+    inside (somebody cancelled what it waited for) is a fault like any other."""
+    try:
+        return task.exception()
+    except asyncio.CancelledError as cancelled:
+        return cancelled
 
 
 async def done_with(task: asyncio.Task[Any], seconds: float | None = None) -> None:

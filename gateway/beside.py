@@ -7,10 +7,16 @@ objects lets nobody run meanwhile, for some 100 ms.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from threading import Thread
+from typing import TypeVar
+
+T = TypeVar("T")
 
 GIVE_WAY_SECONDS = 0.0005
 
@@ -35,3 +41,29 @@ def keep_out_of_collections(*, whole: bool = True) -> None:
     everywhere first, which holds up every request; else only among what is new."""
     gc.collect(2 if whole else 1)
     gc.freeze()
+
+
+async def in_own_thread(work: Callable[[], T]) -> T:
+    """What `work` returns or raises, from a thread that nobody waits for at the end of the process:
+    one that hangs, as in a file of a dead network disk, keeps no process from ending."""
+    outcome = _Outcome[T]()
+
+    def run() -> None:
+        with outcome:
+            outcome.set_result(work())
+
+    outcome.set_running_or_notify_cancel()
+    Thread(target=run, name="own", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
+
+
+class _Outcome(Future[T]):
+    """Of a block that sets the result: what it raises, whatever that is."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, problem: BaseException | None, tb: object) -> bool:
+        if problem is not None:
+            self.set_exception(problem)
+        return True

@@ -97,7 +97,7 @@ def _unreadable(why: str) -> BadRequest:
     )
 
 
-async def _of_each(pictures: Sequence[bytes], looking: Awaitable[list[T]]) -> list[T]:
+async def _of_each(pictures: Sequence[bytes], looking: Awaitable[list[T]]) -> Sequence[T]:
     try:
         return await unless_failed(looking, len(pictures), "The pictures could not be read")
     except Unreadable as why:

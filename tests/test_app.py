@@ -58,13 +58,19 @@ def test_work_in_the_background_that_ends_is_told_and_shown_and_begun_again(
     monkeypatch.setattr(background, "PAUSE_SECONDS", 0.02)
     world = World()
     readiness = app._checks(world.parts, None, lambda: None)["background"]
-    ends: list[str] = ["breaks", "returns"]
+    ends: list[str] = ["breaks", "returns", "waits for what is cancelled"]
     cancelled: list[str] = []
 
     async def work() -> None:
-        if ends and ends.pop() == "breaks":
-            raise RuntimeError("a secret")
-        if not ends:
+        if ends:
+            match ends.pop():
+                case "breaks":
+                    raise RuntimeError("a secret")
+                case "waits for what is cancelled":
+                    gone = asyncio.get_running_loop().create_future()
+                    gone.cancel()
+                    await gone
+        else:
             try:
                 await asyncio.sleep(60)
             finally:
@@ -76,9 +82,11 @@ def test_work_in_the_background_that_ends_is_told_and_shown_and_begun_again(
         for _ in range(200):
             said.append(await readiness())
             await asyncio.sleep(0.005)
-            if said[-1] is None and len(set(said)) > 2:
+            if said[-1] is None and len(set(said)) > 3:
                 break
-        assert set(said) == {None, "policy ended: of itself", "policy ended: RuntimeError"}
+        assert set(said) == {None} | {
+            f"policy ended: {why}" for why in ("of itself", "RuntimeError", "CancelledError")
+        }
         task.cancel()
         await asyncio.wait([task])
 
@@ -86,26 +94,28 @@ def test_work_in_the_background_that_ends_is_told_and_shown_and_begun_again(
     assert cancelled == ["yes"]
     assert world.parts.meters.degraded.labels("background")._value.get() == 0
     events = [event for event, _ in world.log.lines]
-    assert events == ["background_work_ended"] * 2 + ["background_work_goes_on"]
-    assert world.log.lines[1][1]["exception"] == "RuntimeError"
+    assert events == ["background_work_ended"] * 3 + ["background_work_goes_on"]
+    assert world.log.lines[0][1]["exception"] == "CancelledError"
+    assert world.log.lines[2][1]["exception"] == "RuntimeError"
     assert "a secret" not in str(world.log.lines)
 
 
+@pytest.mark.parametrize("fault", [KeyError("a secret"), asyncio.CancelledError("a secret")])
 def test_a_fault_of_ours_in_a_reload_is_a_reload_that_failed(
-    monkeypatch: pytest.MonkeyPatch,
+    fault: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
     old = world.parts.policies.current
     text = POLICY.replace(b"amount: 5,", b"amount: 6,")
 
     def broken(*_: object) -> None:
-        raise KeyError("a secret")
+        raise fault
 
     async def prepare(_: Policy) -> dict[Wanted, str]:
         return {}
 
     async def main() -> None:
-        reload = partial(app._reload, world.parts, lambda: ({"p.yaml": text}, ()), {}, prepare)
+        reload = partial(app._reload, world.parts, ({"p.yaml": text}, ()), {}, prepare)
         with monkeypatch.context() as patch:
             patch.setattr("gateway.policy.live.parse", broken)
             await reload()
@@ -119,7 +129,7 @@ def test_a_fault_of_ours_in_a_reload_is_a_reload_that_failed(
     assert world.parts.meters.degraded.labels("policy")._value.get() == 0
     (refused, taken) = world.log.lines
     assert (refused[0], refused[1]["exception"], taken[0]) == (
-        "policy_refused", "KeyError", "policy_taken_over",
+        "policy_refused", type(fault).__name__, "policy_taken_over",
     )  # fmt: skip
     assert "a secret" not in str(world.log.lines)
 

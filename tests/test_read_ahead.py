@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from world import FakeDetector, World, chat, plain_answer
+import pytest
+from world import POLICY, FakeDetector, World, chat, plain_answer
 
 from gateway.exchange import exchange
 from gateway.privacy.redact import Detector
@@ -30,8 +31,8 @@ class Asked(FakeDetector):
         return await super().detect(texts, entities, *rest)
 
 
-def remembering() -> tuple[World, Asked]:
-    world, asked = World(), Asked()
+def remembering(policy: bytes = POLICY) -> tuple[World, Asked]:
+    world, asked = World(policy), Asked()
     detector: Detector = Remembered(asked, b"k" * 32, 1000)
     world.parts = replace(world.parts, detector=detector)
     return world, asked
@@ -62,8 +63,17 @@ def test_a_turn_is_asked_about_its_new_text_only_even_not_about_the_answer_befor
     assert asked.texts == ["go on, 3", "done"]
 
 
-def test_the_arguments_of_a_tool_are_looked_at_as_the_next_turn_sends_them() -> None:
-    world, asked = remembering()
+ANCHORED = (
+    POLICY.replace(b"{EMAIL_ADDRESS:", b"{STAFF: mask, EMAIL_ADDRESS:")
+    + b"""
+recognizers: {STAFF: {patterns: [{regex: '^E-[0-9]{6}$'}], matches: [E-123456]}}
+"""
+)
+
+
+@pytest.mark.parametrize("policy", [POLICY, ANCHORED], ids=["built-in", "patterns"])
+def test_the_arguments_of_a_tool_are_looked_at_as_the_next_turn_sends_them(policy: bytes) -> None:
+    world, asked = remembering(policy)
     arguments = json.dumps({"to": MAIL, "note": "said twice"})
     call = {"id": "c", "type": "function", "function": {"name": "mail", "arguments": arguments}}
     answer = {"role": "assistant", "content": None, "tool_calls": [call]}

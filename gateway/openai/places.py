@@ -134,7 +134,7 @@ def lay_back(body: Any, places: Sequence[Place], texts: Sequence[str]) -> Any:
         held = body
         for step in path:
             held = held[step]
-        changed[path] = _written(_replaced(json.loads(held), inner))
+        changed[path] = _written(_replaced(_read(held), inner))
     return _replaced(body, changed)
 
 
@@ -176,7 +176,40 @@ def _like(old: Any, text: str) -> str | int:
     return int(text) if is_number else text
 
 
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number of a JSON document as it was written: `1.10` has no other value as a float, and
+    `1e400` would be none that JSON knows."""
+
+    literal: str
+
+
+def _read(text: str) -> Any:
+    """The document, which is no deeper than DEPTH_MAX, with its numbers to the letter."""
+    return json.loads(text, parse_float=_Number, parse_int=_whole)
+
+
+def _whole(literal: str) -> int | _Number:
+    return _Number(literal) if literal == "-0" else int(literal)
+
+
 def _written(value: Any) -> str:
     """JSON as compact in characters as it was sent, and always good UTF-8 later on."""
-    text = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value) if _HALF_PAIR.search(text) else text
+    text = _json(value, _AS_IT_IS)
+    return _json(value, _IN_ASCII) if _HALF_PAIR.search(text) else text
+
+
+_AS_IT_IS: Final = json.JSONEncoder(ensure_ascii=False).encode
+_IN_ASCII: Final = json.JSONEncoder().encode
+
+
+def _json(value: Any, encode: Callable[[Any], str]) -> str:
+    """What `encode` gives, but for numbers."""
+    if isinstance(value, _Number):
+        return value.literal
+    if isinstance(value, list):
+        return f"[{', '.join([_json(one, encode) for one in value])}]"
+    if isinstance(value, dict):
+        pairs = [f"{encode(key)}: {_json(one, encode)}" for key, one in value.items()]
+        return "{" + ", ".join(pairs) + "}"
+    return encode(value)

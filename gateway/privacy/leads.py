@@ -34,6 +34,24 @@ def in_texts(
     ]
 
 
+def bare(texts: Sequence[str], leads: Sequence[str]) -> list[str]:
+    """The texts that have a lead, without it: an anchored pattern (`^E-[0-9]{6}$`) finds them so
+    only."""
+    return [text for text, lead in zip(texts, leads, strict=True) if lead] if any(leads) else []
+
+
+def with_bare(
+    found: Sequence[Sequence[Span]], in_bare: Sequence[Sequence[Span]], leads: Sequence[str]
+) -> list[Sequence[Span]]:
+    """The findings in texts, and beside them those in what `bare` gave, if that was looked at."""
+    if not in_bare:
+        return list(found)
+    rest = iter(in_bare)
+    return [
+        [*spans, *next(rest)] if lead else spans for spans, lead in zip(found, leads, strict=True)
+    ]
+
+
 def _before(lead: str) -> str:
     return f'"{lead[-_LEAD_MAX:]}": "'
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -138,6 +138,14 @@ class Using:
     def learned(self) -> frozenset[str]:
         """The entities that the NER engine finds."""
         return frozenset(entity for _, entity in self.ner.labels) if self.ner else frozenset()
+
+    @property
+    def patterned(self) -> frozenset[str]:
+        """The entities that patterns of the policy find."""
+        return frozenset(custom.entity for custom in self.custom if custom.patterns)
+
+    def without_ner(self) -> Using:
+        return replace(self, ner=None) if self.ner else self
 
 
 BUILT_IN = Using()

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.bare_numbers import bare_numbers, quoted, with_numbers
-from gateway.privacy.leads import in_texts, shown
+from gateway.privacy.leads import bare, in_texts, shown, with_bare
 from gateway.privacy.mint import Mint, Vault, with_stand_ins
 from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
 from gateway.privacy.spans import Span, outside, resolve, whole_words
@@ -104,10 +104,37 @@ async def redact(
             told([()] * len(texts))
         return Redacted(tuple(texts), Vault(), {})
     seen = await aside(lambda: shown(texts, leads))
-    found = await _detect(seen, profile, detector)
-    return await aside(
-        lambda: _replace(texts, in_texts(found, texts, leads), profile, scope_key, told, pictured)
+    found, alone = await unless_failed(
+        look(seen, bare(texts, leads), profile, detector),
+        2,
+        "Private values could not be looked for",
     )
+
+    def replaced() -> Redacted:
+        known = with_bare(in_texts(found, texts, leads), alone, leads)
+        return _replace(texts, known, profile, scope_key, told, pictured)
+
+    return await aside(replaced)
+
+
+async def look(
+    seen: Sequence[str], alone: Sequence[str], profile: Profile, detector: Detector
+) -> tuple[list[list[Span]], list[list[Span]]]:
+    """What the detector finds in the texts as they are shown, and what the policy's own patterns,
+    which may be anchored, find in those that have a lead alone: nothing at all where it has no
+    pattern. Raises DetectionFailed."""
+    entities, using = frozenset(profile.rules), profile.using
+    found = _for_each(seen, await detector.detect(seen, entities, using))
+    own = entities & using.patterned
+    if not own or not alone:
+        return found, []
+    return found, _for_each(alone, await detector.detect(alone, own, using.without_ner()))
+
+
+def _for_each(texts: Sequence[str], found: list[list[Span]]) -> list[list[Span]]:
+    if len(found) != len(texts):
+        raise DetectionFailed("the detector did not look at every text")
+    return found
 
 
 def decide(
@@ -226,22 +253,14 @@ def _findings(
     return findings
 
 
-async def _detect(texts: Sequence[str], profile: Profile, detector: Detector) -> list[list[Span]]:
-    return await unless_failed(
-        detector.detect(texts, frozenset(profile.rules), profile.using),
-        len(texts),
-        "Private values could not be looked for",
-    )
-
-
-async def unless_failed(looking: Awaitable[list[T]], count: int, said: str) -> list[T]:
+async def unless_failed(looking: Awaitable[Sequence[T]], count: int, said: str) -> Sequence[T]:
     """What `looking` finds, one for each of `count`. Raises Unavailable (redaction_failed) with
     what is `said`. The failure is not chained: its frames hold text."""
     is_missing = False
     try:
         found = await looking
     except DetectionFailed as failure:
-        found, is_missing = [], isinstance(failure, DetectorMissing)
+        found, is_missing = (), isinstance(failure, DetectorMissing)
     if len(found) == count:
         return found
     what = "The gateway lacks what has to look: tell whoever runs it." if is_missing else _LATER

@@ -16,8 +16,8 @@ from gateway.backends.recognizers.checksums import CHECKS
 from gateway.backends.recognizers.custom import CustomRecognizer, compiled
 from gateway.backends.recognizers.search import Searched
 from gateway.policy.format_redaction import CHECKS as CHECKS_IN_POLICIES
-from gateway.privacy.profile import Custom, Pattern, Using
-from gateway.privacy.redact import DetectionFailed
+from gateway.privacy.profile import Action, Custom, Pattern, Profile, Rule, Using
+from gateway.privacy.redact import DetectionFailed, redact
 
 
 def found(custom: Custom, text: str) -> list[tuple[str, float]]:
@@ -307,6 +307,21 @@ def test_many_matches_take_a_time_that_is_linear_in_the_text(regex: str) -> None
 def test_half_a_surrogate_pair_hides_nothing(given: str) -> None:
     assert look(BADGE, given) == ["B-1234"]
     assert look(Custom("BADGE", deny=("b-1234",)), given) == ["B-1234"]
+
+
+def test_an_anchored_pattern_finds_a_whole_value_of_arguments_as_it_does_a_whole_message() -> None:
+    staff = Using((Custom("STAFF", (Pattern("^E-[0-9]{6}$"),)),))
+    using = Profile("test", {"STAFF": Rule(Action.MASK)}, using=staff)
+
+    async def run() -> None:
+        detector = PresidioDetector(1, Patience(60))
+        await detector.warm()
+        texts, leads = ["E-123456", "E-123456", "not E-123456"], ["id", "", "id"]
+        redacted = await redact(texts, using, detector, b"k" * 32, leads=leads)
+        assert redacted.texts == ("********", "********", "not E-123456")
+        await detector.aclose()
+
+    asyncio.run(run())
 
 
 def test_a_value_of_a_built_in_kind_can_be_allowed() -> None:

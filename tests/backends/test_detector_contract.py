@@ -19,7 +19,13 @@ from presidio_analyzer import (
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from gateway.backends.entities import ENTITIES
-from gateway.backends.presidio_detector import SMALL_CHARACTERS, Patience, PresidioDetector
+from gateway.backends.presidio_detector import (
+    SMALL_CHARACTERS,
+    TINY_CHARACTERS,
+    TINY_TEXTS,
+    Patience,
+    PresidioDetector,
+)
 from gateway.backends.recognizers.built_in import recognizers
 from gateway.backends.recognizers.finder import Finder, Found
 from gateway.privacy.redact import DetectionFailed, Detector
@@ -218,6 +224,25 @@ def test_the_event_loop_goes_on_while_a_text_is_looked_at() -> None:
         assert await task == [[]]
 
     using(broken(slow), work)
+
+
+@pytest.mark.parametrize(("count", "in_place"), [(TINY_TEXTS, True), (TINY_TEXTS + 1, False)])
+def test_many_texts_are_not_looked_at_on_the_event_loop_however_short(
+    count: int, in_place: bool
+) -> None:
+    seen = set[int]()
+
+    class Noting(Thing):
+        def find(self, text: str) -> Iterator[Found]:
+            seen.add(threading.get_ident())
+            return iter(())
+
+    async def work(detector: Detector) -> None:
+        seen.clear()
+        await detector.detect(["x"] * count, frozenset({"THING"}))
+        assert (seen == {threading.get_ident()}) is in_place
+
+    using(broken(Noting(), tiny_characters=TINY_CHARACTERS), work)
 
 
 def test_a_small_text_does_not_wait_for_long_ones() -> None:

@@ -7,12 +7,16 @@ import os
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from gateway.backends import policy_folder
 from gateway.backends.policy_folder import read_folder, watch
+from gateway.beside import in_own_thread
 from gateway.policy.document import BYTES_MAX
+
+T = TypeVar("T")
 
 
 def test_yaml_files_are_read_by_name(tmp_path: Path) -> None:
@@ -57,6 +61,60 @@ def test_a_huge_file_is_read_only_so_far_that_it_shows(tmp_path: Path) -> None:
         file.truncate(BYTES_MAX * 100)
     files, _ = read_folder(tmp_path)
     assert len(files["a.yaml"]) == BYTES_MAX + 1
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, device])
+def test_what_is_no_regular_file_is_a_problem_and_is_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"a")
+    make(tmp_path / "b.yaml")
+    files, (problem,) = within(10, lambda: read_folder(tmp_path))
+    assert files == {}
+    assert problem.file == str(tmp_path / "b.yaml")
+    assert problem.message.startswith("This is a pipe, a device or no file at all")
+
+
+def test_a_pipe_that_comes_instead_of_a_file_meanwhile_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"a")
+    check = policy_folder._check_regular
+
+    def swapped(file: Path, found: os.stat_result) -> None:
+        check(file, found)
+        file.unlink(missing_ok=True)
+        os.mkfifo(file)
+
+    monkeypatch.setattr(policy_folder, "_check_regular", swapped)
+    files, (problem,) = within(10, lambda: read_folder(tmp_path))
+    assert (files, problem.file) == ({}, str(tmp_path / "a.yaml"))
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Fails where it takes longer; the thread is left behind then."""
+
+    async def run() -> T:
+        return await asyncio.wait_for(in_own_thread(work), seconds)
+
+    return asyncio.run(run())
+
+
+def test_files_that_are_together_too_large_are_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy_folder, "FOLDER_BYTES_MAX", 10)
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_bytes(b"12345")
+    assert len(read_folder(tmp_path)[0]) == 2
+    (tmp_path / "c.yaml").write_bytes(b"1")
+    files, (problem,) = read_folder(tmp_path)
+    assert (files, problem.file) == ({}, str(tmp_path))
+    assert problem.message == "the policy files are together over 10 bytes; write less"
 
 
 def config_map(folder: Path, name: str, content: bytes) -> None:

@@ -284,6 +284,34 @@ def test_a_number_stays_one_where_a_number_is_put_in_its_place() -> None:
     assert new["metadata"] == {"card": "012"}
 
 
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1E-400", "1.10", "0.1000000000000000055511151231257827", "-0", "-0.0",
+               "123456789012.50", "1E+2", "NaN", "9" * 4000]
+)  # fmt: skip
+@pytest.mark.parametrize("other", ["x", "\\ud800é"])
+def test_a_number_stays_to_the_letter_where_another_text_changes(number: str, other: str) -> None:
+    body = call(f'{{"n": [{number}, {{"m": {number}}}], "to": "ann", "o": "{other}"}}')
+    places = [place for place in free_texts("chat", body) if place.text == "ann"]
+    new = lay_back(body, places, ["é"])["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    changed = "é" if other == "x" else "\\u00e9"
+    told = other if other == "x" else "\\ud800\\u00e9"
+    assert new == f'{{"n": [{number}, {{"m": {number}}}], "to": "{changed}", "o": "{told}"}}'
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+))  # fmt: skip
+def test_a_document_is_written_as_python_writes_it(value: Any) -> None:
+    whole = {"value": value, "to": "ann"}
+    body = call(json.dumps(whole))
+    places = [one for one in free_texts("chat", body) if one.inner == ("to",)]
+    new = lay_back(body, places, ["eve"])["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    written = json.dumps(whole | {"to": "eve"}, ensure_ascii=False)
+    has_half = any("\ud800" <= c <= "\udfff" for c in written)
+    assert new == (json.dumps(whole | {"to": "eve"}) if has_half else written)
+
+
 @pytest.mark.parametrize("number", ["0.123456789", "123456789.5", "true", "Infinity", "NaN", "-1"])
 def test_other_numbers_are_no_text(number: str) -> None:
     assert free_texts("chat", call(f'{{"n": {number}}}')) == []

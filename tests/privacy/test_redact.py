@@ -5,6 +5,7 @@ import copy
 import pickle
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.placeholder import placeholder
-from gateway.privacy.profile import Action, Profile, Rule
+from gateway.privacy.profile import Action, Custom, Ner, Pattern, Profile, Rule, Using
 from gateway.privacy.redact import DetectionFailed, DetectorMissing, Redacted, redact
 from gateway.privacy.spans import Span
 
@@ -164,6 +165,65 @@ def test_a_lead_is_shown_to_the_detector_and_nothing_of_it_is_replaced() -> None
     ]
     assert result.texts == ("********", "Tr0ub4dor", "", "x y")
     assert result.counts == {"PASSWORD:mask": 1}
+
+
+class Anchored:
+    """A detector that knows a staff number where nothing else stands; another one in all texts."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[str], frozenset[str], Using]] = []
+
+    async def detect(
+        self, texts: Sequence[str], entities: frozenset[str], using: Using
+    ) -> list[list[Span]]:
+        self.asked.append((list(texts), entities, using))
+        return [[Span(0, len(text), "STAFF", 0.9)] * text.startswith("E-") for text in texts]
+
+
+NER = Ner("small", "spacy", "no_model", labels=(("PERSON", "PERSON"),))
+LED = ["E-123456", "E-654321", "x"], ["id", "", "id"]
+
+
+def test_an_anchored_pattern_of_the_policy_finds_what_stands_behind_a_lead() -> None:
+    custom = (Custom("STAFF", (Pattern("^E-[0-9]{6}$"),)), Custom("TEAM", deny=("ops",)))
+    using = replace(profile(STAFF="mask", TEAM="mask", URL="mask"), using=Using(custom, NER))
+    detector = Anchored()
+    result = asyncio.run(redact(LED[0], using, detector, KEY, leads=LED[1]))
+    assert result.texts == ("********", "********", "x")
+    assert result.counts == {"STAFF:mask": 2}
+    (_, everything, _), (alone, own, by) = detector.asked
+    assert everything == {"STAFF", "TEAM", "URL"}
+    assert (alone, own, by) == (["E-123456", "x"], {"STAFF"}, Using(custom))
+
+
+@pytest.mark.parametrize(
+    ("custom", "texts"),
+    [
+        ((), LED),
+        ((Custom("STAFF", deny=("E-123456",)),), LED),
+        ((Custom("OTHER", (Pattern("^E$"),)),), LED),
+        ((Custom("STAFF", (Pattern("^E$"),)),), (LED[0], [])),
+    ],
+    ids=["built-in", "words", "not asked for", "no lead"],
+)
+def test_without_a_lead_or_a_pattern_texts_are_looked_at_once(
+    custom: tuple[Custom, ...], texts: tuple[list[str], list[str]]
+) -> None:
+    using, detector = replace(profile(STAFF="mask"), using=Using(custom)), Anchored()
+    asyncio.run(redact(texts[0], using, detector, KEY, leads=texts[1]))
+    assert len(detector.asked) == 1
+
+
+def test_a_second_look_that_fails_fails_the_request() -> None:
+    class Once(Anchored):
+        async def detect(self, *asked: Any) -> list[list[Span]]:
+            found = await super().detect(*asked)
+            return found if len(self.asked) == 1 else []
+
+    using = replace(profile(STAFF="mask"), using=Using((Custom("STAFF", (Pattern("^E$"),)),)))
+    with pytest.raises(Unavailable) as failure:
+        asyncio.run(redact(LED[0], using, Once(), KEY, leads=LED[1]))
+    assert failure.value.code == "redaction_failed"
 
 
 def test_a_finding_that_reaches_out_of_its_text_is_cut_to_it() -> None:
