@@ -29,6 +29,7 @@ from gateway.background import done_with, kept_up
 from gateway.beside import beside_requests, keep_out_of_collections
 from gateway.errors import Unavailable
 from gateway.forward import Target
+from gateway.loading import load_models, models_lacking
 from gateway.logs import place_of
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
@@ -37,7 +38,6 @@ from gateway.policy.kept import first_need
 from gateway.policy.live import Live, Read
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.ensemble import Ensemble
-from gateway.privacy.profile import OnDetectorFailure
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.remembered import Remembered
 from gateway.settings import Settings
@@ -148,7 +148,7 @@ async def assembled(
             workbench=workbench,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
-        await _prepare_ner(parts, ner)
+        await load_models(parts, ner)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
@@ -191,9 +191,7 @@ def _checks(
         return "; ".join(f"{part} {why}" for part, why in parts.state.ended.items()) or None
 
     async def ner() -> str | None:
-        problems = parts.state.ner_problems.items()
-        needed = [said for one, said in problems if one.on_failure is OnDetectorFailure.REFUSE]
-        return "; ".join(needed) or None
+        return models_lacking(parts)
 
     async def detector() -> str | None:
         try:
@@ -223,7 +221,8 @@ async def _follow_policies(parts: Parts, environ: Mapping[str, str], ner: NerPoo
 
 
 async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: NerPool) -> None:
-    old = parts.policies.current.digest
+    current = parts.policies.current
+    old, engines = current.digest, current.ner_engines()
     reading = asyncio.create_task(parts.policies.reload(read, SELECTABLE, environ, examine))
     with beside_requests():
         await done_with(reading)
@@ -242,17 +241,7 @@ async def _reload(parts: Parts, read: Read, environ: Mapping[str, str], ner: Ner
         keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
-        await _prepare_ner(parts, ner)
-
-
-async def _prepare_ner(parts: Parts, ner: NerPool) -> None:
-    """Load the models of the policy in force. One that does not load fails the requests that need
-    it, or they go on without, as the policy says: then this process is as ready as it was."""
-    problems = await ner.prepare(parts.policies.current.ner_engines())
-    parts.meters.degraded.labels("ner").set(1 if problems else 0)
-    parts.state.ner_problems = problems
-    for problem in problems.values():
-        parts.log.error("ner_not_loaded", problem=problem)
+        await load_models(parts, ner, engines)
 
 
 async def _sweep(parts: Parts) -> None:

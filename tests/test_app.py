@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -15,6 +19,7 @@ from gateway.backends.ner_pool import NerPool
 from gateway.backends.sql_book import post_entries
 from gateway.backends.tables import entries
 from gateway.errors import Unavailable
+from gateway.loading import load_models, models_lacking
 from gateway.policy.policy import UpstreamPolicy, WithoutKey
 from gateway.privacy.profile import Ner, OnDetectorFailure
 from gateway.usage.entry import Entry
@@ -131,6 +136,39 @@ def test_a_model_that_the_policy_needs_and_that_does_not_load_is_not_ready(
     world.parts.state.ner_problems = {ner: "NER engine small: it is not there"}
     said = asyncio.run(app._checks(world.parts, None, lambda: None)["ner"]())
     assert said == (None if is_ready else "NER engine small: it is not there")
+
+
+@pytest.mark.parametrize(("on_failure", "is_ready"), [("refuse", False), ("without_ner", True)])
+def test_while_a_model_of_a_changed_policy_loads_that_is_told(
+    on_failure: str, is_ready: bool
+) -> None:
+    world = World()
+    parts, degraded = world.parts, world.parts.meters.degraded.labels("ner")
+    old = Ner("old", "spacy", "small")
+    new = Ner("new", "spacy", "other", on_failure=OnDetectorFailure(on_failure))
+    seen: list[tuple[str | None, float]] = []
+
+    class Models:
+        async def prepare(self, engines: Collection[Ner]) -> dict[Ner, str]:
+            seen.append((models_lacking(parts), degraded._value.get()))
+            return {new: "it is not there"} if new in engines else {}
+
+    async def taken_over(known: list[Ner], *engines: Ner) -> tuple[str | None, float]:
+        policy = SimpleNamespace(ner_engines=lambda: frozenset(engines))
+        policies: Any = SimpleNamespace(current=policy)
+        await load_models(replace(parts, policies=policies), Models(), known)
+        return models_lacking(parts), degraded._value.get()
+
+    async def main() -> None:
+        loading = None if is_ready else "NER engine new: loading"
+        failed = None if is_ready else "it is not there"
+        assert await taken_over([], old) == (None, 0)
+        assert await taken_over([old], old, new) == (failed, 1)
+        assert await taken_over([old, new], old, new) == (failed, 1)
+        assert await taken_over([old, new], old) == (None, 0)
+        assert seen[1:] == [(loading, 1), (failed, 1), (None, 0)]
+
+    asyncio.run(main())
 
 
 def test_a_sweep_that_cannot_reach_its_ledger_goes_on_when_it_can() -> None:
