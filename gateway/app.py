@@ -25,13 +25,13 @@ from gateway.beside import beside_requests, in_own_thread, keep_out_of_collectio
 from gateway.detection import detecting
 from gateway.errors import Unavailable
 from gateway.forward import Target
+from gateway.loading import Prepare, load_models, models_lacking, wanted_by
 from gateway.logs import place_of
 from gateway.metrics import Meters
 from gateway.openai.tokens import warm
-from gateway.parts import Parts, Wanted
+from gateway.parts import Parts
 from gateway.policy.live import Live
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
-from gateway.privacy.profile import Images, Ner, OnDetectorFailure
 from gateway.privacy.redact import DetectionFailed
 from gateway.retention import prune_forever
 from gateway.settings import Settings
@@ -130,7 +130,7 @@ async def assembled(
             workbench=workbench,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
-        await _prepare(parts, detection.prepare)
+        await load_models(parts, detection.prepare)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
@@ -172,16 +172,11 @@ def _checks(
     async def background() -> str | None:
         return "; ".join(f"{part} {why}" for part, why in parts.state.ended.items()) or None
 
-    def lacking(is_needed: Callable[[Wanted], bool]) -> str | None:
-        problems = parts.state.not_loaded.items()
-        return "; ".join(said for one, said in problems if is_needed(one)) or None
-
     async def ner() -> str | None:
-        refuse = OnDetectorFailure.REFUSE
-        return lacking(lambda one: isinstance(one, Ner) and one.on_failure is refuse)
+        return models_lacking(parts, "ner")
 
     async def ocr() -> str | None:
-        return lacking(lambda one: isinstance(one, Images))
+        return models_lacking(parts, "ocr")
 
     async def detector() -> str | None:
         try:
@@ -202,10 +197,6 @@ def _checks(
     }
 
 
-Prepare = Callable[[Policy], Awaitable[dict[Wanted, str]]]
-"""Loads the models of a policy, and says what is wrong with those that do not load."""
-
-
 async def _follow_policies(parts: Parts, environ: Mapping[str, str], prepare: Prepare) -> None:
     """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
     path = parts.settings.policies
@@ -218,7 +209,7 @@ async def _follow_policies(parts: Parts, environ: Mapping[str, str], prepare: Pr
 async def _reload(
     parts: Parts, found: Folder, environ: Mapping[str, str], prepare: Prepare
 ) -> None:
-    old = parts.policies.current.digest
+    old, before = parts.policies.current.digest, wanted_by(parts.policies.current)
     reading = asyncio.create_task(
         parts.policies.reload(lambda: found, SELECTABLE, environ, examine)
     )
@@ -239,22 +230,7 @@ async def _reload(
         keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)
-        await _prepare(parts, prepare)
-
-
-async def _prepare(parts: Parts, prepare: Prepare) -> None:
-    """Load the models of the policy in force. One that does not load fails the requests that need
-    it, or they go on without, as the policy says: then this process is as ready as it was."""
-    problems = await prepare(parts.policies.current)
-    parts.state.not_loaded = problems
-    of_ner = [problem for one, problem in problems.items() if isinstance(one, Ner)]
-    of_ocr = [problem for one, problem in problems.items() if isinstance(one, Images)]
-    parts.meters.degraded.labels("ner").set(1 if of_ner else 0)
-    parts.meters.degraded.labels("ocr").set(1 if of_ocr else 0)
-    for problem in of_ner:
-        parts.log.error("ner_not_loaded", problem=problem)
-    for problem in of_ocr:
-        parts.log.error("ocr_not_loaded", problem=problem)
+        await load_models(parts, prepare, before)
 
 
 async def _sweep(parts: Parts) -> None:

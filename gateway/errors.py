@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "rate_limit_exceeded": "A limit per second, minute or hour, or of concurrency, has no room.",
     "insufficient_quota": "A budget of a day or longer, or a prepaid one, is used up.",
     "pii_blocked": "The text holds something that the policy does not let out.",
+    "text_too_long": "The texts are longer, or more, than are looked at for private values.",
     "images_refused": "The policy lets no pictures out, and the request has one.",
     "images_unreadable": "A picture cannot be read, so nobody knows what stands in it.",
     "answer_blocked": "The model wrote something that the policy does not let through.",

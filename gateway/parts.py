@@ -41,7 +41,7 @@ class Log(Protocol):
 @dataclass(slots=True)
 class State:
     """What changes while the process runs. `ended`: work beside requests that ended by itself, and
-    how; `not_loaded`: what is wrong with the policy's models that did not load."""
+    how; `not_loaded`: what is wrong with the policy's models that are not loaded."""
 
     inflight: int = 0
     draining: bool = False

@@ -124,13 +124,15 @@ def _check_size(count: int, size: int, most: Settings) -> None:
     if count > most.redaction_texts_max:
         raise TooLarge(
             f"This request has more than {most.redaction_texts_max} texts, which are too many to "
-            "be redacted. Send fewer at once, or have GATEWAY_REDACTION_TEXTS_MAX raised."
+            "be redacted. Send fewer at once, or have GATEWAY_REDACTION_TEXTS_MAX raised.",
+            code="text_too_long",
         )
     if size > most.redaction_bytes_max:
         raise TooLarge(
             f"The texts of this request are too long to be redacted: {size} bytes, and at most "
             f"{most.redaction_bytes_max} are scanned. Send less at once, or have "
-            "GATEWAY_REDACTION_BYTES_MAX raised."
+            "GATEWAY_REDACTION_BYTES_MAX raised.",
+            code="text_too_long",
         )
 
 

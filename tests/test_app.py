@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -14,6 +17,7 @@ from gateway.backends.database import Database
 from gateway.backends.sql_book import post_entries
 from gateway.backends.tables import entries
 from gateway.errors import Unavailable
+from gateway.loading import load_models, models_lacking
 from gateway.parts import Wanted
 from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.profile import Images, Ner, OnDetectorFailure
@@ -156,7 +160,7 @@ def test_a_model_that_the_policy_needs_and_that_does_not_load_is_not_ready(
         return {wanted: "it is not there"}
 
     async def main() -> tuple[str | None, str | None]:
-        await app._prepare(world.parts, prepare)
+        await load_models(world.parts, prepare)
         checks = app._checks(world.parts, None, lambda: None)
         return await checks["ner"](), await checks["ocr"]()
 
@@ -166,6 +170,38 @@ def test_a_model_that_the_policy_needs_and_that_does_not_load_is_not_ready(
     degraded = world.parts.meters.degraded
     assert [degraded.labels(one)._value.get() for one in (part, other)] == [1, 0]
     assert world.log.lines == [(f"{part}_not_loaded", {"problem": "it is not there"})]
+
+
+@pytest.mark.parametrize(("on_failure", "is_ready"), [("refuse", False), ("without_ner", True)])
+def test_while_a_model_of_a_changed_policy_loads_that_is_told(
+    on_failure: str, is_ready: bool
+) -> None:
+    world = World()
+    parts, degraded = world.parts, world.parts.meters.degraded.labels("ner")
+    old = Ner("old", "spacy", "small")
+    new = Ner("new", "spacy", "other", on_failure=OnDetectorFailure(on_failure))
+    seen: list[tuple[str | None, float]] = []
+
+    async def prepare(policy: Policy) -> dict[Wanted, str]:
+        seen.append((models_lacking(parts, "ner"), degraded._value.get()))
+        return {new: "it is not there"} if new in policy.ner_engines() else {}
+
+    async def taken_over(known: list[Ner], *engines: Ner) -> tuple[str | None, float]:
+        policy = SimpleNamespace(ner_engines=lambda: frozenset(engines), images=lambda: frozenset())
+        policies: Any = SimpleNamespace(current=policy)
+        await load_models(replace(parts, policies=policies), prepare, known)
+        return models_lacking(parts, "ner"), degraded._value.get()
+
+    async def main() -> None:
+        loading = None if is_ready else "NER engine new: loading"
+        failed = None if is_ready else "it is not there"
+        assert await taken_over([], old) == (None, 0)
+        assert await taken_over([old], old, new) == (failed, 1)
+        assert await taken_over([old, new], old, new) == (failed, 1)
+        assert await taken_over([old, new], old) == (None, 0)
+        assert seen[1:] == [(loading, 1), (failed, 1), (None, 0)]
+
+    asyncio.run(main())
 
 
 def test_a_sweep_that_cannot_reach_its_ledger_goes_on_when_it_can() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import reference  # scripts/reference.py
-from gateway import errors
+from gateway import errors, loading
 from gateway.metrics import Meters
 from gateway.policy.schema import json_schema
 from gateway.settings import PREFIX, default_of, settings_fields
@@ -77,7 +77,7 @@ def test_the_values_of_a_meter_s_labels_are_told_where_the_code_fixes_them() -> 
     source = "".join(path.read_text("utf-8") for path in (ROOT / "gateway").glob("*.py"))
     stages = set(re.findall(r"\.did\(\"(\w+)\"\)", source))
     assert labels_of(found["gateway_overhead_seconds"], "stage") == stages
-    parts = set(re.findall(r"degraded\.labels\(\"(\w+)\"\)", source))
+    parts = {*re.findall(r"degraded\.labels\(\"(\w+)\"\)", source), *loading.PARTS}
     assert labels_of(found["gateway_degraded"], "part") == parts
     assert labels_of(found["gateway_redactions_total"], "direction") == {"request", "answer"}
 

@@ -63,8 +63,8 @@ class Engine:
         return find_in_windows(plain(text), lambda window: self.find(window, entities, given_up))
 
     def find(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
-        """Spans of `entities` in a plain text, best first, without those that are allowed; none
-        once somebody has given up on it.
+        """Spans of `entities` in a plain text, best first, without those that are allowed and
+        what lies in them; none once somebody has given up on it.
 
         Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
         text = Reading(text)
@@ -78,12 +78,10 @@ class Engine:
             if given_up.is_set():
                 return []
             spans = [span for span in one.search(text) if span.entity in entities]
-            if self._allowed:
-                spans = without_allowed(text, spans, self._allowed)
             if spans and one.context:
                 spans = _surer(text, spans, one.context)
             found += spans
-        return without_twins(found)
+        return without_twins(without_allowed(text, found, self._allowed))
 
 
 def without_twins(spans: Sequence[Span]) -> list[Span]:

@@ -28,6 +28,7 @@ PROGRAM_MAX: Final = 5_000
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CODE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))")
+_NAMED: Final = "a group called {} says nothing: only `value` does, that is then the finding"
 _NAMES: Final = re.compile(r"\(\?P?<(\w+)>")
 
 
@@ -35,9 +36,9 @@ def examine(custom: Custom, matches: Sequence[str], nots: Sequence[str]) -> Iter
     """What is wrong with a recognizer: patterns that RE2 cannot hold, or that can match nothing,
     and examples that it, and what is built in under its name, does not do right."""
     faults = list(_faults_of_patterns(custom.patterns))
-    if faults or not (matches or nots):
+    if any(fault.is_error for fault in faults) or not (matches or nots):
         return faults
-    return [*_faults_of_examples(custom, matches, nots)]
+    return [*faults, *_faults_of_examples(custom, matches, nots)]
 
 
 def _faults_of_examples(
@@ -79,6 +80,9 @@ def _faults_of_patterns(patterns: Sequence[Pattern]) -> Iterator[Fault]:
     for index, pattern in enumerate(patterns):
         if why := _fault(pattern):
             yield Fault("patterns", index, why)
+        else:
+            for name in sorted(compiled(pattern).groupindex.keys() - {"value"}):
+                yield Fault("patterns", index, _NAMED.format(quoted(name)), is_error=False)
 
 
 def _fault(pattern: Pattern) -> str | None:

@@ -32,7 +32,8 @@ _KEPT: Final = "\n\t"
 @dataclass(slots=True)
 class Looked:
     """One request, and what its policy makes of it: the `body` that would leave, or the `refusal`.
-    `texts` are those that came, at `places`; `findings` and `counts` as redaction tells them."""
+    `texts` are those that came, at `places`; `findings` and `counts` as redaction tells them;
+    `is_text` where it was given as a text, not as a body."""
 
     request: Request
     places: Sequence[Place] = ()
@@ -41,10 +42,7 @@ class Looked:
     body: Mapping[str, Any] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     refusal: ApiError | None = None
-
-    def is_text(self) -> bool:
-        """Whether it was given as a text, not as a body."""
-        return not self.request.model
+    is_text: bool = False
 
 
 def show(looked: Looked, black_out: bool, console: Console) -> None:
@@ -52,7 +50,7 @@ def show(looked: Looked, black_out: bool, console: Console) -> None:
     colours and no control codes; a pipe gets the text as it would leave."""
     for place, text, findings in zip(looked.places, looked.texts, looked.findings, strict=True):
         pieces = _pieces(text, findings, black_out or looked.refusal is not None)
-        if not looked.is_text():
+        if not looked.is_text:
             pieces = [(f"── {_name(place, black_out)}\n", None), *pieces, ("\n", None)]
         if console.is_terminal:
             console.print(_coloured(pieces), soft_wrap=True, highlight=False)
@@ -100,7 +98,7 @@ def as_data(looked: Looked, profile: str, black_out: bool) -> dict[str, Any]:
         "refused": refusal and {"code": refusal.code, "message": refusal.message},
         "counts": dict(looked.counts),
         "texts": texts,
-        **({} if looked.is_text() or black_out else {"body": looked.body}),
+        **({} if looked.is_text or black_out else {"body": looked.body}),
     }
 
 

@@ -34,6 +34,7 @@ from gateway.errors import ApiError, TextBlocked
 from gateway.openai.places import Place
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import secret_of
+from gateway.policy.match import check_serves, model_of
 from gateway.policy.policy import Endpoint, Organization, Policy, Project
 from gateway.privacy.ensemble import Ensemble
 from gateway.privacy.pictures import Reader
@@ -90,9 +91,11 @@ def redact(
     Nothing is sent anywhere. Exits with 1 where the policy refuses it."""
     with sentences():
         settings = settings_for(None, policies=policies)
-        home, chosen = _chosen(policy_of(settings), project, organization)
-        request = _request(_read(file), body, settings)
-        looked = asyncio.run(_look(request, home, chosen, settings))
+        policy = policy_of(settings)
+        home, chosen = _chosen(policy, project, organization)
+        looked = _refused_unseen(_read(file), file, body, (policy, chosen), settings)
+        if looked.refusal is None:
+            asyncio.run(_look(looked, home, chosen, settings))
         if isinstance(sys.stdout, TextIOWrapper):  # for half a surrogate pair
             sys.stdout.reconfigure(errors="backslashreplace")
         if as_json:
@@ -125,36 +128,52 @@ def _read(file: str) -> bytes:
         raise CommandError(f"{file} cannot be read: {problem.strerror}.") from None
 
 
-def _request(raw: bytes, endpoint: Body | None, settings: Settings) -> Request:
-    """A text is looked at as the prompt of a completion is. Raises CommandError."""
+def _refused_unseen(
+    raw: bytes,
+    file: str,
+    endpoint: Body | None,
+    rules: tuple[Policy, Project],
+    settings: Settings,
+) -> Looked:
+    """The request, refused already where it would be before anybody looks at its texts. A text is
+    looked at as the prompt of a completion is. Raises CommandError."""
     if endpoint is None:
         try:
-            return Request(Endpoint.COMPLETIONS, "", {"prompt": raw.decode("utf-8")})
+            body: Mapping[str, Any] = {"prompt": raw.decode("utf-8")}
         except UnicodeDecodeError as problem:
-            raise CommandError(f"It is not UTF-8 at byte {problem.start}.") from None
+            raise CommandError(f"{_named(file)} is not UTF-8 at byte {problem.start}.") from None
+        return Looked(Request(Endpoint.COMPLETIONS, "", body), is_text=True)
+    looked = Looked(Request(endpoint, "", {}))
     bounds = Bounds(settings.json_depth_max, settings.choices_max)
     try:
         body = parse_json(raw, bounds.depth_max)
-        _check_kind(body, endpoint)
-        return read_request(body, endpoint, None, bounds)
+        _check_kind(body, endpoint, file)
+        looked.request = read_request(body, endpoint, None, bounds)
+        model = model_of(*rules, looked.request.model)
+        check_serves(model, Endpoint(endpoint))
     except ApiError as refusal:
-        raise CommandError(refusal.message) from None
+        looked.refusal = refusal
+    return looked
 
 
-def _check_kind(body: Mapping[str, Any], endpoint: Body) -> None:
+def _named(file: str) -> str:
+    return "What is piped" if file == "-" else file
+
+
+def _check_kind(body: Mapping[str, Any], endpoint: Body, file: str) -> None:
     """Raises CommandError for the body of another endpoint."""
     if _FIELD[endpoint] not in body:
         for other, field in _FIELD.items():
             if field in body:
                 raise CommandError(
-                    f"It has `{field}` and no `{_FIELD[endpoint]}`; say --body {other}.", EXIT_USAGE
+                    f"{_named(file)} has `{field}` and no `{_FIELD[endpoint]}`; say --body "
+                    f"{other}.",
+                    EXIT_USAGE,
                 )
 
 
-async def _look(
-    request: Request, home: Organization, project: Project, settings: Settings
-) -> Looked:
-    """What becomes of it, refusals of any kind included."""
+async def _look(looked: Looked, home: Organization, project: Project, settings: Settings) -> None:
+    """Note what becomes of it, refusals of any kind included."""
     patience = Patience(
         settings.redaction_timeout_seconds, settings.redaction_timeout_seconds_per_mib
     )
@@ -163,7 +182,6 @@ async def _look(
     ocr = reader_of(settings)
     without_ner: list[None] = []
     detector = Ensemble(recognizers, ner, lambda: without_ner.append(None))
-    looked = Looked(request)
 
     def told(places: Sequence[Place], findings: Findings) -> None:
         looked.places, looked.findings = places, findings
@@ -177,7 +195,7 @@ async def _look(
         bench = Bench(detector, ocr, settings, _pepper(settings))
         names = (home.name, project.name)
         looked.body, redacted, _ = await redact_body(
-            request, project.redaction, names, bench, told=told
+            looked.request, project.redaction, names, bench, told=told
         )
         looked.counts = redacted.counts
     except ApiError as refusal:
@@ -189,7 +207,6 @@ async def _look(
         await ocr.aclose()
     if without_ner:
         typer.echo("gateway: looked without the NER engine, as the policy allows", err=True)
-    return looked
 
 
 def _pepper(settings: Settings) -> bytes:

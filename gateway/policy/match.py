@@ -64,26 +64,38 @@ def match(policy: Policy, key: Key, endpoint: Endpoint, model: str, now: float) 
             f"{', '.join(key.endpoints) or 'none'}.",
             code="endpoint_not_allowed",
         )
-    found = policy.models.get(model)
+    found = model_of(policy, project, model)
+    if not _in_scope(key, found):
+        raise NotAllowed(
+            f"This key does not have access to model `{found.name}`.", code="model_not_found"
+        )
+    if endpoint is not Endpoint.MODELS:
+        check_serves(found, endpoint)
+    upstream = policy.upstreams[found.upstream]
+    return Rules(policy.digest, organization, project, found, upstream, found.price_at(now))
+
+
+def model_of(policy: Policy, project: Project, name: str) -> Model:
+    """The model, if the project may use it. Raises NotFound and NotAllowed (model_not_found)."""
+    found = policy.models.get(name)
     if found is None:
-        raise model_not_found(model)
+        raise model_not_found(name)
     if found.name not in project.models:
         raise NotAllowed(
             f"Project `{project.name}` does not have access to model `{found.name}`.",
             code="model_not_found",
         )
-    if not _in_scope(key, found):
-        raise NotAllowed(
-            f"This key does not have access to model `{found.name}`.", code="model_not_found"
-        )
-    if endpoint is not Endpoint.MODELS and endpoint not in found.endpoints:
+    return found
+
+
+def check_serves(model: Model, endpoint: Endpoint) -> None:
+    """Raises BadRequest for an endpoint that the model does not serve."""
+    if endpoint not in model.endpoints:
         raise BadRequest(
-            f"The model `{found.name}` does not serve {endpoint}, only "
-            f"{', '.join(sorted(found.endpoints))}.",
+            f"The model `{model.name}` does not serve {endpoint}, only "
+            f"{', '.join(sorted(model.endpoints))}.",
             param="model",
         )
-    upstream = policy.upstreams[found.upstream]
-    return Rules(policy.digest, organization, project, found, upstream, found.price_at(now))
 
 
 def claims_of(rules: Rules, key: Key, end_user: str) -> tuple[Claim, ...]:

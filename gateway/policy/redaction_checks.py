@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.policy.bundle import Bundle, row_of, rows_in
 from gateway.policy.fields import Placed, Row
-from gateway.policy.problems import NAMES_MAX, Findings, quoted, suggestion
+from gateway.policy.problems import Findings, quoted, suggestion
 from gateway.policy.redaction import build_custom, build_ner, labels_of, texts_of
+from gateway.policy.redaction_hints import SIDES, hint_profile, hint_recognizer, hint_use
 from gateway.privacy.profile import REVERSIBLE, Action, Custom, Images, Ner
+
+NEAR_MAX: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one item of a recognizer's field: `patterns`, `matches` or `not`."""
+    """What is wrong with one item of a recognizer's field: `patterns`, `matches` or `not`. One that
+    is no error is likely to be a slip."""
 
     field: str
     index: int
     message: str
+    is_error: bool = True
 
 
 Examine = Callable[[Custom, Sequence[str], Sequence[str]], Iterable[Fault]]
@@ -53,34 +59,13 @@ def check_redaction(
     learned = {name for _, row in rows_in(bundle.ner) for name in labels_of(row).values()}
     for name, row in rows_in(bundle.recognizers):
         _check_recognizer(name, row, entities | learned, examine, findings)
-    for _, row in rows_in(bundle.redaction):
+    for name, row in rows_in(bundle.redaction):
         _check_profile(row, bundle, entities, findings)
         if (images := row.get("images")) and (said := missing(images)):
             findings.warning(row.at("images"), said)
+        hint_profile(name, row, bundle, findings)
     if all(placed.value for placed in bundle.redaction.values()):
-        _check_use(bundle, findings)
-
-
-def _check_use(bundle: Bundle, findings: Findings) -> None:
-    """Who writes a recognizer or an engine wants it to look."""
-    profiles = [row for _, row in rows_in(bundle.redaction)]
-    named = {name for row in profiles for side in _SIDES for name in row.get(side, ())}
-    for name, placed in bundle.recognizers.items():
-        if name not in named:
-            findings.warning(
-                placed.place,
-                f"no redaction profile names {quoted(name)}, so this recognizer is never used",
-            )
-    engines = {row.get("ner") for row in profiles}
-    for name, placed in bundle.ner.items():
-        if name not in engines:
-            findings.warning(
-                placed.place,
-                f"no redaction profile has `ner: {name}`, so this engine is never used",
-            )
-
-
-_SIDES = ("entities", "answer")
+        hint_use(bundle, entities, findings)
 
 
 def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings: Findings) -> None:
@@ -91,7 +76,7 @@ def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings:
         if placed.value is None or placed.value.wrote("patterns") or placed.value.wrote("deny")
     }
     known = written | (set(labels_of(engine).values()) if engine else set())
-    for side in _SIDES:
+    for side in SIDES:
         for name, rule in row.get(side, {}).items():
             if name not in known:
                 findings.error(
@@ -115,10 +100,16 @@ def _check_profile(row: Row, bundle: Bundle, entities: frozenset[str], findings:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
+    """Those that are near; a list of all hundred would tell nobody anything."""
     every = sorted(known)
     said = suggestion(name, every)
-    is_cut = said.startswith("write one of") and len(every) > NAMES_MAX
-    return f"{said}; docs/guides/redaction.md lists all" if is_cut else said
+    if said.startswith("did you mean"):
+        return said
+    words = set(name.split("_"))
+    near = [one for one in every if not words.isdisjoint(one.split("_"))]
+    if 0 < len(near) <= NEAR_MAX:
+        return f"did you mean {' or '.join(map(quoted, near))}?"
+    return "docs/guides/redaction.md lists all that are built in"
 
 
 def _check_rule(rule: Row, findings: Findings) -> None:
@@ -140,6 +131,12 @@ def _check_answer(name: str, rule: Placed, findings: Findings) -> None:
         findings.error(
             rule.place,
             f"{quoted(name)} of an answer cannot come back; write mask, hash, report or block",
+        )
+    if rule.value.get("action") is Action.ALLOW:
+        findings.error(
+            rule.place,
+            f"what is not named is not looked for in an answer; remove {quoted(name)}, or write "
+            "mask, hash, report or block",
         )
     if rule.value.wrote("count_min"):
         findings.error(
@@ -170,6 +167,7 @@ def _check_recognizer(
                 f"nothing finds {quoted(name)}, so nothing of it can be allowed; "
                 + _meant(name, known),
             )
+    hint_recognizer(row, findings)
     patterns = [item.value for item in row.get("patterns", ())]
     if not all(one.wrote("regex") for one in patterns):
         return
@@ -177,4 +175,5 @@ def _check_recognizer(
         return  # what cannot be read was told
     for fault in examine(build_custom(name, row), texts_of(row, "matches"), texts_of(row, "not")):
         items: Sequence[Placed] = row[fault.field]
-        findings.error(items[fault.index].place, fault.message)
+        tell = findings.error if fault.is_error else findings.warning
+        tell(items[fault.index].place, fault.message)

@@ -1,5 +1,5 @@
 """Numbers in a text that is a JSON object or list: what is put in place of one is quoted, so that
-the text stays JSON. Pure."""
+the text stays JSON, and one that is whole is shown without its `.0`. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Range = tuple[int, int]
 
 _DOCUMENT: Final = re.compile(r"[ \t\r\n]*+[{\[]")
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(-?[0-9][0-9.eE+-]*+)', re.DOTALL)
+_POINT_ZERO: Final = re.compile(r"(?<=[0-9]{9})\.0++(?![0-9.eE+-])")
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
 
@@ -25,6 +26,19 @@ def bare_numbers(text: str) -> list[Range]:
     if not _DOCUMENT.match(text) or not _is_json(text):
         return []
     return [token.span(1) for token in _TOKEN.finditer(text) if token[1]]
+
+
+def without_point_zeros(text: str) -> str:
+    """The text with spaces for the `.0` of long whole numbers outside of strings, so that a card is
+    one however a program wrote it, and spans hold in the text itself."""
+    if not _POINT_ZERO.search(text):
+        return text
+    done, pieces = 0, []
+    for start, end in bare_numbers(text):
+        if zeros := _POINT_ZERO.search(text, start, end):
+            pieces += [text[done : zeros.start()], " " * (end - zeros.start())]
+            done = end
+    return "".join([*pieces, text[done:]])
 
 
 def with_numbers(spans: Sequence[Span], numbers: Sequence[Range]) -> list[Span]:

@@ -1,25 +1,28 @@
-"""The lead of a text: the key of the JSON object that it is a value of. It is shown to detectors,
-as it says what a bare value is (`"password": "…"`), and never replaced. Pure."""
+"""What detectors are shown of a text. Its lead, the key of the JSON object that it is a value of,
+says what a bare value is (`"password": "…"`), and is never replaced. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gateway.privacy.bare_numbers import without_point_zeros
 from gateway.privacy.spans import Span
 
 _LEAD_MAX = 48  # characters of a key, its last: one long key may lead a hundred thousand values
+_QUOTES = "\"'`"
 
 
 def shown(texts: Sequence[str], leads: Sequence[str]) -> list[str]:
-    """What a detector is given: each text as JSON shows it behind its key, but for those without a
-    lead. No `leads` at all are none for each."""
+    """What a detector is given: each text behind its key, but for those without a lead; whole
+    numbers in JSON without their `.0`. No `leads` at all are none for each."""
+    seen = list(map(without_point_zeros, texts))
     if not any(leads):
-        return list(texts)
+        return seen
     return [
-        f'{_before(lead)}{text}"' if lead else text
-        for text, lead in zip(texts, leads, strict=True)
-    ]  # fmt: skip
+        _before(lead, text) + text + _quote(text) if lead else text
+        for text, lead in zip(seen, leads, strict=True)
+    ]
 
 
 def in_texts(
@@ -29,7 +32,7 @@ def in_texts(
     if not any(leads):
         return list(found)
     return [
-        _cut(spans, len(_before(lead)), len(text)) if lead and spans else spans
+        _cut(spans, len(_before(lead, text)), len(text)) if lead and spans else spans
         for spans, text, lead in zip(found, texts, leads, strict=True)
     ]
 
@@ -52,8 +55,14 @@ def with_bare(
     ]
 
 
-def _before(lead: str) -> str:
-    return f'"{lead[-_LEAD_MAX:]}": "'
+def _before(lead: str, text: str) -> str:
+    return f'"{lead[-_LEAD_MAX:]}": {_quote(text)}'
+
+
+def _quote(text: str) -> str:
+    """One that the text does not hold, so that none in it seems to end it; none where it holds all
+    of them."""
+    return next((quote for quote in _QUOTES if quote not in text), "")
 
 
 def _cut(spans: Sequence[Span], begin: int, length: int) -> list[Span]:

@@ -152,7 +152,7 @@ def decide(
         for span in resolve_each([span for span in spans if span.entity in values]):
             of_kind = values[span.entity]
             if len(of_kind) < rules[span.entity].count_min:
-                of_kind.add(normalize("NFKC", text[span.start : span.end]))
+                of_kind.add(normalize("NFKC", text[span.start : span.end]).casefold())
     return known, {kind: rules[kind].action_for(len(values.get(kind, "1"))) for kind in kinds}
 
 

@@ -12,6 +12,7 @@ import pytest
 from gateway.backends.engine import Engine
 from gateway.backends.examine import examine
 from gateway.backends.presidio_detector import Patience, PresidioDetector
+from gateway.backends.recognizers.allowed import allowed_by
 from gateway.backends.recognizers.checksums import CHECKS
 from gateway.backends.recognizers.custom import CustomRecognizer, compiled
 from gateway.backends.recognizers.search import Searched
@@ -21,15 +22,15 @@ from gateway.privacy.redact import DetectionFailed, redact
 
 
 def found(custom: Custom, text: str) -> list[tuple[str, float]]:
-    return [
-        (text[start:end], round(score, 6))
-        for start, end, score in CustomRecognizer(custom).find(text)
-    ]
+    engine = Engine([CustomRecognizer(custom)], allowed_by((custom,)))
+    spans = engine.look(text, {custom.entity}, Event())
+    ordered = sorted(spans, key=lambda one: (one.score, one.start))
+    return [(text[span.start : span.end], round(span.score, 6)) for span in ordered]
 
 
 def test_a_pattern_finds_its_matches_with_its_score() -> None:
     badge = Custom("BADGE", (Pattern(r"\bB-[0-9]{4}\b", 0.7), Pattern("ZZ[0-9]")))
-    assert found(badge, "号B-1234码 xB-1234 B-12345 ZZ9") == [("B-1234", 0.7), ("ZZ9", 0.6)]
+    assert found(badge, "号B-1234码 xB-1234 B-12345 ZZ9") == [("ZZ9", 0.6), ("B-1234", 0.7)]
 
 
 def test_a_group_called_value_is_the_finding() -> None:
@@ -167,7 +168,7 @@ def test_the_detector_finds_what_one_country_has() -> None:
 
 def look(custom: Custom, text: str) -> list[str]:
     """As the detector does: values as they stand in the text."""
-    engine = Engine([CustomRecognizer(custom)])
+    engine = Engine([CustomRecognizer(custom)], allowed_by((custom,)))
     spans = engine.look(text, {custom.entity}, Event())
     return [text[span.start : span.end] for span in sorted(spans, key=lambda one: one.start)]
 
@@ -180,7 +181,7 @@ def test_a_word_is_found_however_its_characters_are_written(word: str) -> None:
     custom = Custom("SITE", deny=(word,), allow=())
     assert look(custom, f"in {word.upper()} today") == [word.upper()]
     assert not examine(custom, [f"in {word} today"], [])
-    assert look(Custom("SITE", deny=(word,), allow=(word.lower(),)), f"in {word}") == [word]
+    assert look(Custom("SITE", deny=(word,), allow=(word.lower(),)), f"in {word}") == []
 
 
 def test_what_is_allowed_is_none_however_it_is_written() -> None:
@@ -336,6 +337,32 @@ def test_a_value_of_a_built_in_kind_can_be_allowed() -> None:
         assert [text[span.start : span.end] for span in spans] == ["ann@example.com"]
         (spans,) = await detector.detect([text], both)
         assert len(spans) == 4
+        await detector.aclose()
+
+    asyncio.run(run())
+
+
+def test_what_lies_inside_of_an_allowed_value_is_none_of_any_kind() -> None:
+    async def run() -> None:
+        detector = PresidioDetector(1, Patience(60))
+        await detector.warm()
+        customs = (
+            Custom("EMAIL_ADDRESS", allow=("info@example.com",)),
+            Custom("TICKET", (Pattern("T-[0-9]{4}-[0-9]{3}"),), allow=("T-1234-567",)),
+            Custom("ROOM", (Pattern("[0-9]{3,4}(?:-[0-9]+)*"),)),
+        )
+        asked = frozenset({"EMAIL_ADDRESS", "URL", "TICKET", "ROOM"})
+        text = "info@example.com, ann@example.net, example.com; T-1234-567 T-1234-568 T-1234-567-9"
+        (spans,) = await detector.detect([text], asked, Using(custom=customs))
+        found = sorted((s.start, s.entity, text[s.start : s.end]) for s in spans)
+        assert [one[1:] for one in found] == [
+            ("EMAIL_ADDRESS", "ann@example.net"),
+            ("URL", "example.net"),
+            ("URL", "example.com"),
+            ("TICKET", "T-1234-568"),
+            ("ROOM", "1234-568"),
+            ("ROOM", "1234-567-9"),
+        ]
         await detector.aclose()
 
     asyncio.run(run())

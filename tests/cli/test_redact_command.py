@@ -28,6 +28,7 @@ upstreams: {local: {base_url: "http://127.0.0.1:1/v1"}}
 models:
   echo: {upstream: local, endpoints: [chat], price: {input: 1, output: 2}, context: 1000,
          max_output: 100, tokenizer: o200k}
+  dear: {upstream: local, endpoints: [chat], context: 1000, max_output: 100}
 redaction:
   careful:
     note: The upper-case words stand for values.
@@ -161,14 +162,14 @@ def test_a_profile_that_looks_at_nothing_lets_everything_out() -> None:
             "There is no project 'no'; the policies have app, blind, web.",
         ),
         (["nowhere.txt", "--project", "app"], TEXT, "nowhere.txt cannot be read: "),
-        (["-", "--project", "app"], b"\xff", "It is not UTF-8 at byte 0."),
+        (["-", "--project", "app"], b"\xff", "What is piped is not UTF-8 at byte 0."),
         (["-", "--project", "app", "--body", "chat"], "{", "could not parse the JSON body"),
         (["-", "--project", "app", "--body", "chat"], '{"model": "echo"}', "messages"),
         (["-", "--project", "app", "--policies", "nowhere"], TEXT, "nowhere"),
         (
             ["-", "--project", "app", "--body", "completions"],
             '{"model": "echo", "messages": []}',
-            "It has `messages` and no `prompt`; say --body chat.",
+            "What is piped has `messages` and no `prompt`; say --body chat.",
         ),
     ],
 )
@@ -186,6 +187,42 @@ def test_what_cannot_be_looked_at_is_told_in_a_sentence(
 def test_more_than_is_scanned_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_REDACTION_BYTES_MAX", "1024")
     assert "at most 1024 are scanned" in run("-", "--project", "app", given="x" * 1025).stderr
+    assert data(given="x" * 1025)["refused"]["code"] == "text_too_long"
+
+
+def test_a_file_that_is_no_text_is_named(policies: Path) -> None:
+    (policies.parent / "odd.bin").write_bytes(b"ab\xff")
+    done = run("odd.bin", "--project", "app")
+    assert (done.exit_code, done.stderr) == (1, "gateway: odd.bin is not UTF-8 at byte 2.\n")
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize(
+    ("endpoint", "given", "code", "said"),
+    [
+        ("chat", "{", None, "could not parse the JSON body"),
+        ("chat", {"messages": []}, None, "must provide a model"),
+        ("chat", {"model": "no"}, "model_not_found", "The model `no` does not exist"),
+        ("chat", {"model": "dear"}, "model_not_found", "does not have access to model `dear`"),
+        ("completions", {"model": "echo", "prompt": "x"}, None, "does not serve completions"),
+    ],
+)
+def test_a_body_that_would_be_refused_unseen_has_the_same_json(
+    endpoint: str, given: Any, code: str | None, said: str
+) -> None:
+    if isinstance(given, dict):
+        message = {"role": "user", "content": "ann@example.com"}
+        given = json.dumps({"messages": [message]} | given if endpoint == "chat" else given)
+    words = ("-", "--project", "app", "--body", endpoint)
+    done = run(*words, "--json", given=given)
+    told = json.loads(done.stdout)
+    assert tuple(told) == ("profile", "refused", "counts", "texts", "body")
+    assert (told["refused"]["code"], told["texts"], told["body"]) == (code, [], None)
+    assert said in told["refused"]["message"]
+    plain = run(*words, given=given)
+    assert (done.exit_code, plain.exit_code, plain.stdout) == (1, 1, "")
+    assert plain.stderr.startswith("gateway: refused: ")
+    assert said in plain.stderr
 
 
 def test_a_terminal_sees_colours_and_no_control_codes() -> None:
@@ -205,7 +242,8 @@ def test_what_is_only_reported_hides_nothing_that_is_done() -> None:
 
 
 def _looked(text: str, findings: list[Finding]) -> Looked:
-    return Looked(Request("completions", "", {}), [Place(("prompt",))], [text], [findings])
+    request = Request("completions", "", {})
+    return Looked(request, [Place(("prompt",))], [text], [findings], is_text=True)
 
 
 def _shown(text: str, findings: list[Finding]) -> str:

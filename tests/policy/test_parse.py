@@ -25,7 +25,7 @@ organizations:
 def test_a_shipped_policy_is_understood_as_written_down(policy: Path, expected: Path) -> None:
     found = parsed(policy)
     assert found.policy is not None
-    assert found.problems == ()
+    assert [one for one in found.problems if one.severity != "note"] == []
     assert told(found) == expected.read_text("utf-8")
 
 

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.privacy.bare_numbers import bare_numbers
+from gateway.backends.presidio_detector import Patience, PresidioDetector
+from gateway.privacy.bare_numbers import bare_numbers, without_point_zeros
+from gateway.privacy.leads import shown
 from gateway.privacy.profile import Action, Profile, Rule
 from gateway.privacy.redact import Redacted, redact
 from gateway.privacy.spans import Span
@@ -45,6 +47,37 @@ def test_a_document_with_a_number_stays_one(number: str, action: Action) -> None
     assert told["n"][1] == 1.5
     assert told["s"].startswith('"')
     assert "4111111111111" not in sent
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ('{"card":4111111111111111.0}', '{"card":4111111111111111  }'),
+        ("[-4111111111111111.00,\n411111111.0]", "[-4111111111111111   ,\n411111111  ]"),
+        ('{"a":[41111111.0,411111111.01,411111111.0e3],"s":"411111111.0"}', None),
+        ('{"unfinished":4111111111111111.0', None),
+        ("4111111111111111.0", None),
+    ],
+)
+def test_of_a_long_whole_number_in_json_the_point_zero_is_not_seen(
+    text: str, seen: str | None
+) -> None:
+    assert without_point_zeros(text) == (seen or text)
+    assert shown([text], [""]) == [seen or text]
+
+
+def test_a_card_with_point_zero_is_found_by_what_looks_for_cards() -> None:
+    detector = PresidioDetector(1, Patience(60))
+
+    async def run() -> None:
+        await detector.warm()
+        using = Profile("test", {"CREDIT_CARD": Rule(Action.PLACEHOLDER)})
+        result = await redact(['{"card":4111111111111111.0}'], using, detector, KEY)
+        name = json.loads(result.texts[0])["card"]
+        assert result.vault[name] == "4111111111111111.0"
+        await detector.aclose()
+
+    asyncio.run(run())
 
 
 def test_a_number_is_restored_as_it_was_written_and_the_stand_in_is_a_string() -> None:

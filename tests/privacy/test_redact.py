@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.errors import TextBlocked, Unavailable
+from gateway.privacy.leads import in_texts, shown
 from gateway.privacy.placeholder import placeholder
 from gateway.privacy.profile import Action, Custom, Ner, Pattern, Profile, Rule, Using
-from gateway.privacy.redact import DetectionFailed, DetectorMissing, Redacted, redact
+from gateway.privacy.redact import DetectionFailed, DetectorMissing, Redacted, decide, redact
 from gateway.privacy.spans import Span
 
 T = TypeVar("T")
@@ -224,6 +226,34 @@ def test_a_second_look_that_fails_fails_the_request() -> None:
     with pytest.raises(Unavailable) as failure:
         asyncio.run(redact(LED[0], using, Once(), KEY, leads=LED[1]))
     assert failure.value.code == "redaction_failed"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ('Zebra99"x', """"pw": 'Zebra99"x'"""),
+        ("""Zebra"9'x""", """"pw": `Zebra"9'x`"""),
+        ("""Zebra"9'`x""", """"pw": Zebra"9'`x"""),
+    ],
+)
+def test_a_quote_in_a_text_with_a_lead_does_not_seem_to_end_it(text: str, seen: str) -> None:
+    assert shown([text], ["pw"]) == [seen]
+    at = seen.index(text)
+    spans = [Span(at, at + len(text), "PASSWORD", 0.8), Span(1, 3, "PASSWORD", 0.8)]
+    assert in_texts([spans], [text], ["pw"]) == [[Span(0, len(text), "PASSWORD", 0.8)]]
+
+
+def test_a_password_with_a_quote_is_found_whole_behind_its_key() -> None:
+    using, detector = profile(PASSWORD="mask"), PresidioDetector(1, Patience(60))
+
+    async def run() -> None:
+        await detector.warm()
+        for text in ('Zebra99"x', """Zebra"99'x""", """Zebra"99'`x""", 'Zebra99",x'):
+            found = await redact([text], using, detector, KEY, leads=["password"])
+            assert found.texts == ("********",), text
+        await detector.aclose()
+
+    asyncio.run(run())
 
 
 def test_a_finding_that_reaches_out_of_its_text_is_cut_to_it() -> None:
@@ -472,6 +502,14 @@ def test_the_same_value_again_and_again_counts_once() -> None:
     )
     with pytest.raises(TextBlocked):
         redacted("4111111111111111", "4222222222222222", using=using)
+
+
+def test_values_that_differ_in_case_count_once() -> None:
+    rules = {"PERSON": Rule(Action.BLOCK, count_min=2)}
+    spans = [[Span(0, 5, "PERSON", 1.0)]] * 4
+    same = ["Strau", "STRAU", "ＳＴＲＡＵ", "strau"]
+    assert decide(same, spans, rules)[1] == {"PERSON": Action.REPORT}
+    assert decide([*same[:3], "Stray"], spans, rules)[1] == {"PERSON": Action.BLOCK}
 
 
 def test_below_its_least_count_a_value_is_left_and_reported() -> None:

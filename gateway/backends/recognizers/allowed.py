@@ -1,9 +1,12 @@
-"""Values that a policy says are none of an entity, whoever finds them."""
+"""Values that a policy says are none of an entity, whoever finds them. They leave as they are, so
+what lies inside of one is none either: the domain of an address is no URL then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 from gateway.backends.recognizers.plain import folded
 from gateway.privacy.profile import Custom
@@ -20,10 +23,16 @@ def allowed_by(customs: tuple[Custom, ...]) -> Allowed:
     }
 
 
-def without_allowed(text: str, spans: Iterable[Span], allowed: Allowed) -> list[Span]:
-    return [
-        span
+def without_allowed(text: str, spans: Sequence[Span], allowed: Allowed) -> list[Span]:
+    """Those that are not allowed and lie in none that is."""
+    passed = sorted(
+        (span.start, span.end)
         for span in spans
-        if span.entity not in allowed
-        or folded(text[span.start : span.end]) not in allowed[span.entity]
-    ]
+        if span.entity in allowed
+        and folded(text[span.start : span.end]) in allowed[span.entity]
+    )  # fmt: skip
+    if not passed:
+        return list(spans)
+    starts = [start for start, _ in passed]
+    reach = [0, *accumulate((end for _, end in passed), max)]
+    return [span for span in spans if span.end > reach[bisect_right(starts, span.start)]]

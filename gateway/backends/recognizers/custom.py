@@ -28,7 +28,8 @@ CHECKED_MAX: Final = 128
 
 
 class CustomRecognizer(LocalRecognizer):
-    """Finds what `custom` says. Where a pattern has a group `value`, only that is the finding.
+    """Finds what `custom` says, also what it allows: allowed.py takes that out. Where a pattern has
+    a group `value`, only that is the finding.
 
     Raises ValueError for a pattern that RE2 cannot hold; `examine` says which."""
 
@@ -53,8 +54,10 @@ class CustomRecognizer(LocalRecognizer):
                     start, end = match.span(group)
                     if start >= end:
                         continue
-                    match.wrong = not self._passes(text[start:end])
-                    if not match.wrong:
+                    value = text[start:end]
+                    passes = self._passes(value)
+                    match.wrong = not passes or folded(value) in self._allowed
+                    if passes:
                         yield start, end, self._surer(text, start, score)
         if self._denied:
             for start, end in self._denied.find(text):
@@ -68,8 +71,6 @@ class CustomRecognizer(LocalRecognizer):
         return [RecognizerResult(entity, *found) for found in self.find(text)]
 
     def _passes(self, value: str) -> bool:
-        if self._allowed and folded(value) in self._allowed:
-            return False
         check = self.custom.check
         if check is None:
             return True
