@@ -17,6 +17,7 @@ from typing import Any
 
 from gazetteer_words import (
     EXONYMS,
+    FIRST_NAMES,
     HAN_DOUBLE_SURNAMES,
     HAN_GIVEN,
     HAN_TOP_SURNAMES,
@@ -166,7 +167,7 @@ def write(name: str, entries: Iterable[str]) -> None:
 
 
 def main() -> None:
-    first = people(FIRST_NAME_LOCALES.split(), "first_names")
+    first = people(FIRST_NAME_LOCALES.split(), "first_names") | set(FIRST_NAMES.split())
     last = people(LAST_NAME_LOCALES, "last_names") | set(PINYIN_SURNAMES.split())
     common = words(first | last)
     never, not_sure = set(NEVER.split()), set(NOT_SURE.split())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What the lists of English names leave out.
+FIRST_NAMES = "Will"
+
 PINYIN_SURNAMES = (
     "Wang Li Zhang Liu Chen Yang Huang Zhao Wu Zhou Xu Sun Ma Zhu Hu Guo He Lin Gao Luo Zheng "
     "Liang Xie Song Tang Deng Han Feng Cao Peng Zeng Xiao Tian Dong Pan Yuan Cai Jiang Yu Du Ye "

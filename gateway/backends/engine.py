@@ -23,6 +23,7 @@ from gateway.backends.recognizers.custom import CustomRecognizer
 from gateway.backends.recognizers.finder import Finder
 from gateway.backends.recognizers.plain import plain
 from gateway.backends.recognizers.reading import Reading
+from gateway.backends.recognizers.shortened import unescaped
 from gateway.backends.surroundings import has_context, raised
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
@@ -60,6 +61,15 @@ class Engine:
 
     def look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
         """The spans of a text of any length and in any characters; see `find`."""
+        read = unescaped(text)
+        if read is None:
+            return self._look(text, entities, given_up)
+        return [
+            replace(span, start=read.original(span.start), end=read.original(span.end))
+            for span in self._look(read.text, entities, given_up)
+        ]
+
+    def _look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
         return find_in_windows(plain(text), lambda window: self.find(window, entities, given_up))
 
     def find(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:

@@ -251,7 +251,19 @@ def test_the_numbers_behind_a_number_are_not_part_of_it() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["tel: {}", "Phone number is {}", "手机号码是{}", "电话：{}", "fax {}", "Tél. {}", "Handy {}"],
+    [
+        "tel: {}",
+        "Phone number is {}",
+        "手机号码是{}",
+        "电话：{}",
+        "fax {}",
+        "Tél. {}",
+        "Handy {}",
+        "phone_number: {}",
+        '"phone_no": "{}"',
+        "mobile-number={}",
+        '"phoneNumber":"{}"',
+    ],
 )
 @pytest.mark.parametrize("number", ["4155552671", "01512345678", "612 345 678"])
 def test_a_word_that_says_so_makes_digits_a_telephone_number(text: str, number: str) -> None:
@@ -295,7 +307,12 @@ def test_a_bracket_before_a_number_is_part_of_it_where_it_is_closed_inside() -> 
 
 
 def test_a_word_that_says_so_makes_digits_a_social_security_number() -> None:
-    for text in ("SSN: 536904399", "my social security number is 536904399"):
+    for text in (
+        "SSN: 536904399",
+        "my social security number is 536904399",
+        '"social_security_number": "536904399"',
+        "social-security-no: 536904399",
+    ):
         assert found("US_SSN", text) == ["536904399"]
 
 

@@ -26,20 +26,34 @@ class Assignment:
     literal: bool
 
 
+_IS = r"(?:was|is|ist|lautet|est|es|will be|is now)(?::|(?= ))"
 _SEPARATOR = re.compile(
-    r"""\\{0,3}+["'`]?+\]?+[ \t]{0,8}+"""  # the end of a quoted name, or of an index
-    r"(?:(?::[ \t]?[A-Za-z][\w\[\].|]{0,24}+[ \t]?)?"  # a type
-    r"(?:=>|:=|\?=|={1,3}+|!==?)|:|是|为|為|は|(?:was|is)(?::|(?= )))[ \t]{0,8}+"
+    r"""\\{0,3}+["'`]?+\]?+\*{0,3}+"""  # the end of a quoted or bold name, or of an index
+    r"[ \t]{0,8}+(?:(?::[ \t]?[A-Za-z][\w\[\].|]{0,24}+[ \t]?)?"  # a type
+    r"(?:=>|:=|\?=|={1,3}+|!==?)|:(?:\*{2}(?= ))?"
+    rf"|是|为|為|は|{_IS})[ \t]{{0,8}}+"
 )
-_SPACE = re.compile(r"[ \t](?=[!-~])")
+_OF_WHAT = re.compile(r" (?:for|of|to|für|von|pour|para) [\w.' -]{1,60}+")
+_SAYS = re.compile(r" (?:is|was|ist|lautet|est|es):? ")
+_SET_TO = re.compile(" to ")
+_SETTING = re.compile(r"\b(?:set|changed?|reset|updated?) [\w' ]{0,24}\Z", re.IGNORECASE)
+_CELL = re.compile(r"\|[ \t]{0,8}\*{0,2}\Z")
+_NEXT_CELL = re.compile(r"\*{0,2}+[ \t]{0,8}+\|[ \t]{0,8}+([!-{}~]{1,200}+)[ \t]{0,8}+\|")
+_SPACE = re.compile(r"[ \t](?=[!-~\u201c\u201e\u00ab])")
 _OPTION = re.compile(r"(?:[ \t]|=)[ \t]{0,2}+")
 _DASHES = re.compile(r"--?[\w-]{0,24}\Z")
 _TAG = re.compile(r"<[\w:.-]{0,24}\Z")
 _QUOTE = re.compile(r"""[bBfFrRuU]?(\\{0,3}+)(["'`])""")
+_TYPOGRAPHIC = {
+    "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb", "\u00bb": "\u00ab",
+    "\u2018": "\u2019", "\u201a": "\u2018\u2019", "\u2039": "\u203a",
+}  # fmt: skip
+"""Quotation marks that open, and what closes them."""
 _RUN = re.compile(r"[!-~]{1,201}")
 _FIELD = r"[ \t]{0,2}+[\w$.-]{1,40}+(?: [\w-]{1,20}+){0,2}[=:(\[]"
 _END = re.compile(
-    rf"""[;,]\Z|[;&,](?=[&"'`\[{{]|{_FIELD})|<(?=[/!A-Za-z])|(?:\\r)?\\n"""
+    rf"""[;,]\Z|[;&,](?=[&"'`\[{{]|{_FIELD})"""
+    r"""|<(?=!|/?[A-Za-z][\w:-]{0,20}(?:[/>]|\Z))|(?:\\r)?\\n"""
     r"""|\\{0,3}["'`](?=[\]}),:;])"""
 )
 """Where a value without quotes ends before white space: where the next field, a tag or a line
@@ -59,11 +73,11 @@ def assigned(text: str, at: int, name_start: int) -> Assignment | None:
     separator = _SEPARATOR.match(text, at)
     if separator is None and _DASHES.search(before):
         separator = _OPTION.match(text, at)
+    separator = separator or _of_sentence(text, at, before)
     if separator is None:
-        return None
-    quote = _QUOTE.match(text, separator.end())
-    if quote:
-        return _quoted(text, quote)
+        return _in_next_cell(text, at) if _CELL.search(before) else None
+    if quoted := _in_quotes(text, separator.end()):
+        return quoted
     if "!" in separator[0] or "==" in separator[0]:
         return None
     in_environment = "=" in separator[0] and _ENVIRONMENT.search(before)
@@ -72,10 +86,38 @@ def assigned(text: str, at: int, name_start: int) -> Assignment | None:
     return _bare(text, separator.end())
 
 
+def _of_sentence(text: str, at: int, before: str) -> re.Match[str] | None:
+    """`set the password to x`, `the password for the router is x`."""
+    if _SETTING.search(before) and (said := _SET_TO.match(text, at)):
+        return said
+    what = _OF_WHAT.match(text, at)
+    return _SAYS.search(text, at, what.end() + 2) if what else None
+
+
 def spaced(text: str, at: int) -> Assignment | None:
     """What stands behind the name that ends at `at`, with nothing but a space between."""
     space = _SPACE.match(text, at)
-    return _bare(text, space.end()) if space else None
+    return (_in_quotes(text, space.end()) or _bare(text, space.end())) if space else None
+
+
+def _in_next_cell(text: str, at: int) -> Assignment | None:
+    """In a table of Markdown what stands right of the name."""
+    cell = _NEXT_CELL.match(text, at)
+    return Assignment(*cell.span(1), cell[1], False) if cell else None
+
+
+def _in_quotes(text: str, at: int) -> Assignment | None:
+    if quote := _QUOTE.match(text, at):
+        return _quoted(text, quote)
+    closing = _TYPOGRAPHIC.get(text[at : at + 1])
+    if closing is None:
+        return None
+    shut = re.compile(f"[{closing}\\n]").search(text, at + 1, at + VALUE_MAX)
+    if shut is None or shut[0] == "\n":
+        return None
+    value = text[at + 1 : shut.start()].strip()
+    start = text.find(value, at + 1)
+    return Assignment(start, start + len(value), value, True) if value else None
 
 
 def _tagged(text: str, start: int) -> Assignment | None:
@@ -149,8 +191,10 @@ def _without_brackets(value: str, before: str) -> str:
 
 
 _TEMPLATE = re.compile(
-    r"[*•●]{3}|\.{3}|…|<[^>]{0,80}>|\$[({]|\{\{|\{[^}]{0,80}\}|%\(|%[sdr]|\$[A-Za-z_]{1,40}\Z"
-    r"|%[A-Za-z_]{1,40}%|\[[^\]]{1,80}\]|#\{|\Ax{3,}+\Z",
+    r"[*•●]{3}|\.{3}|…|(?<![0-9A-Za-z])<[^>]{0,80}>|<[^>]{0,80}>\Z|\$[({]"
+    r"|\{\{|\{[^}]{0,80}\}|%\(|%[sdr]|\A[\"'`]?\$[A-Za-z_]{1,40}\Z"
+    r"|%[A-Za-z_]{1,40}%|\[[^\]]{1,80}\](?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z])\[[^\]]{1,80}\]|#\{|\Ax{3,}+\Z",
     re.IGNORECASE,
 )
 _STAND_IN = re.compile(r"[A-Z][A-Z_]{2,40}_(?:[A-Z2-7]{8}|[0-9a-f]{16})")
@@ -158,7 +202,10 @@ _PLACE = re.compile(r"[\w+.-]{0,20}://|[.~]{0,2}/[\w./-]{0,200}\Z|[A-Za-z]:\\|\.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}")
 _NAME = r"[A-Za-z_$][\w$]{0,60}+"
 _EXPRESSION = re.compile(
-    rf"[!*&@(]?{_NAME}(?:(?:\??\.|->|::){_NAME}){{0,8}}(?:\Z|[\[(|+].*+|\?\Z)", re.DOTALL
+    rf"[!*&@(]?{_NAME}(?:(?:\??\.|->|::){_NAME}){{0,8}}"
+    r"(?:\Z|[(+].*+|\[(?:[^\]]*+|[^\]]*+\](?:[^0-9A-Za-z].*+)?)\Z"
+    r"|\|[\w\[\]., |]*+\Z|\?\Z)",
+    re.DOTALL,
 )
 
 

@@ -131,16 +131,19 @@ class Password(Finder):
     `;`, but not in code, where it is a variable."""
 
     ENTITY = "PASSWORD"
-    _NEEDLES = ("pass", "pw", "kennwort", "contrase", "senha", "密码", "密碼", "口令",
+    _NEEDLES = ("pass", "pw", "kennwort", "contrase", "senha", "wachtwoord", "密码", "密碼", "口令",
                 "パスワード", "비밀번호")  # fmt: skip
     _NAME = re.compile(
         rf"(?:pass(?:word|wort|wd|phrase|code)|{word_start(joins='a-z')}(?:pass|pwd?)|kennwort"
-        r"|contraseña|contrasena|senha|密码|密碼|口令|パスワード|비밀번호)(?:[_-]?[0-9]{1,2})?"
+        r"|(?<=mot de )passe|wachtwoord|contraseña|contrasena|senha"
+        r"|密码|密碼|口令|パスワード|비밀번호)"
+        r"(?:[_-]?[0-9]{1,2})?"
         r"(?![0-9A-Za-z_-])",
     )
     _SHORT = ("pass", "pwd", "pw")
     _SHORT_BEFORE = re.compile(
-        r"""(?:[_"'`.<?&;-]|(?:\A|[\n\r]|\\[bfnrt]|\\u[0-9a-fA-F]{4})[ \t]{0,20})\Z"""
+        r"""(?:[_"'`.<?&;*|-]|[^\x00-\x7f]"""
+        r"""|(?:\A|[\n\r]|\\[bfnrt]|\\u[0-9a-fA-F]{4})[ \t]{0,20})\Z"""
     )
     _SHORT_REACH = 22
     _IN_URL = re.compile(
@@ -194,9 +197,9 @@ class Password(Finder):
         value = given.value if given.literal else given.value.rstrip(_CLOSING)
         if written_for_readers(value) or is_place(value) or _is_sample(value):
             return
-        if any(one.isspace() for one in value):
+        if " " in value and not _is_phrase(value):
             return
-        if not given.literal and (value.isalpha() or _is_code(value)):
+        if not given.literal and (value.isalpha() or _is_code(value, given.value.endswith("!"))):
             return
         yield given.start, given.end, 0.8 if given.literal else 0.6
 
@@ -206,12 +209,32 @@ def _is_mixed(value: str) -> bool:
     return looks_random(value) and not is_place(value)
 
 
-def _is_code(value: str) -> bool:
-    """`hunter2` may be a variable: with a digit, and no word of a name in it, it is a password."""
+_PHRASE_WORDS_MAX = 6
+_LETTER, _DIGIT = re.compile("[A-Za-z]"), re.compile("[0-9]")
+_NUMBERED = re.compile(r"[A-Za-z0-9]{1,40}?(?:[0-9]{4}|[0-9][A-Za-z]{1,30}[0-9]{2})")
+
+
+def _is_phrase(value: str) -> bool:
+    """Words in quotes: a sentence about passwords, unless one has letters and digits."""
+    words = value.split(" ")
+    if len(words) > _PHRASE_WORDS_MAX or not value.isprintable() or _OF_A_NAME.search(value):
+        return False
+    return any(_LETTER.search(word) and _DIGIT.search(word) for word in words)
+
+
+def _is_code(value: str, called_out: bool) -> bool:
+    """`hunter2` may be a variable: with a digit, and no word of a name in it, it is a password. So
+    it is with a word of a name where no variable ends so (`Gr8pass99`, `Summerpass2024`), and an
+    attribute if an exclamation mark follows (`called_out`)."""
     if not is_expression(value):
         return False
     digit = any(one.isdigit() for one in value)
-    return not (value.isalnum() and digit) or _OF_A_NAME.search(value) is not None
+    if not digit or not (value.isalnum() or called_out):
+        return True
+    if not _OF_A_NAME.search(value):
+        return False
+    known = _NOT_LETTERS.sub("", value).lower() in _SAMPLES
+    return known or not _NUMBERED.fullmatch(value)
 
 
 class Secret(Finder):

@@ -11,6 +11,7 @@ from gateway.privacy.spans import word_start
 
 _REACH = 80  # characters from where a cue begins to its value; no cue with its gap is longer
 _VALUE_MAX = 64
+_JOINS = ("_", "-")  # of words of one key: `social_security`, `social-security`
 _NO_LETTER = "(?<![a-z])"
 _NO_LETTER_BUT_ESCAPED = word_start(joins="a-z")
 
@@ -51,9 +52,13 @@ class Cue(NamedTuple):
 
 def cue(stems: str, words: str, gap: str = r"[^0-9\n]{0,20}") -> Cue:
     """`stems` are parted by `|`; `words` and `gap` (between word and value) are patterns. Where
-    `words` wants no letter before it, a JSON escape (`\\n`, `\\u00e9`) is none."""
+    `words` wants no letter before it, a JSON escape (`\\n`, `\\u00e9`) is none. A space in either
+    is also what joins the words of a key."""
     words = words.replace(_NO_LETTER, _NO_LETTER_BUT_ESCAPED)
-    return Cue(tuple(stems.split("|")), re.compile(rf"(?:{words}){gap}\Z", re.IGNORECASE))
+    words = re.sub(r" (?![^\[]*\])", "[ _-]", words)
+    spaced = tuple(stems.split("|"))
+    keys = tuple(stem.replace(" ", join) for stem in spaced if " " in stem for join in _JOINS)
+    return Cue(spaced + keys, re.compile(rf"(?:{words}){gap}\Z", re.IGNORECASE))
 
 
 def weighted(weights: str, values: str) -> int:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from gateway.backends.recognizers.plain import folded
-from gateway.backends.recognizers.reading import in_small_letters
+from gateway.backends.recognizers.plain import alike, folded
+from gateway.backends.recognizers.shortened import on_one_line
 
 _RUN: Final = re.compile("[0-9a-z]++")
 _ESCAPE: Final = re.compile(r"(?<=\\)(?:[bfnrt]|u[0-9a-f]{4})")
@@ -22,11 +22,15 @@ _Tails = list[tuple[int, frozenset[str]]]
 
 class Denied:
     """Finds each of `words` as a whole word, whatever its case. What begins or ends with an ASCII
-    letter or digit is a whole word where none stands before or behind it."""
+    letter or digit is a whole word where none stands before or behind it. A space in a word is any
+    number of spaces and line ends in a text."""
 
     def __init__(self, words: Iterable[str]) -> None:
         heads: dict[str, dict[int, set[str]]] = {}
+        self._has_spaces = False
         for word in map(folded, words):
+            word = " ".join(word.split()) or word
+            self._has_spaces |= " " in word
             run = _RUN.match(word)
             head = run[0] if run else word[0]
             heads.setdefault(head, {}).setdefault(len(word), set()).add(word)
@@ -39,7 +43,12 @@ class Denied:
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Start and end of the longest word at each place; `text` is plain."""
-        small = in_small_letters(text).replace("ς", "σ")
+        yield from self._in(alike(text))
+        if self._has_spaces and (line := on_one_line(text)):
+            for start, end in self._in(alike(line.text)):
+                yield line.original(start), line.original(end)
+
+    def _in(self, small: str) -> Iterator[tuple[int, int]]:
         heads = self._heads
         for run in _RUN.finditer(small):
             start, end = run.span()

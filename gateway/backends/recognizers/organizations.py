@@ -30,6 +30,8 @@ _HAN_ENDS = (
 )
 _HAN_BODY_MIN, _HAN_BODY_MAX = 2, 15
 _HAN_BEFORE = "在于是到的和与及给向从为被把由让对找去了我他她你们就职任"
+_HAN_NAMES = ("华为", "華為", "和平", "和记", "和記", "共和", "协和", "協和", "中和", "人和")
+"""What has one of these characters, and ends no word before a name."""
 _ARTICLES = frozenset(["The", "Die", "Der", "Das", "La", "Le", "El"])
 _GAPS = frozenset(
     [" ", " & ", " + ", " of ", " for ", " für ", " de ", " du ", " des ", " del ", "-"]
@@ -74,7 +76,10 @@ class Organization(Finder):
     def _chinese_start(self, text: str, at: int) -> int:
         """Backwards from the end of a name to a word that stands before one."""
         floor = max(0, at - _HAN_BODY_MAX)
-        while at > floor and self._BODY.match(text, at - 1) and text[at - 1] not in _HAN_BEFORE:
+        while at > floor and self._BODY.match(text, at - 1):
+            inside = text.startswith(_HAN_NAMES, at - 2) or text.startswith(_HAN_NAMES, at - 1)
+            if text[at - 1] in _HAN_BEFORE and not inside:
+                break
             at -= 1
         return at
 

@@ -33,6 +33,18 @@ _LABEL = re.compile(
     r"|cordialement|saludos|atentamente|amicalement),?(?: |\\n|\n){1,3}[-–]?)\Z",
     re.IGNORECASE,
 )
+_LAST_LABEL = re.compile(
+    rf"(?:{LEAD_START}|_)(?:(?:last|family)[_ -]?name|surname|nachname|apellidos?)[\"']?"
+    r"[:=] ?[\"']?\Z",
+    re.IGNORECASE,
+)
+_NAME_LABEL = re.compile(
+    rf"{LEAD_START}(?:(?:full|customer|client|patient|employee|contact)[_ -]?)?name[\"']?"
+    r": ?[\"']?\Z",
+    re.IGNORECASE,
+)
+_NEVER_ALONE = frozenset({"Will"})
+"""A name only with a last name or a title: most sentences that begin so ask something."""
 _LEAD_MAX = 32
 _ENDS_OF_LEADS = frozenset(
     ["Is", "Ist", "Est", "Heiße", "Heisse", "Appelle", "Llamo", "Llama", "Am", "Bin", "Suis", "By"]
@@ -106,12 +118,25 @@ class Person(Finder):
         cued = (is_first or len(chain) > 1) and _LABEL.search(lead) is not None
         if is_first:
             taken, score = self._whole(text, chain, cued)
-            return (taken, score) if taken or not cued else (1, LIKELY)
-        if len(word) == 1 and (taken := self._behind_initials(chain)):
-            return taken, POSSIBLE
+            if taken:
+                return taken, score
         if is_last and self._is_reversed(text, words, at):
             return 2, POSSIBLE
-        return 0, 0.0
+        if is_first and cued and word not in _NEVER_ALONE:
+            return 1, LIKELY
+        if len(word) == 1 and (taken := self._behind_initials(chain)):
+            return taken, POSSIBLE
+        return self._labelled(lead, chain) if ":" in lead or "=" in lead else (0, 0.0)
+
+    def _labelled(self, lead: str, chain: Sequence[Capital]) -> tuple[int, float]:
+        """Behind `last_name:` a last name of the lists, in quotes any word that may be one; behind
+        `name:` two such words."""
+        taken = self._titled(chain)
+        if taken and _LAST_LABEL.search(lead):
+            if self._is_last(chain[0].word):
+                return taken, LIKELY
+            return (taken, POSSIBLE) if lead.endswith(("'", '"')) else (0, 0.0)
+        return (taken, POSSIBLE) if taken > 1 and _NAME_LABEL.search(lead) else (0, 0.0)
 
     def _lead(self, text: str, words: Sequence[Capital], at: int) -> str:
         """What stands before the word; nothing where that is a name, which leads to none."""
@@ -177,10 +202,7 @@ class Person(Finder):
             return False
         first = words[at + 1].word
         return (
-            self._is_distinct(words[at].word)
-            and words[at].word not in self._first
-            and self._is_first(first)
-            and self._is_distinct(first)
+            self._is_distinct(words[at].word) and self._is_first(first) and self._is_distinct(first)
         )
 
     def _is_first(self, word: str) -> bool:

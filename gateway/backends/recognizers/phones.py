@@ -30,7 +30,7 @@ _CUE = re.compile(
     rf"(?:{word_start(joins='A-Za-z')}"
     r"(?:tel|telef|telefono?|telephone|teléfono|tél|téléphone|phone|mobile?|móvil"
     r"|cell|fax|whatsapp|handy)|[电電][话話]|手机|携帯)"
-    r"(?: ?(?:number|no|nr|is|ist|est|es|me|us|at|on|号码|号|番号|是|为|為|は)){0,2}"
+    r"(?:[ _-]?(?:number|no|nr|is|ist|est|es|me|us|at|on|号码|号|番号|是|为|為|は)){0,2}"
     r"[^0-9A-Za-z+\n]{0,6}\Z",
     re.IGNORECASE,
 )

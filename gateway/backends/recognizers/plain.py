@@ -51,4 +51,12 @@ def without_halves(text: str) -> str:
 
 def folded(text: str) -> str:
     """Plain and in small letters: equal for what is the same value in any case."""
-    return in_small_letters(plain(text)).replace("ς", "σ")
+    return alike(plain(text))
+
+
+def alike(text: str) -> str:
+    """A plain text in small letters, those of one letter and all apostrophes the same."""
+    small = in_small_letters(text)
+    if small.isascii():
+        return small
+    return small.replace("ς", "σ").replace("\u2019", "'").replace("\u2018", "'")
