@@ -205,3 +205,8 @@ def test_a_number_in_a_text_that_is_no_json_gets_no_quotes() -> None:
     for text, is_json in (("[4111111111111111]", False), ("see 4111111111111111", True)):
         seen = told(watch(CREDIT_CARD="mask"), text, is_json=is_json)
         assert seen == text.replace("4111111111111111", "********")
+
+
+def test_a_long_number_in_json_is_never_told_in_part() -> None:
+    text = f"[-1.{'0' * 60}4111111111111111]"
+    assert told(watch(CREDIT_CARD="mask"), *text, is_json=True) == '["********"]'
