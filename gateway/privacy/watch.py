@@ -70,8 +70,6 @@ class _Seen:
 
     def cut_at(self, text: str, hold: int) -> int:
         """`hold`, or before it: where nothing is cut, and nothing told that may become longer."""
-        if self.numbers and self.numbers[-1][1] >= len(text) - 1:
-            hold = min(hold, self.numbers[-1][0])
         every = sorted((*self.changes, *self.own, *self.reports), key=lambda one: -one.start)
         for span in every:
             if span.end >= len(text) - 1 or span.start < hold < span.end:
