@@ -10,7 +10,7 @@ Of a lane, no more is held back than what can still become a finding, or make on
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -58,8 +58,8 @@ class _Lane:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is not told yet, as `settle` has it, and what else is not to be cut: `own` values of the
-    request, and the `numbers` of a JSON document."""
+    """What is not told yet, as `settle` has it, where the request's `own` values stand, and the
+    `numbers` of a JSON document: nothing in them parts words, so only what is found cuts one."""
 
     acted: Sequence[Span]
     changes: Sequence[Span]
@@ -74,12 +74,7 @@ class _Seen:
         for span in every:
             if span.end >= len(text) - 1 or span.start < hold < span.end:
                 hold = min(hold, span.start)
-        return self.number_begin(hold)
-
-    def number_begin(self, at: int) -> int:
-        """`at`, or where the number begins that it would cut; there may be a hundred thousand."""
-        before = bisect_left(self.numbers, (at,)) - 1
-        return self.numbers[before][0] if before >= 0 and at < self.numbers[before][1] else at
+        return hold
 
     def going_on(self, text: str, start: int) -> Span | None:
         """The finding that begins there and has no end yet."""
@@ -176,8 +171,6 @@ class Watch:
             return told + stand_in
         half = word_begin_before(text, hold, len(text) - HELD_MAX // 2)
         half = half if half > hold else len(text) - HELD_MAX // 2
-        number = seen.number_begin(half)
-        half = number if number > hold else half
         for span in (*seen.own, *seen.reports, *seen.changes):  # never cut: the last
             if not span.start < half < span.end:
                 continue
