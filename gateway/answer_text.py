@@ -10,7 +10,7 @@ from gateway.openai.chunks import continued, put_text, text_at, written
 from gateway.openai.events import encode
 from gateway.openai.overrun import Overrun
 from gateway.openai.places import Path
-from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, answer_places
+from gateway.openai.texts import AnswerPlace, answer_places
 from gateway.privacy.mint import Vault
 from gateway.privacy.restore import Restorer
 from gateway.privacy.watch import Watch
@@ -61,8 +61,8 @@ class AnswerText:
         changed = False
         for place in answer_places(chunk, self._content_is_json):
             text = text_at(chunk, place.path)
-            if place.choice != ERROR_CHOICE:
-                self._keep(place, text)
+            if place.choice is not None:
+                self._keep(place.choice, place.lane, text)
             if self._restorer is None and self._watch is None:
                 continue
             self._last[place.lane] = (chunk, place)
@@ -95,7 +95,7 @@ class AnswerText:
 
     async def _feed(self, lane: Hashable, text: str, is_json: bool) -> str:
         if self._watch is not None:
-            text = await self._watch.feed(lane, text)
+            text = await self._watch.feed(lane, text, is_json)
         return self._restorer.feed(lane, text, is_json) if self._restorer else text
 
     async def _rest(self, lane: Hashable, is_json: bool) -> str:
@@ -108,12 +108,12 @@ class AnswerText:
         held = self._restorer.held_lanes() if self._restorer else []
         return [*dict.fromkeys([*(self._watch.held_lanes() if self._watch else ()), *held])]
 
-    def _keep(self, place: AnswerPlace, text: str) -> None:
-        self._said.setdefault(place.lane, []).append(text)
+    def _keep(self, choice: int, lane: Path, text: str) -> None:
+        self._said.setdefault(lane, []).append(text)
         self._untold.append(text)
         self._said_chars += len(text)
         if self.overrun:
-            self.overrun.add(place.choice, place.lane[1], text)
+            self.overrun.add(choice, lane[1], text)
         if self._said_chars > self._chars_max:
             raise UpstreamFailed(
                 f"The upstream's answer has more than {self._chars_max} characters of text.",

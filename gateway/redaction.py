@@ -61,8 +61,8 @@ async def redact_request(
     vault = redacted.vault
     watch = None
     if profile.answer:
-        own = wordings(vault.placeholders(), vault.synthetic() | redacted.reported)
-        watch = Watch(profile, parts.watching, scope_key, own)
+        stand_ins = wordings(vault.placeholders(), vault.synthetic())
+        watch = Watch(profile, parts.watching, scope_key, stand_ins, redacted.reported)
     return replace(request, body=body), vault, watch
 
 

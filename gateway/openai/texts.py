@@ -30,18 +30,16 @@ from gateway.openai.places import (
     string,
 )
 
-ERROR_CHOICE: Final = -1
-"""The `choice` of a text that belongs to no choice: the message of an error object."""
-
 
 @dataclass(frozen=True, slots=True)
 class AnswerPlace:
     """One text of an answer. `lane` names the text that it continues over the events of a stream;
-    it begins with `choice`. `is_json`: the text is a JSON document."""
+    it begins with `choice`. That is None for the message of an error object, which is of no choice
+    and whose lane is its path. `is_json`: the text is a JSON document."""
 
     path: Path
     lane: Path
-    choice: int
+    choice: int | None
     is_json: bool
 
 
@@ -65,10 +63,7 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
         index = _index(only, 0)
         is_text = isinstance(only["delta"].get("content"), str)
         return [_content_of_delta(index, content_is_json)] if is_text else []
-    places = [
-        AnswerPlace(place.path, (ERROR_CHOICE, *place.path), ERROR_CHOICE, False)
-        for place in _ERROR(event, ())
-    ]
+    places = [AnswerPlace(place.path, place.path, None, False) for place in _ERROR(event, ())]
     for position, choice in enumerate(_items(event.get("choices"))):
         for path in (place.path for place in _CHOICE(choice, ()) if len(place.path) <= DEPTH_MAX):
             index = _index(choice, position)

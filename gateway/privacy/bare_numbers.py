@@ -15,7 +15,11 @@ from gateway.privacy.spans import Span, resolve
 Range = tuple[int, int]
 
 _DOCUMENT: Final = re.compile(r"[ \t\r\n]*+[{\[]")
-_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(-?[0-9][0-9.eE+-]*+)', re.DOTALL)
+_TOKEN: Final = re.compile(
+    r""""[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|(?P<open>\\?)\Z)|(?P<number>-?[0-9][0-9.eE+-]*+)""",
+    re.DOTALL,
+)
+"""`open` is there of a string that has no end yet, and may be the begin of an escape."""
 _POINT_ZERO: Final = re.compile(r"(?<=[0-9]{9})\.0++(?![0-9.eE+-])")
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
@@ -25,7 +29,41 @@ def bare_numbers(text: str) -> list[Range]:
     list."""
     if not _DOCUMENT.match(text) or not _is_json(text):
         return []
-    return [token.span(1) for token in _TOKEN.finditer(text) if token[1]]
+    return _numbers(text)
+
+
+class Document:
+    """A text that comes in pieces, and is JSON where it begins as an object or a list does.
+
+    `_begin` is what has to stand before its next piece, so that this can be read by itself."""
+
+    __slots__ = ("_begin", "_is_json")
+
+    def __init__(self) -> None:
+        self._begin = ""
+        self._is_json: bool | None = None  # nothing but spaces came
+
+    def numbers(self, text: str, start: int) -> list[Range]:
+        """Where the numbers stand in `text[start:]`, outside of strings: that is what comes next,
+        and may end anywhere."""
+        rest = text[start:]
+        if not self._may_hold(rest):
+            return []
+        shift = start - len(self._begin)
+        return [(a + shift, b + shift) for a, b in _numbers(self._begin + rest)]
+
+    def passed(self, piece: str) -> None:
+        """Go on behind `piece`, which does not end inside of a number."""
+        if not self._may_hold(piece):
+            return
+        opened = [token["open"] for token in _TOKEN.finditer(self._begin + piece)]
+        slash = opened[-1] if opened else None
+        self._begin = "" if slash is None else f'"{slash}'
+
+    def _may_hold(self, piece: str) -> bool:
+        if self._is_json is None and not piece.isspace() and piece:
+            self._is_json = _DOCUMENT.match(piece) is not None
+        return self._is_json is True
 
 
 def without_point_zeros(text: str) -> str:
@@ -66,6 +104,10 @@ def quoted(spans: Sequence[Span], numbers: Sequence[Range], stand_ins: Sequence[
         else made
         for span, made in zip(spans, stand_ins, strict=True)
     ]
+
+
+def _numbers(text: str) -> list[Range]:
+    return [token.span("number") for token in _TOKEN.finditer(text) if token["number"]]
 
 
 def _is_json(text: str) -> bool:

@@ -87,11 +87,6 @@ class Mint:
     def vault(self) -> Vault:
         return Vault(self._placeholders, self._made_up.values)
 
-    def replaced(self, text: str, changes: Changes) -> str:
-        """`text` with something else at each of its changes."""
-        spans = [span for span, _, _ in changes]
-        return with_stand_ins(text, spans, self.stand_ins([text], [changes])[0])
-
     def stand_ins(self, texts: Sequence[str], changes: Sequence[Changes]) -> list[list[str]]:
         """What stands for the value of each of the changes, of each text."""
         found = [

@@ -9,11 +9,11 @@ from typing import Final, Protocol, TypeVar
 from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
-from gateway.privacy.bare_numbers import bare_numbers, quoted, with_numbers
+from gateway.privacy.bare_numbers import Range, bare_numbers, quoted, with_numbers
 from gateway.privacy.leads import bare, in_texts, shown, with_bare
 from gateway.privacy.mint import Mint, Vault, with_stand_ins
 from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
-from gateway.privacy.spans import Span, outside, resolve, whole_words
+from gateway.privacy.spans import Span, outside, resolve, unquoted, whole_words
 
 T = TypeVar("T")
 
@@ -69,12 +69,13 @@ Told = Callable[[Findings], None]
 @dataclass(frozen=True, slots=True)
 class Redacted:
     """Texts that may leave, in the order of those that came; `counts` by `ENTITY:action`.
-    `reported`: the values that are only reported, where there are rules for answers."""
+    `reported`: by entity, the values that are only reported and that rules for answers are about;
+    a value that two entities found is one of both."""
 
     texts: tuple[str, ...] = field(repr=False)
     vault: Vault
     counts: Mapping[str, int]
-    reported: Set[str] = field(repr=False, default=frozenset())
+    reported: Mapping[str, Set[str]] = field(repr=False, default_factory=dict)
 
 
 async def redact(
@@ -142,10 +143,7 @@ def decide(
 ) -> tuple[list[list[Span]], Mapping[str, Action]]:
     """Of what was found that which rules are about, and what is done with each of its kinds: that
     depends on how many different values of it there are."""
-    known = [
-        [s for s in spans if s.entity in rules and _counts(s, rules[s.entity])] if spans else []
-        for spans in found
-    ]
+    known = [_known(text, spans, rules) for text, spans in zip(texts, found, strict=True)]
     kinds = {span.entity for spans in known for span in spans}
     values: dict[str, set[str]] = {kind: set() for kind in kinds if rules[kind].count_min > 1}
     for text, spans in zip(texts, known, strict=True) if values else ():
@@ -156,8 +154,35 @@ def decide(
     return known, {kind: rules[kind].action_for(len(values.get(kind, "1"))) for kind in kinds}
 
 
-def _counts(span: Span, rule: Rule) -> bool:
-    return span.start < span.end and span.score >= rule.score_min
+def _known(text: str, spans: Sequence[Span], rules: Mapping[str, Rule]) -> list[Span]:
+    sure = (s for s in spans if s.entity in rules and s.score >= rules[s.entity].score_min)
+    return [span for span in (unquoted(text, s) for s in sure) if span.start < span.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is done in one text, each disjoint and sorted. `acted`, which counts, are findings that
+    something is done with; `changes` are those as they are replaced: grown to whole words, and to
+    whole numbers of a document, where two may have become one. `reports` are outside of them."""
+
+    acted: Sequence[Span] = ()
+    changes: Sequence[Span] = ()
+    reports: Sequence[Span] = ()
+
+
+def settle(
+    text: str, spans: Sequence[Span], actions: Mapping[str, Action], numbers: Sequence[Range]
+) -> Settled:
+    """What is only reported takes no part in what is done with the others: it hides nothing."""
+    acted = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
+    changes = with_numbers(whole_words(text, acted), numbers)
+    return Settled(acted, changes, resolve(_reported(spans, actions, changes)))
+
+
+def _reported(
+    spans: Sequence[Span], actions: Mapping[str, Action], changes: Sequence[Span]
+) -> list[Span]:
+    return outside((span for span in spans if actions[span.entity] is Action.REPORT), changes)
 
 
 def resolve_each(spans: Sequence[Span]) -> list[Span]:
@@ -180,33 +205,26 @@ def _replace(
     rules = profile.rules
     known, actions = decide(texts, found, rules)
     counts: Counter[str] = Counter()
-    reports: list[Sequence[Span]] = []
-    changes: list[Sequence[tuple[Span, Action, int]]] = []
-    numbers: list[Sequence[tuple[int, int]]] = []
     covered = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
-    for number, (text, spans) in enumerate(zip(texts, known, strict=True)):
-        if not spans:
-            reports.append(())
-            changes.append(())
-            numbers.append(())
-            continue
-        is_pictured = number >= len(texts) - pictured
-        done = covered if is_pictured else actions
-        acted = resolve(span for span in spans if done[span.entity] is not Action.REPORT)
-        in_document = bare_numbers(text) if acted else []
-        whole = with_numbers(whole_words(text, acted), in_document)
-        reported = resolve(
-            outside((span for span in spans if done[span.entity] is Action.REPORT), whole)
-        )
-        counts.update(f"{span.entity}:{done[span.entity]}" for span in reported + acted)
-        reports.append(reported)
-        numbers.append(in_document)
-        changes.append(
-            [
-                (span, done[span.entity], 0 if is_pictured else rules[span.entity].keep_last)
-                for span in whole
-            ]
-        )
+    done = [actions] * (len(texts) - pictured) + [covered] * pictured
+    numbers = [
+        bare_numbers(text) if any(what[s.entity] is not Action.REPORT for s in spans) else []
+        for text, spans, what in zip(texts, known, done, strict=True)
+    ]
+    settled = [
+        settle(text, spans, what, in_document) if spans else Settled()
+        for text, spans, what, in_document in zip(texts, known, done, numbers, strict=True)
+    ]
+    for one, what in zip(settled, done, strict=True):
+        counts.update(f"{s.entity}:{what[s.entity]}" for s in (*one.reports, *one.acted))
+    reports = [one.reports for one in settled]
+    changes = [
+        [
+            (span, what[span.entity], 0 if what is covered else rules[span.entity].keep_last)
+            for span in one.changes
+        ]
+        for one, what in zip(settled, done, strict=True)
+    ]
     blocked = {entity for entity, action in actions.items() if action is Action.BLOCK}
     if blocked := {entity for entity in blocked if counts[f"{entity}:{Action.BLOCK}"]}:
         if told:
@@ -214,21 +232,17 @@ def _replace(
         raise _refusal(blocked, counts)
     names_values = any(action in REVERSIBLE for action in actions.values())
     mint = Mint(scope_key, texts if names_values else ())
-    spans_of = [[span for span, _, _ in of_text] for of_text in changes]
+    spans_of = [one.changes for one in settled]
     sent = list(map(quoted, spans_of, numbers, mint.stand_ins(texts, changes)))
     redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
     if told:
         told(_findings(texts, reports, changes, sent))
-    left = _values(texts, reports) if profile.answer else frozenset()
+    left: dict[str, set[str]] = {}
+    for text, spans, changed in zip(texts, known, spans_of, strict=True):
+        for span in resolve_each(_reported(spans, actions, changed)) if profile.answer else ():
+            if span.entity in profile.answer:
+                left.setdefault(span.entity, set()).add(text[span.start : span.end])
     return Redacted(redacted, mint.vault(), dict(counts), left)
-
-
-def _values(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Set[str]:
-    return {
-        text[span.start : span.end]
-        for text, of_text in zip(texts, spans, strict=True)
-        for span in of_text
-    }
 
 
 def _findings(

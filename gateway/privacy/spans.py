@@ -34,6 +34,7 @@ WORD_END = r"(?![0-9A-Za-z])"
 
 _WORD_START = re.compile(word_start())
 _WORD_REST = re.compile(r"[0-9A-Za-z]*+")
+_QUOTES = "\"'"
 
 
 def _rank(span: Span) -> tuple[int, float, str, int]:
@@ -64,6 +65,20 @@ def resolve(spans: Iterable[Span]) -> list[Span]:
             namesake = span
             resolved.append(span)
     return resolved
+
+
+def unquoted(text: str, span: Span) -> Span:
+    """The span without the quotes at its ends, nor a backslash that escapes one: they belong to the
+    text, which may be JSON, and some recognizers take them along."""
+    value = text[span.start : span.end]
+    inner = value.lstrip(_QUOTES)
+    start = span.end - len(inner)
+    if inner.endswith(("'", '"')) or (
+        inner.endswith("\\") and text[span.end : span.end + 1] in (*_QUOTES,)
+    ):
+        inner = inner.rstrip(f"{_QUOTES}\\")
+    is_same = len(inner) == len(value)
+    return span if is_same else _between(start, start + len(inner), span)
 
 
 def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:

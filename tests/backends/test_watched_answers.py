@@ -189,11 +189,81 @@ def test_what_the_request_held_comes_back_however_strict_the_answer_is(
         sent = await redact([f"It is {OWN[kind]} then."], profile, detector, b"k" * 32)
         assert sent.counts == {f"{kind}:{action}": 1}
         (says,), vault = sent.texts, sent.vault
-        own = wordings(vault.placeholders(), vault.synthetic() | sent.reported)
-        watch, restorer = Watch(profile, detector, b"k" * 32, own), Restorer(vault)
+        own = wordings(vault.placeholders(), vault.synthetic())
+        watch = Watch(profile, detector, b"k" * 32, own, sent.reported)
+        restorer = Restorer(vault)
         pieces = [await watch.feed(0, piece) for piece in every(says, size)]
         pieces.append(await watch.flush(0))
         assert not watch.counts
         return "".join(restorer.feed(0, piece) for piece in pieces) + restorer.flush(0)
 
     assert asyncio.run(play()) == f"It is {OWN[kind]} then."
+
+
+API_KEY = f"sk-proj-{'aB3dE5fG7h' * 3}"
+WITH_KEY = f"see https://a.example.com/?key={API_KEY} ok"
+
+
+@pytest.mark.parametrize("size", [1, 9, 900])
+@pytest.mark.parametrize(
+    ("request_rules", "text"),
+    [
+        ({"URL": "report"}, WITH_KEY),
+        ({"URL": "report", "EMAIL_ADDRESS": "report"}, WITH_KEY),
+        ({"URL": "report", "API_KEY": "placeholder"}, f"see https://a.example.com/ {API_KEY} ok"),
+    ],
+)
+def test_a_value_of_the_callers_own_frees_no_other_kind_inside_of_it(
+    detector: PresidioDetector, request_rules: dict[str, str], text: str, size: int
+) -> None:
+    assert API_KEY not in answered(detector, request_rules, text, size)
+
+
+@pytest.mark.parametrize("size", [1, 9, 900])
+def test_what_two_kinds_report_is_the_callers_own_as_either(
+    detector: PresidioDetector, size: int
+) -> None:
+    both = {"URL": "report", "API_KEY": "report"}
+    assert answered(detector, both, WITH_KEY, size) == WITH_KEY
+
+
+def answered(
+    detector: PresidioDetector, request_rules: dict[str, str], text: str, size: int
+) -> str:
+    """What is told of an answer that says what the request did, keys masked."""
+    rules = {name: Rule(Action(action)) for name, action in request_rules.items()}
+    profile = Profile("test", rules, {"API_KEY": Rule(Action.MASK), "URL": Rule(Action.REPORT)})
+
+    async def play() -> str:
+        sent = await redact([text], profile, detector, b"k" * 32)
+        own = wordings(sent.vault.placeholders(), sent.vault.synthetic())
+        watch = Watch(profile, detector, b"k" * 32, own, sent.reported)
+        pieces = [await watch.feed(0, piece) for piece in every(text, size)]
+        return "".join(pieces) + await watch.flush(0)
+
+    return asyncio.run(play())
+
+
+@pytest.mark.parametrize("size", [1, 9, 900])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"url": "https://b.corp.com/x"},
+        {"body": json.dumps({"url": "https://b.corp.com/x", "n": [4111111111111111]})},
+        {"card": 4111111111111111, "u": ["www.corp.com", 'say "https://b.corp.com/x"']},
+    ],
+)
+def test_arguments_stay_json_whatever_is_hidden_in_them(
+    detector: PresidioDetector, said: dict[str, object], size: int
+) -> None:
+    rules = {"URL": Rule(Action.MASK), "CREDIT_CARD": Rule(Action.MASK, keep_last=4)}
+
+    async def play() -> str:
+        watch = Watch(Profile("test", {}, rules), detector, b"k" * 32)
+        pieces = [await watch.feed(0, piece, True) for piece in every(json.dumps(said), size)]
+        return "".join(pieces) + await watch.flush(0)
+
+    told = asyncio.run(play())
+    assert json.loads(told).keys() == said.keys()
+    assert "corp.com" not in told
+    assert "41111111" not in told

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.openai.places import Place, lay_back
-from gateway.openai.texts import ERROR_CHOICE, AnswerPlace, answer_places, free_texts
+from gateway.openai.texts import AnswerPlace, answer_places, free_texts
 
 ENDPOINTS = ("chat", "completions", "embeddings")
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -393,7 +393,7 @@ def test_an_event_of_any_shape_is_walked(event: dict[str, Any]) -> None:
         for step in place.path:
             found = found[step]
         assert isinstance(found, str)
-        assert place.lane[0] == place.choice
+        assert place.lane[0] == ("error" if place.choice is None else place.choice)
 
 
 def test_the_texts_of_a_chat_answer() -> None:
@@ -459,9 +459,7 @@ def test_the_texts_of_a_completion_and_of_an_error() -> None:
         (("choices", 1, "text"), 1),
     ]
     (error,) = answer_places({"error": {"message": "a", "code": "b"}})
-    assert error == AnswerPlace(
-        ("error", "message"), (ERROR_CHOICE, "error", "message"), ERROR_CHOICE, 0
-    )
+    assert error == AnswerPlace(("error", "message"), ("error", "message"), None, False)
 
 
 VALUES = st.sampled_from([None, "", "hi", 1, [], ["a"], [{"type": "text", "text": "b"}], {}])

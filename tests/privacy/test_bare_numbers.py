@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.backends.presidio_detector import Patience, PresidioDetector
-from gateway.privacy.bare_numbers import bare_numbers, without_point_zeros
+from gateway.privacy.bare_numbers import Document, bare_numbers, without_point_zeros
 from gateway.privacy.leads import shown
 from gateway.privacy.profile import Action, Profile, Rule
 from gateway.privacy.redact import Redacted, redact
@@ -121,3 +121,18 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 def test_any_document_stays_one(value: Any, action: Action, ascii_only: bool) -> None:
     text = json.dumps([value], ensure_ascii=ascii_only)
     json.loads(redacted(text, action).texts[0])
+
+
+@given(JSON, st.booleans(), st.lists(st.integers(0, 99), max_size=20))
+def test_the_numbers_of_a_document_in_pieces_are_those_of_the_whole(
+    value: Any, ascii_only: bool, cuts: list[int]
+) -> None:
+    text = json.dumps([value], ensure_ascii=ascii_only)
+    whole, pieces, begin = bare_numbers(text), Document(), 0
+    for end in [*sorted(cut for cut in cuts if cut < len(text)), len(text)]:
+        if any(a < end < b for a, b in whole):
+            continue
+        coming = pieces.numbers(text[begin:], 0)
+        assert [(a + begin, b + begin) for a, b in coming] == [n for n in whole if n[0] >= begin]
+        pieces.passed(text[begin:end])
+        begin = end

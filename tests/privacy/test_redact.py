@@ -321,6 +321,22 @@ def test_what_is_only_reported_hides_nothing_and_is_not_counted_inside_another()
     ]
 
 
+def test_a_quote_that_a_recognizer_takes_along_stays_in_the_text() -> None:
+    text = '{"u":"b.corp.com"}'
+    found = Told(Span(5, 17, "URL", 0.5))
+    (sent,) = asyncio.run(redact([text], profile(URL="mask"), found, KEY)).texts
+    assert sent == '{"u":"********"}'
+
+
+def test_reported_values_are_kept_by_each_kind_that_rules_for_answers_are_about() -> None:
+    rules = dict.fromkeys(("URL", "API_KEY", "PERSON"), Rule(Action.REPORT))
+    spans = (Span(0, 10, "URL", 0.6), Span(5, 10, "API_KEY", 1.0), Span(11, 21, "PERSON", 0.9))
+    using = Profile("test", rules, answer={"URL": Rule(Action.MASK), "API_KEY": Rule(Action.MASK)})
+    result = acted(using, *spans)
+    assert result.reported == {"URL": {"0123456789"}, "API_KEY": {"56789"}}
+    assert result.counts == {"URL:report": 1, "PERSON:report": 1}
+
+
 def test_a_finding_that_is_not_sure_enough_hides_nothing() -> None:
     rules = {
         "EMAIL_ADDRESS": Rule(Action.MASK, score_min=0.95),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.privacy.spans import WORD_END, Span, resolve, whole_words, word_start
+from gateway.privacy.spans import WORD_END, Span, resolve, unquoted, whole_words, word_start
 
 ENTITIES = ("CARD", "EMAIL", "PHONE")
 TEXT = "alice@example.com"
@@ -121,3 +121,23 @@ def test_many_spans_in_one_long_word_are_read_once(monkeypatch: pytest.MonkeyPat
     inside = [Span(at, at + 2, "A", 1.0) for at in range(1, 1000, 3)]
     assert whole_words(text, inside) == [Span(0, 1000, "A", 1.0)]
     assert read <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "left"),
+    [
+        ('{"u":"a.de/x"}', '"a.de/x"', "a.de/x"),
+        ("{'u':'a.de/x'}", "'a.de/x'", "a.de/x"),
+        (r'"{\"u\":\"a.de/x\"}"', r'"a.de/x\"', "a.de/x"),
+        (r'"{\"u\":\"a.de/x\"}"', "a.de/x\\", "a.de/x"),
+        ('say "hi"', 'say "hi"', 'say "hi'),
+        ("a.de/x\\ y", "a.de/x\\", "a.de/x\\"),
+        ('Tr0ub"4dor', 'Tr0ub"4dor', 'Tr0ub"4dor'),
+        ('a """ b', '"""', ""),
+    ],
+)
+def test_the_quotes_at_its_ends_are_no_part_of_a_value(text: str, found: str, left: str) -> None:
+    start = text.rindex(found)
+    span = unquoted(text, Span(start, start + len(found), "URL", 0.5))
+    assert text[span.start : span.end] == left
+    assert (span.entity, span.score) == ("URL", 0.5)

@@ -1,9 +1,12 @@
 """What the model writes of itself is looked at while it comes, however it is cut."""
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +22,8 @@ SHAPES = {
     "API_KEY": re.compile(r"sk-[0-9a-z]{8,}"),
     "PHONE_NUMBER": re.compile(r"[0-9]{3} [0-9]{4}"),
     "PRIVATE_KEY": re.compile(r"--BEGIN--[a-z\n]*(?:--END--)?"),
+    "CREDIT_CARD": re.compile(r"[0-9]{16}"),
+    "URL": re.compile(r"http:[^ ]+"),
 }
 
 
@@ -48,9 +53,10 @@ def watch(**actions: str) -> Watch:
     return Watch(Profile("test", {}, rules), Shapes(), b"k" * 32)
 
 
-def told(watch: Watch, *pieces: str) -> str:
+def told(watch: Watch, *pieces: str, is_json: bool = False) -> str:
     async def play() -> str:
-        return "".join([await watch.feed("lane", p) for p in pieces]) + await watch.flush("lane")
+        fed = [await watch.feed("lane", piece, is_json) for piece in pieces]
+        return "".join(fed) + await watch.flush("lane")
 
     return asyncio.run(play())
 
@@ -120,3 +126,87 @@ def test_an_answer_that_cannot_be_looked_at_is_not_told() -> None:
     one = Watch(Profile("test", {}, rules), Broken(), b"k" * 32)
     with pytest.raises(Unavailable):
         told(one, TEXT)
+
+
+WITH_KEY = "see http://a.de/?sk-abc12345678 and so on"
+
+
+@pytest.mark.parametrize("size", [1, 7, 99])
+def test_what_is_only_reported_hides_nothing(size: int) -> None:
+    pieces = [WITH_KEY[i : i + size] for i in range(0, len(WITH_KEY), size)]
+    one = watch(URL="report", API_KEY="mask")
+    assert told(one, *pieces) == "see http://a.de/?******** and so on"
+    assert one.counts == {"URL:report": 1, "API_KEY:mask": 1}
+    with pytest.raises(TextBlocked):
+        told(watch(URL="report", API_KEY="block"), *pieces)
+
+
+def test_what_is_reported_inside_of_what_is_hidden_is_not_counted() -> None:
+    one = watch(URL="mask", API_KEY="report")
+    assert told(one, WITH_KEY) == "see ******** and so on"
+    assert one.counts == {"URL:mask": 1}
+
+
+def test_a_blocked_entity_is_blocked_also_where_its_word_joins_a_longer_one() -> None:
+    one = watch(PRIVATE_KEY="mask", PHONE_NUMBER="block")
+    with pytest.raises(TextBlocked):
+        told(one, "call 555 1234--BEGIN--abcdefghi--END-- now")
+    assert one.counts == {"PHONE_NUMBER:block": 1, "PRIVATE_KEY:mask": 1}
+
+
+def test_a_long_reported_word_does_not_let_a_key_out_that_ends_later() -> None:
+    long = "http://" + "a/" * (HELD_MAX // 2) + "sk-abc12345678"
+    pieces = [*(long[i : i + 50] for i in range(0, len(long), 50)), "d" * 99, " end"]
+    seen = told(watch(URL="report", API_KEY="mask"), *pieces)
+    assert seen == f"{long.removesuffix('sk-abc12345678')}******** end"
+
+
+def test_a_blocked_value_beside_one_too_long_to_hold_ends_the_answer() -> None:
+    long = "call 555 1234--BEGIN--" + "a" * (2 * HELD_MAX)
+    with pytest.raises(TextBlocked):
+        told(watch(PRIVATE_KEY="mask", PHONE_NUMBER="block"), long, " end")
+
+
+def test_of_what_is_found_in_a_value_of_the_callers_own_the_less_sure_is_a_part_of_it() -> None:
+    class Scored(Shapes):
+        async def detect(self, *asked: Any) -> list[list[Span]]:
+            scores = {"URL": 0.6, "API_KEY": 0.9, "CREDIT_CARD": 0.5}
+            found = await super().detect(*asked)
+            return [[replace(s, score=scores[s.entity]) for s in spans] for spans in found]
+
+    rules = {kind: Rule(Action.MASK) for kind in ("URL", "API_KEY", "CREDIT_CARD")}
+    card = "4111111111111111"
+    url = f"http://a.de/{card}?sk-abc12345678"
+    own = {"URL": {url}}
+    one = Watch(Profile("test", {}, rules), Scored(), b"k" * 32, (), own)
+    assert told(one, f"{url} {card}") == f"http://a.de/{card}?******** ********"
+
+
+CARDS = (
+    ' {"card": 4111111111111111, "s\\"": "\\\\", "n": [-4111111111111111.0,1.5],'
+    ' "t": "to \\"4111111111111111", "e": "", "f":4111111111111111}'
+)
+CARDS_SEEN = (
+    ' {"card": "********", "s\\"": "\\\\", "n": ["********",1.5],'
+    ' "t": "to \\"********", "e": "", "f":"********"}'
+)
+
+
+@given(st.lists(st.integers(0, len(CARDS)), max_size=99))
+def test_a_number_in_json_is_hidden_by_a_string_however_it_is_cut(cuts: list[int]) -> None:
+    ends = [0, *sorted(cuts), len(CARDS)]
+    pieces = [CARDS[start:end] for start, end in pairwise(ends)]
+    json.loads(CARDS_SEEN)
+    for rules in ({"CREDIT_CARD": "mask"}, {"CREDIT_CARD": "mask", "API_KEY": "mask"}):
+        assert told(watch(**rules), *pieces, is_json=True) == CARDS_SEEN
+
+
+def test_a_number_in_a_text_that_is_no_json_gets_no_quotes() -> None:
+    for text, is_json in (("[4111111111111111]", False), ("see 4111111111111111", True)):
+        seen = told(watch(CREDIT_CARD="mask"), text, is_json=is_json)
+        assert seen == text.replace("4111111111111111", "********")
+
+
+def test_a_long_number_in_json_is_never_told_in_part() -> None:
+    text = f"[-1.{'0' * 60}4111111111111111]"
+    assert told(watch(CREDIT_CARD="mask"), *text, is_json=True) == '["********"]'
