@@ -21,7 +21,7 @@ from gateway.quota.admit import Refusal, admit, check_least, check_open, clamp_t
 from gateway.quota.grant import raised
 from gateway.quota.ledger import Claim, Reservation, Standing
 from gateway.quota.limit import Amounts
-from gateway.quota.settle import release
+from gateway.quota.settle import to_the_end
 from gateway.usage.entry import Tokens
 
 
@@ -79,7 +79,7 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
             return ask, ()
         draft.reservation, draft.is_reserved, draft.now = reservation, True, verdict.now
         if await _learn(draft, parts, verdict.generation) and await _claims(draft, parts) != claims:
-            await release(parts.ledger, reservation, None, parts.clock())
+            await to_the_end(parts.ledger.release(reservation, None, parts.clock()))
             draft.reservation = None
             continue
         parts.meters.decided(verdict.standings, granted=True)

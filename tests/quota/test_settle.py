@@ -18,7 +18,7 @@ from gateway.quota.ledger import (
     Verdict,
 )
 from gateway.quota.limit import NOTHING, Amounts, Level, Limit, Measure, Window
-from gateway.quota.settle import release, settle
+from gateway.quota.settle import to_the_end
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def test_settle_books_what_was_used_and_tells_how_the_claims_stand() -> None:
         ledger = Slow()
         ledger.gate.set()
         used = Amounts(requests=1, input_tokens=7)
-        assert await settle(ledger, RESERVATION, used, Posted(), 1.0) is AFTER
+        assert await to_the_end(ledger.settle(RESERVATION, used, Posted(), 1.0)) is AFTER
         assert ledger.used == used
 
     asyncio.run(scenario())
@@ -103,7 +103,7 @@ def test_release_books_nothing_and_appends_the_record_if_there_is_one(
     async def scenario() -> None:
         ledger = Slow()
         ledger.gate.set()
-        assert await release(ledger, RESERVATION, record, 1.0) is AFTER
+        assert await to_the_end(ledger.release(RESERVATION, record, 1.0)) is AFTER
         assert ledger.used == Amounts()
         assert ledger.record == Posted(appended)
 
@@ -114,7 +114,9 @@ def test_release_books_nothing_and_appends_the_record_if_there_is_one(
 def test_a_cancelled_caller_waits_for_the_end_and_is_cancelled_then(cancellations: int) -> None:
     async def scenario() -> None:
         ledger = Slow()
-        caller = asyncio.ensure_future(settle(ledger, RESERVATION, Amounts(), Posted(), 1.0))
+        caller = asyncio.ensure_future(
+            to_the_end(ledger.settle(RESERVATION, Amounts(), Posted(), 1.0))
+        )
         await ledger.begun.wait()
         for _ in range(cancellations):
             caller.cancel()
@@ -134,11 +136,11 @@ def test_a_second_resolution_is_a_named_error() -> None:
     async def scenario() -> None:
         ledger = Slow()
         ledger.gate.set()
-        await settle(ledger, RESERVATION, Amounts(), Posted(), 1.0)
+        await to_the_end(ledger.settle(RESERVATION, Amounts(), Posted(), 1.0))
         with pytest.raises(AlreadyResolved):
-            await settle(ledger, RESERVATION, Amounts(), Posted(), 1.0)
+            await to_the_end(ledger.settle(RESERVATION, Amounts(), Posted(), 1.0))
         with pytest.raises(AlreadyResolved):
-            await release(ledger, RESERVATION, Posted(), 1.0)
+            await to_the_end(ledger.release(RESERVATION, Posted(), 1.0))
         assert ledger.steps == ["begin", "end"]
 
     asyncio.run(scenario())
@@ -156,7 +158,9 @@ def test_a_failure_under_cancellation_is_its_cause() -> None:
 
     async def scenario() -> None:
         ledger = Failing()
-        caller = asyncio.ensure_future(settle(ledger, RESERVATION, Amounts(), Posted(), 1.0))
+        caller = asyncio.ensure_future(
+            to_the_end(ledger.settle(RESERVATION, Amounts(), Posted(), 1.0))
+        )
         await ledger.begun.wait()
         caller.cancel()
         await asyncio.sleep(0)
