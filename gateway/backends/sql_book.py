@@ -36,6 +36,11 @@ from gateway.usage.entry import Entry, Outcome
 
 GENERATIONS = ("access", "book")
 OWNER = "owner"
+_FENCE = select(state.c.value).where(state.c.name == OWNER).with_for_update(read=True)
+_READ_GENERATIONS = select(state.c.name, state.c.value).where(state.c.name.in_(GENERATIONS))
+_HOLD = reservations.insert()
+_DROP = delete(reservations).where(reservations.c.id == bindparam("held"))
+# Made once: at few requests a second each has a commit of its own, of which making these is half.
 Count = Callable[[Entry], None]
 """Counts an abandoned entry in the meters of this process, which has just put it into the book."""
 
@@ -160,8 +165,8 @@ async def post_behind(database: Database, batch: Sequence[Entry]) -> None:
 
 def read_generations(connection: Connection) -> Generations:
     """Those that were never moved are 0."""
-    wanted = select(state.c.name, state.c.value).where(state.c.name.in_(GENERATIONS))
-    return Generations(**{name: int(value) for name, value in connection.execute(wanted).all()})
+    found = connection.execute(_READ_GENERATIONS).all()
+    return Generations(**{name: int(value) for name, value in found})
 
 
 def apply(
@@ -171,14 +176,13 @@ def apply(
     `owner` has the right to hold: then nothing is held, and the rest is done.
 
     Who takes that right waits for this transaction, and so finds the rows that it makes."""
-    fence = select(state.c.value).where(state.c.name == OWNER).with_for_update(read=True)
-    ours = bool(change.holds) and connection.scalar(fence) == owner
+    ours = bool(change.holds) and connection.scalar(_FENCE) == owner
     drop_held(connection, [*change.gone, *(entry.id for entry in change.entries)])
     abandoned = insert_entries(connection, change.entries)
     if not ours:
         return None, abandoned
     rows = [{"id": h.id, "expires_at": h.expires_at, "entry": h.entry} for h in change.holds]
-    connection.execute(reservations.insert(), rows)
+    connection.execute(_HOLD, rows)
     return read_generations(connection), abandoned
 
 
@@ -205,7 +209,7 @@ def insert_entries(connection: Connection, batch: Sequence[Entry]) -> list[Entry
 
 def drop_held(connection: Connection, ids: Iterable[str]) -> None:
     if rows := [{"held": id} for id in ids]:
-        connection.execute(delete(reservations).where(reservations.c.id == bindparam("held")), rows)
+        connection.execute(_DROP, rows)
 
 
 def known_of(connection: Connection, ids: Collection[str]) -> set[str]:
