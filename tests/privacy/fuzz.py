@@ -86,8 +86,11 @@ async def stream(seed: int, detector: PresidioDetector) -> int:
 
 
 def _lane(chance: Random, text: str, redacted: str, vault: Vault) -> Lane:
-    """A value with a backslash says not how often it is escaped: in no JSON inside of JSON."""
+    """A value with a backslash says not how often it is escaped: in no JSON inside of JSON. A text
+    that begins like JSON and is none would be taken for it: in no JSON at all."""
     deepest = 1 if any("\\" in vault[name] for name in vault.placeholders()) else 2
+    if redacted.lstrip().startswith(("{", "[")):
+        deepest = 0
     written, json_depth = redacted, chance.randint(0, deepest)
     for _ in range(json_depth):
         written = json.dumps({"note": written}, ensure_ascii=False)
