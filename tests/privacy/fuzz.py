@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import time
 from dataclasses import dataclass
 from random import Random
@@ -28,6 +29,7 @@ LOOK_ALIKES = [
     "\\u5361", "\\n", "{", "}", "[", '"', "'", "４１１１", "@", ".", "-", "_", ",", ":", "\u200b",
 ]  # fmt: skip
 
+BEGINS_LIKE_JSON = re.compile(r"(?:\s|\\+[nrt])*[{\[]")
 SCOPE_KEY = b"k" * 32
 
 
@@ -89,7 +91,7 @@ def _lane(chance: Random, text: str, redacted: str, vault: Vault) -> Lane:
     """A value with a backslash says not how often it is escaped: in no JSON inside of JSON. A text
     that begins like JSON and is none would be taken for it: in no JSON at all."""
     deepest = 1 if any("\\" in vault[name] for name in vault.placeholders()) else 2
-    if redacted.lstrip().startswith(("{", "[")):
+    if BEGINS_LIKE_JSON.match(redacted):
         deepest = 0
     written, json_depth = redacted, chance.randint(0, deepest)
     for _ in range(json_depth):
