@@ -1,8 +1,8 @@
 """Long work on a thread beside requests, such that these hardly notice.
 
-Python runs one thread at a time. One that computes gives way every 5 ms, which is a wait that a
-request meets at each of its steps; and a garbage collection that walks over some 100,000 new
-objects lets nobody run meanwhile, for some 100 ms.
+Python runs one thread at a time. One that computes gives way every few milliseconds, which is a
+wait that a request meets at each of its steps; and a garbage collection that walks over some
+100,000 new objects lets nobody run meanwhile, for some 100 ms.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GIVE_WAY_SECONDS = 0.0005
 
 @contextmanager
 def beside_requests() -> Iterator[None]:
-    """While this lasts, a thread gives way ten times as often, and garbage is not looked for (what
+    """While this lasts, a thread gives way more often, and garbage is not looked for (what
     is in no circle is freed all the same). Not to be nested."""
     interval, collects = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(GIVE_WAY_SECONDS)

@@ -19,6 +19,7 @@ import uvloop
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.pepper_file import PepperProblem, load_pepper
+from gateway.beside import keep_out_of_collections
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError, sentences
 from gateway.cli.project import policy_of
 from gateway.cli.welcome import greeting, is_loopback, make_first_keys
@@ -180,7 +181,6 @@ async def _prepare_database(settings: Settings) -> None:
 def _tune_interpreter() -> None:
     """What was built at start lives for ever: leave it out of every collection. And a detector's
     thread gives the event loop its turn after one millisecond, not after five."""
-    gc.collect()
-    gc.freeze()
+    keep_out_of_collections()
     gc.set_threshold(GEN0_THRESHOLD, 20, 20)
     sys.setswitchinterval(SWITCH_SECONDS)
