@@ -35,7 +35,8 @@ PATHS = {
 }
 LOOK_FIRST_BYTES = 4 * 1024
 """A larger request is refused before it is redacted and weighed, if no room is left at all: of a
-smaller one these cost no more than the look does, which is a way to Redis and back."""
+smaller one these cost no more than the look does, which is a way to Redis and back; but with an
+NER engine any text costs more."""
 ASIDE_BYTES = 32 * 1024  # parsing and counting more than this would hold up other requests
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.matched(rules)
         target = parts.resolve(rules.upstream)
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
-        if len(raw) > LOOK_FIRST_BYTES:
+        if len(raw) > LOOK_FIRST_BYTES or rules.project.redaction.using.ner:
             await check_room(draft, parts)
         draft.did("match")
         aside = partial(_aside, parts, len(raw))

@@ -179,14 +179,25 @@ def test_who_has_not_heard_of_a_drain_is_still_served() -> None:
     assert world.journal.entries[0].status == 200
 
 
-def test_a_large_sixth_request_of_five_a_minute_is_refused_before_its_text_is_looked_at() -> None:
-    world = World()
+WITH_NER = POLICY.replace(
+    b"redaction:\n  standard: {",
+    b"ner: {small: {kind: spacy, model: none}}\nredaction:\n  standard: {ner: small, ",
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"), [(POLICY, "word " * 1000), (WITH_NER, "hi")], ids=["large", "with NER"]
+)
+def test_a_costly_sixth_request_of_five_a_minute_is_refused_before_its_text_is_looked_at(
+    policy: bytes, text: str
+) -> None:
+    world = World(policy)
     world.upstream.pieces = [plain_answer("ok", USAGE)]
     for _ in range(5):
         run(world, world.call(chat()))
     world.detector.broken = True
     with pytest.raises(LimitReached) as refusal:
-        run(world, world.call(chat("word " * 1000)))
+        run(world, world.call(chat(text)))
     assert "rate" in refusal.value.message
     assert world.journal.entries[-1].status == 429
     assert (
