@@ -4,7 +4,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test bench flame privacy-report growth fuzz lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test ops-test bench flame privacy-report growth fuzz lint format docs lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -35,6 +35,10 @@ overspend-test: $(INSTALLED) ## Many clients against small budgets, on both ledg
 
 outage-test: $(INSTALLED) ## Postgres away for 60 seconds at 200 requests a second.
 	@$(PY) tests/exact/outage.py $(ARGS)
+
+ops-test: $(INSTALLED) ## Alerts, dashboards, chart and container, with the tools of their users (installs them as root).
+	@$(PY) scripts/ops_tools.py
+	@$(PY) -m pytest -m ops -rs tests/ops $(ARGS)
 
 BENCH := PYTHONPATH=.:tests/exact $(PY)
 
