@@ -1,4 +1,4 @@
-"""Install the tools of operations that `make ops-test` tries the product with, where that can be done.
+"""Install the tools of operations that `make ops-test` works with, where that can be done.
 
     python scripts/ops_tools.py
 
