@@ -13,7 +13,8 @@ from typing import Any
 
 from gateway.answer_text import AnswerText
 from gateway.errors import ApiError, TextBlocked, UpstreamFailed
-from gateway.forward import Reply, answer_headers, error_object, judge, told_in_error
+from gateway.fault import error_object, judge, told_in_error
+from gateway.forward import Reply, answer_headers
 from gateway.openai.chunks import (
     DONE,
     choices,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from gateway.admission import check_room, identify, reserve
@@ -18,7 +18,7 @@ from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
 from gateway.draft import Draft
 from gateway.errors import BadRequest, Unavailable
-from gateway.forward import Patience, forward
+from gateway.forward import forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import Parts
 from gateway.policy.match import Rules
@@ -38,6 +38,8 @@ LOOK_FIRST_BYTES = 4 * 1024
 smaller one these cost no more than the look does, which is a way to Redis and back; but with an
 NER engine any text costs more."""
 ASIDE_BYTES = 32 * 1024  # parsing and counting more than this would hold up other requests
+
+_bounds = lru_cache(maxsize=8)(Bounds)  # the settings', which are the same for all requests
 
 T = TypeVar("T")
 
@@ -73,9 +75,9 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.sending()
         if rules.upstream.on_client_left is OnClientLeft.DRAIN:
             call.keep_on()
-        patience = Patience(dice=lambda: parts.random_bytes(1)[0] / 255)
+        path, patience = PATHS[call.endpoint], parts.patience
         async with forward(
-            parts.upstream, target, PATHS[call.endpoint], body, call.headers, call.id, patience
+            parts.upstream, target, path, body, call.headers, call.id, patience
         ) as reply:
             draft.upstream_code = str(reply.status)
             draft.answer = answer = Answer(
@@ -106,7 +108,7 @@ def _check_capacity(call: Call, parts: Parts) -> None:
             code="overloaded",
             retry_after_seconds=1,
         )
-    if parts.journal.state(call.now).full:
+    if parts.journal.is_full():
         raise Unavailable(
             "Usage cannot be written at the moment, so nothing is admitted. Try again later.",
             code="journal_full",
@@ -127,9 +129,11 @@ def _read(raw: bytes, call: Call, parts: Parts) -> Request:
             f"The request's JSON has more than {parts.settings.json_values_max} commas. Send less "
             "at once, or have GATEWAY_JSON_VALUES_MAX raised."
         )
-    bounds = Bounds(parts.settings.json_depth_max, parts.settings.choices_max)
+    bounds = _bounds(parts.settings.json_depth_max, parts.settings.choices_max)
     return read_request(parse_json(raw, bounds.depth_max), call.endpoint, call.engine, bounds)
 
 
 def _end_user(request: Request, rules: Rules, parts: Parts) -> str:
+    if not request.user:
+        return ""
     return end_user_id(request.user, parts.secret("end_user", rules.organization.name))

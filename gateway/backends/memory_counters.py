@@ -9,17 +9,16 @@ was asked about in the last hour.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple
 
 from gateway import errors
+from gateway.backends.memory_seats import Place, Seated, seat_of
 from gateway.quota.counter import Budget, Counter, Rate, Slots
 from gateway.quota.ledger import Book, Claim, Generations, Subject
-from gateway.quota.limit import ORDER, Limit, Measure, Mode, Window
+from gateway.quota.limit import Limit, Measure, Window
 from gateway.quota.window import BUCKET_SECONDS, Span, span_of
 
 _ALWAYS = Span(0.0, None)
@@ -27,75 +26,6 @@ _JUST_BEFORE_SECONDS = 0.001
 SEATED_MAX = 4_000
 """Claims whose counters are not looked up again; two kilobytes each. Those of end users, and those
 that a grant raised, are made anew for each request, and only pass through."""
-
-
-class Place(NamedTuple):
-    """Which counter a claim is about: its identity, whatever the limit's name or amount."""
-
-    subject: Subject
-    measure: Measure
-    window: Window
-    span: Span
-
-    @property
-    def is_calendar(self) -> bool:
-        return self.window not in BUCKET_SECONDS and self.measure is not Measure.CONCURRENCY
-
-
-class Seat(NamedTuple):
-    """Where a claim is counted, its measure's place in ORDER, and the counter of the last window
-    where some of that is carried over into this one."""
-
-    claim: Claim
-    counter: Counter
-    before: Budget | None
-    at: int
-    is_enforced: bool
-
-    @property
-    def amount(self) -> int:
-        """What may be used in all, as it is when this is asked."""
-        limit = self.claim.limit
-        if self.before is None:
-            return limit.amount
-        left = limit.amount - self.before.used - self.before.reserved
-        return limit.amount + min(limit.rollover, max(0, left))
-
-
-def _seat(claim: Claim, counter: Counter, before: Budget | None) -> Seat:
-    limit = claim.limit
-    return Seat(claim, counter, before, ORDER[limit.measure], limit.mode is Mode.ENFORCE)
-
-
-class Seated:
-    """The seats of all claims of a request. `claims` are held, so that no others can have their
-    identity; `booked` are their counters, each once, with its measure's place in ORDER, and
-    `befores` those of last windows."""
-
-    __slots__ = ("_ends", "_generation", "_starts", "befores", "booked", "claims", "seats")
-
-    def __init__(
-        self, claims: Sequence[Claim], seats: list[Seat], spans: Sequence[Span], generation: int
-    ) -> None:
-        self.claims, self.seats = claims, seats
-        self.booked = tuple({seat.counter: seat.at for seat in seats}.items())
-        self.befores = tuple([seat.before for seat in seats if seat.before is not None])
-        self._starts = max((span.start for span in spans), default=0.0)
-        self._ends = min((s.end for s in spans if s.end is not None), default=math.inf)
-        self._generation = generation
-
-    def holds(self, now: float, generation: int) -> bool:
-        """Whether they would be the same ones. Budgets of the last window are asked about anew."""
-        if generation != self._generation or not self._starts <= now < self._ends:
-            return False
-        for counter, _ in self.booked:
-            if counter.gone:
-                return False
-        for before in self.befores:
-            if before.gone:
-                return False
-            before.touch(now)
-        return True
 
 
 @dataclass(slots=True)
@@ -184,7 +114,7 @@ class Counters:
         pairs = [(self.place(claim, now), self._place_before(claim, now)) for claim in claims]
         await self._load_all([place for pair in pairs for place in pair if place], now)
         seats = [
-            _seat(claim, self._counters[place], before and self._budget(before, now))
+            seat_of(claim, self._counters[place], before and self._budget(before, now))
             for claim, (place, before) in zip(claims, pairs, strict=True)
         ]
         spans = [place.span for place, _ in pairs]

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.backends.memory_counters import TOLD_AS_LEDGER, Counters, Place, Seat, Seated
+from gateway.backends.memory_counters import TOLD_AS_LEDGER, Counters
+from gateway.backends.memory_seats import Place, Seat, Seated
 from gateway.quota.counter import Counter
 from gateway.quota.ledger import (
     AlreadyResolved,
@@ -54,6 +55,8 @@ class _Question(NamedTuple):
 
 class MemoryLedger:
     """Implements gateway.quota.ledger.Ledger."""
+
+    settles_at_once = True
 
     def __init__(self, book: Book) -> None:
         self._book = book
@@ -240,7 +243,7 @@ def _questions(seated: Seated, bound: Amounts, now: float) -> list[_Question]:
 
 
 def _is_granted(asks: Iterable[_Question]) -> bool:
-    return all([ask.fits or not ask.seat.is_enforced for ask in asks])
+    return not [ask for ask in asks if ask.seat.is_enforced and not ask.fits]
 
 
 def _answers(asks: Iterable[_Question], now: float) -> tuple[Standing, ...]:
