@@ -123,7 +123,7 @@ class Draft:
             model=self.model,
             served_model=answer.served_model if answer else "",
             upstream=rules.upstream.name if rules else "",
-            endpoint=self.call.endpoint.value,
+            endpoint=str(self.call.endpoint),
             stream=self.stream,
             status=status,
             outcome=outcome,
@@ -207,7 +207,7 @@ class Draft:
         if answer.status >= 400 and told is None:
             return Tokens(), Source.NONE
         assert self.rules is not None
-        tokenizer = self.rules.model.tokenizer.value
+        tokenizer = str(self.rules.model.tokenizer)
         later = [answer.untold_text] if told else texts
         counted = _counted(later, tokenizer, ask)
         is_whole = (answer.complete or answer.status >= 400) and not answer.cut

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.admission import check_room, identify, reserve
 from gateway.answer import Answer
@@ -55,7 +55,8 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.did("authenticate")
         raw = await call.read_body()
         draft.mark()
-        request = await _aside(parts, len(raw), lambda: _read(raw, call, parts))
+        aside = partial(_aside, parts, len(raw))
+        request = await aside(_read, raw, call, parts)
         assert draft.key is not None
         rules = parts.matches.match(policy, draft.key, call.endpoint, request.model, call.now)
         draft.matched(rules)
@@ -64,14 +65,13 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         if len(raw) > LOOK_FIRST_BYTES or rules.project.redaction.using.ner:
             await check_room(draft, parts)
         draft.did("match")
-        aside = partial(_aside, parts, len(raw))
         request, vault, watch = await redact_request(draft, request, rules, parts, aside)
         draft.did("redact")
-        asked = await aside(lambda: weigh(request, rules.model))
+        asked = await aside(weigh, request, rules.model)
         ask, standings = await reserve(draft, asked, parts)
         draft.ask = ask
         draft.did("admit")
-        body = await aside(lambda: outgoing(ask, rules.model))
+        body = await aside(outgoing, ask, rules.model)
         draft.sending()
         if rules.upstream.on_client_left is OnClientLeft.DRAIN:
             call.keep_on()
@@ -116,11 +116,11 @@ def _check_capacity(call: Call, parts: Parts) -> None:
         )
 
 
-async def _aside(parts: Parts, size_bytes: int, work: Callable[[], T]) -> T:
+async def _aside(parts: Parts, size_bytes: int, work: Callable[..., T], *given: Any) -> T:
     """Do pure work at once where it is small, and beside the event loop where it is not."""
     if size_bytes <= ASIDE_BYTES:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(parts.workbench, work)
+        return work(*given)
+    return await asyncio.get_running_loop().run_in_executor(parts.workbench, work, *given)
 
 
 def _read(raw: bytes, call: Call, parts: Parts) -> Request:
