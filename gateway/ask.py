@@ -8,13 +8,13 @@ docs/internals/bounds.md has the reasons.
 from __future__ import annotations
 
 import hmac
-import json
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
 from gateway.errors import ContextTooLong
+from gateway.json_text import write
 from gateway.openai.overrun import Cap
 from gateway.openai.refusals import refuse, shown
 from gateway.openai.request import Request
@@ -118,11 +118,7 @@ def outgoing(ask: Ask, model: Model) -> bytes:
         body[request.cap_field or _default_cap_field(request)] = ask.cap
     if request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can carry
-        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return write(body)
 
 
 def end_user_id(user: str, secret: bytes) -> str:
