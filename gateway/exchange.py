@@ -77,7 +77,7 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
             call.keep_on()
         path, patience = PATHS[call.endpoint], parts.patience
         async with forward(
-            parts.upstream, target, path, body, call.headers, call.id, patience
+            parts.upstream, target, path, body, call.headers, call.id, patience, parts.circuits
         ) as reply:
             draft.upstream_code = str(reply.status)
             draft.answer = answer = Answer(

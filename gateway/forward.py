@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Protocol
 
 import gateway
+from gateway.circuit import Circuits
 from gateway.errors import Unavailable, UpstreamFailed, UpstreamTooSlow
 from gateway.fault import Headers as Headers
 from gateway.fault import retry_after_seconds, told_in_error
@@ -106,21 +107,22 @@ def forward(
     caller_headers: Headers,
     request_id: str,
     patience: Patience = PATIENCE,
+    circuits: Circuits | None = None,
 ) -> AbstractAsyncContextManager[Reply]:
     """Send `body` to `path` under the target, with our headers and the few of the caller's that
     may pass, and again, up to `target.retries` times, while the upstream does not take it up: no
     connection could be made, or it answered with one of RETRIED and told no usage. The last one
     that answers is the reply. Raises what the port raises, and Unavailable where our key cannot be
-    sent."""
+    sent, or `circuits` say that the upstream has a rest."""
     headers = outgoing_headers(target, caller_headers, request_id)
     send = partial(upstream.send, path=path, headers=headers, body=body)
-    return _Attempts(send, target, patience)
+    return _Attempts(send, target, patience, circuits or Circuits())
 
 
 class _Attempts:
     """Those of one request. The exchange of the last one stays open until this is left."""
 
-    __slots__ = ("_exchange", "_patience", "_send", "_target")
+    __slots__ = ("_circuits", "_exchange", "_patience", "_send", "_target")
 
     _exchange: AbstractAsyncContextManager[Reply]
 
@@ -129,11 +131,13 @@ class _Attempts:
         send: Callable[[Target], AbstractAsyncContextManager[Reply]],
         target: Target,
         patience: Patience,
+        circuits: Circuits,
     ) -> None:
         self._send, self._target, self._patience = send, target, patience
+        self._circuits = circuits
 
     async def __aenter__(self) -> Reply:
-        patience, target = self._patience, self._target
+        patience, target, circuits = self._patience, self._target, self._circuits
         now = asyncio.get_running_loop().time
         deadline = now() + target.total_timeout_seconds
         this = target
@@ -141,18 +145,25 @@ class _Attempts:
             reply, pause = None, None
             if attempt <= target.retries:
                 pause = _pause_seconds(attempt, patience)
+            tries = circuits.enter(target.name, now())
             try:
                 reply = await self._sent(this)
+                circuits.answered(target.name, reply.status, now(), tries)
                 reply, pause = await self._judged(reply, pause)
                 if pause is None or now() + pause >= deadline:
                     return reply if attempt == 1 else replace(reply, attempts=attempt)
                 await self._exchange.__aexit__(None, None, None)
             except (UpstreamFailed, UpstreamTooSlow) as error:
+                if reply is None:
+                    circuits.failed(target.name, now(), tries)
                 was_sent = reply is not None or isinstance(error, BrokenOff)
                 if was_sent or error.code != "upstream_unreachable":
                     raise
                 if pause is None or now() + pause >= deadline:
                     raise
+            except BaseException:
+                circuits.left(target.name, tries)
+                raise
             await patience.sleep(pause)
             this = replace(target, total_timeout_seconds=deadline - now())
         raise AssertionError("unreachable")

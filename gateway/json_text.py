@@ -25,12 +25,21 @@ class NotFinite(float):
 def read(text: str | bytes) -> Any:
     """What `json.loads` reads. Raises ValueError and RecursionError where that does."""
     try:
-        raw = text if isinstance(text, bytes) else text.encode()
+        value = quick(text if isinstance(text, bytes) else text.encode())
+    except UnicodeEncodeError:
+        value = None
+    return _read_by_json(text) if value is None else value
+
+
+def quick(raw: bytes) -> Any:
+    """What `raw` says, where orjson and `json` surely agree; None where they may not, or it is not
+    JSON, and of `null`."""
+    try:
         value = orjson.loads(raw)
     except ValueError:
-        return _read_by_json(text)
+        return None
     if _MANY_DIGITS in raw.translate(_AS_DIGITS) or (len(raw) > _SURE_BYTES and _is_deep(value)):
-        return _read_by_json(text)
+        return None
     return value
 
 
