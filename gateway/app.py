@@ -121,7 +121,7 @@ async def assembled(
         circuits = _circuits(settings, meters, log)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
-        await asyncio.get_running_loop().run_in_executor(workbench, warm)
+        await asyncio.to_thread(warm, policy.tokenizers())
         keep_out_of_collections()
         parts = Parts(
             settings=settings,
@@ -272,6 +272,7 @@ async def _reload(
         problems = [str(problem) for problem in parsed.problems]
         parts.log.error("policy_refused", kept=old, problems=problems)
     elif parsed.policy.digest != old:
+        await asyncio.to_thread(warm, parsed.policy.tokenizers())
         keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())
         parts.log.info("policy_taken_over", digest=parsed.policy.digest, replaced=old)

@@ -141,6 +141,10 @@ class Policy:
         engines = (project.redaction.using.ner for project in projects)
         return frozenset(engine for engine in engines if engine is not None)
 
+    def tokenizers(self) -> frozenset[Tokenizer]:
+        """Those of its models: no other vocabulary needs memory."""
+        return frozenset(model.tokenizer for model in self.models.values())
+
     def images(self) -> frozenset[Images]:
         """What the profiles of its projects do with pictures."""
         projects = (p for one in self.organizations.values() for p in one.projects.values())
