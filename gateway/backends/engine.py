@@ -8,7 +8,7 @@ long as if nothing was found, this one fails. tests/backends/test_engine_parity.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
@@ -20,7 +20,8 @@ from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
 
 from gateway.backends.recognizers.allowed import Allowed, without_allowed
 from gateway.backends.recognizers.custom import CustomRecognizer
-from gateway.backends.recognizers.finder import Finder
+from gateway.backends.recognizers.finder import Finder, Found
+from gateway.backends.recognizers.gates import Gate, Gates
 from gateway.backends.recognizers.plain import plain
 from gateway.backends.recognizers.reading import Reading
 from gateway.backends.recognizers.shortened import unescaped
@@ -36,18 +37,17 @@ _NO_ARTIFACTS: Any = None  # of a language model; Presidio's type does not say t
 
 NOTHING_ALLOWED: Final[Allowed] = MappingProxyType({})
 
-Search = Callable[[str], Iterable[Span]]
+Find = Callable[[str], Iterable[Found]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Looking:
-    """One recognizer. `context`: words that make its findings surer, in lower case. It finds
-    nothing in a text with fewer ASCII digits, or with none of the needles."""
+    """One recognizer of one entity. `context`: words that make its findings surer, in lower
+    case."""
 
-    search: Search
+    entity: str
+    find: Find
     context: tuple[str, ...]
-    digits_min: int = 0
-    needles: tuple[str, ...] = ()
 
 
 class Engine:
@@ -57,7 +57,9 @@ class Engine:
         self, recognizers: Sequence[EntityRecognizer], allowed: Allowed = NOTHING_ALLOWED
     ) -> None:
         self._allowed = allowed
-        self._all = [_looking(one) for one in recognizers]
+        self._gates = Gates(
+            [(_gate(one), looking) for one in recognizers for looking in _lookings(one)]
+        )
 
     def look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
         """The spans of a text of any length and in any characters; see `find`."""
@@ -65,7 +67,7 @@ class Engine:
         if read is None:
             return self._look(text, entities, given_up)
         return [
-            replace(span, start=read.original(span.start), end=read.original(span.end))
+            Span(read.original(span.start), read.original(span.end), span.entity, span.score)
             for span in self._look(read.text, entities, given_up)
         ]
 
@@ -79,24 +81,27 @@ class Engine:
         Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
         text = Reading(text)
         found: list[Span] = []
-        digits = text.digits
-        for one in self._all:
-            if digits < one.digits_min:
-                continue
-            if one.needles and not any(needle in text for needle in one.needles):
+        for one in self._gates.open(text):
+            entity = one.entity
+            if entity not in entities:
                 continue
             if given_up.is_set():
                 return []
-            spans = [span for span in one.search(text) if span.entity in entities]
-            if spans and one.context:
-                spans = _surer(text, spans, one.context)
-            found += spans
-        return without_twins(without_allowed(text, found, self._allowed))
+            before = len(found)
+            for start, end, score in one.find(text):
+                found.append(Span(start, end, entity, score))
+            if one.context and len(found) > before:
+                found[before:] = _surer(text, found[before:], one.context)
+        if self._allowed:
+            found = without_allowed(text, found, self._allowed)
+        return without_twins(found)
 
 
 def without_twins(spans: Sequence[Span]) -> list[Span]:
     """Without those of score 0, and those that a finding of the same entity and of no lower score
     contains: the rule of `EntityRecognizer.remove_duplicates`."""
+    if len(spans) < 2:
+        return [span for span in spans if span.score > 0]
     kept: list[Span] = []
     ordered = sorted(set(spans), key=lambda one: (one.entity, one.start, -one.end, -one.score))
     for _, same in groupby(ordered, key=attrgetter("entity")):
@@ -110,28 +115,28 @@ def without_twins(spans: Sequence[Span]) -> list[Span]:
     return sorted(kept, key=lambda one: (-one.score, one.start, -one.end))
 
 
-def _looking(recognizer: EntityRecognizer) -> _Looking:
-    look = _Looking(_search_of(recognizer), _context_of(recognizer))
+def _gate(recognizer: EntityRecognizer) -> Gate:
     if not isinstance(recognizer, Finder):
-        return look
-    return replace(look, digits_min=recognizer.DIGITS_MIN, needles=recognizer.NEEDLES)
+        return Gate()
+    return Gate(recognizer.DIGITS_MIN, recognizer.NEEDLES, recognizer.SMALL_NEEDLES)
 
 
-def _search_of(recognizer: EntityRecognizer) -> Search:
+def _lookings(recognizer: EntityRecognizer) -> Iterator[_Looking]:
+    """One for each of its entities; most have one."""
+    context = _context_of(recognizer)
+    for entity in recognizer.get_supported_entities():
+        yield _Looking(entity, _find_of(recognizer, entity), context)
+
+
+def _find_of(recognizer: EntityRecognizer, entity: str) -> Find:
     if isinstance(recognizer, Finder | CustomRecognizer):
-        return _found(recognizer)
+        return recognizer.find
     if isinstance(recognizer, PatternRecognizer) and _is_stock(recognizer):
-        return _patterns(recognizer)
+        return _patterns(recognizer, entity)
     return lambda text: (
-        Span(one.start, one.end, one.entity_type, one.score)
-        for one in recognizer.analyze(text, recognizer.get_supported_entities(), _NO_ARTIFACTS)
-    )
-
-
-def _found(recognizer: Finder | CustomRecognizer) -> Search:
-    (entity,) = recognizer.get_supported_entities()
-    return lambda text: (
-        Span(start, end, entity, score) for start, end, score in recognizer.find(text)
+        (one.start, one.end, one.score)
+        for one in recognizer.analyze(text, [entity], _NO_ARTIFACTS)
+        if one.entity_type == entity
     )
 
 
@@ -143,9 +148,8 @@ def _context_of(recognizer: EntityRecognizer) -> tuple[str, ...]:
     return tuple(word.lower() for word in recognizer.context or ())
 
 
-def _patterns(recognizer: PatternRecognizer) -> Search:
+def _patterns(recognizer: PatternRecognizer, entity: str) -> Find:
     """What `PatternRecognizer.analyze` does, but that a pattern without an end fails."""
-    (entity,) = recognizer.supported_entities
     patterns: Sequence[Pattern] = recognizer.patterns  # type: ignore[has-type]
     compiled = [
         (regex.compile(pattern.regex, recognizer.global_regex_flags), pattern.score)
@@ -160,9 +164,9 @@ def _patterns(recognizer: PatternRecognizer) -> Search:
                         match.start(), match.end(), entity, _checked(recognizer, value, score)
                     )
 
-    def search(text: str) -> list[Span]:
+    def search(text: str) -> list[Found]:
         try:
-            return without_twins(list(found(text)))
+            return [(span.start, span.end, span.score) for span in without_twins([*found(text)])]
         except TimeoutError:
             pass
         raise DetectionFailed(f"a pattern of {entity} took longer than {PATTERN_SECONDS:g} seconds")
@@ -183,7 +187,7 @@ def _surer(text: Reading, spans: list[Span], context: tuple[str, ...]) -> list[S
     if not words:
         return spans
     return [
-        replace(span, score=raised(span.score))
+        span._replace(score=raised(span.score))
         if span.score < 1.0 and has_context(text, span.start, words)
         else span
         for span in spans

@@ -7,7 +7,6 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from gateway.privacy.spans import Span, resolve
@@ -90,7 +89,7 @@ def with_numbers(spans: Sequence[Span], numbers: Sequence[Range]) -> list[Span]:
         first, last = bisect_right(ends, span.start), bisect_right(starts, span.end - 1) - 1
         if first <= last:
             start, end = min(span.start, starts[first]), max(span.end, ends[last])
-            span = replace(span, start=start, end=end)
+            span = span._replace(start=start, end=end)
         grown.append(span)
     return resolve(grown)
 

@@ -4,7 +4,6 @@ says what a bare value is (`"password": "…"`), and is never replaced. Pure."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from gateway.privacy.bare_numbers import without_point_zeros
 from gateway.privacy.spans import Span
@@ -67,7 +66,7 @@ def _quote(text: str) -> str:
 
 def _cut(spans: Sequence[Span], begin: int, length: int) -> list[Span]:
     moved = (
-        replace(span, start=max(0, span.start - begin), end=min(length, span.end - begin))
+        span._replace(start=max(0, span.start - begin), end=min(length, span.end - begin))
         for span in spans
     )
     return [span for span in moved if span.start < span.end]

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway.errors import TextBlocked, Unavailable
@@ -161,7 +161,7 @@ class Watch:
         action = self._rules[goes_on.entity].action if goes_on else Action.REPORT
         if goes_on and action is not Action.REPORT:
             told = self._told(lane, text, begin, goes_on.start, seen)
-            whole = replace(goes_on, end=len(text))
+            whole = goes_on._replace(end=len(text))
             inside = [span for span in seen.acted if span.start >= whole.start]
             self._count(inside or [whole], {**seen.actions, whole.entity: action})
             (stand_in,) = self._stand_ins_of(text, [(whole, action, 0)], seen.numbers)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from gateway.privacy.spans import Span
@@ -33,7 +32,7 @@ def _beginning_in(text: str, begin: int, find: Callable[[str], list[Span]]) -> l
     start, end = _after_space(text, begin - BEFORE), _run_end(text, begin + OWN + BEHIND)
     while True:
         found = [
-            replace(span, start=span.start + start, end=span.end + start)
+            Span(span.start + start, span.end + start, span.entity, span.score)
             for span in find(text[start:end])
             if begin <= span.start + start < begin + OWN
         ]

@@ -13,13 +13,14 @@ import pytest
 from gateway.backends.engine import Engine
 from gateway.backends.recognizers.built_in import recognizers
 from gateway.backends.recognizers.finder import Finder
+from gateway.backends.recognizers.gates import Gate, Gates
 from gateway.backends.recognizers.reading import COUNTED_MAX, Reading
 from private_corpus import generated
 from private_values import VALUES
 
 FINDERS = [one for one in recognizers() if isinstance(one, Finder)]
 BY_ENTITY = {one.ENTITY: one for one in FINDERS}
-GATED = [one for one in FINDERS if one.DIGITS_MIN or one.NEEDLES]
+GATED = [one for one in FINDERS if one.DIGITS_MIN or one.NEEDLES or one.SMALL_NEEDLES]
 
 # The fewest digits with which each is found at all, where the generated values have more.
 SHORTEST = {
@@ -35,23 +36,28 @@ SHORTEST = {
     "PHONE_NUMBER": ["tel 5552671"],
     "STREET_ADDRESS": ["東京都港区芝公園四丁目", "1 Main Street"],
     "EMAIL_ADDRESS": ["dave%40example.org"],
+    "PASSWORD": ["amqp://a:gR8!kq@b", "a:gR8!kq@tcp(b)", "密码:gR8!kq", "PW: gR8!kq7"],
+    "SECRET": ["token=gR8kqW2mZ5", "密钥:gR8kqW2mZ5"],
 }
+BEHIND = {"PASSWORD": "password: ", "SECRET": "secret="}
+"""The word that makes a value one of these."""
 
 
 def gated(text: str, one: Finder) -> bool:
     """Whether the engine passes over it."""
-    few = Reading(text).digits < one.DIGITS_MIN
-    return few or (bool(one.NEEDLES) and not any(needle in text for needle in one.NEEDLES))
+    gate = Gate(one.DIGITS_MIN, one.NEEDLES, one.SMALL_NEEDLES)
+    return not Gates([(gate, one)]).open(Reading(text))
 
 
 @pytest.mark.parametrize("one", GATED, ids=lambda one: one.ENTITY)
 def test_no_value_has_fewer_digits_than_are_asked_for(one: Finder) -> None:
     chance = Random(7)
     made = [VALUES[one.ENTITY](chance) for _ in range(300)] if one.ENTITY in VALUES else []
-    for value in [*made, *SHORTEST.get(one.ENTITY, ())]:
-        assert not gated(value, one), value
+    for value in made:
+        assert not gated(BEHIND.get(one.ENTITY, "") + value, one), value
     for value in SHORTEST.get(one.ENTITY, ()):
         assert list(one.find(value)), value
+        assert not gated(value, one), value
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -74,6 +80,13 @@ def test_what_is_passed_over_would_have_found_nothing(seed: int) -> None:
         "护照",
         "号",
         "号楼",
+        "pw: ",
+        "://",
+        "@tcp(",
+        "PASSWORD=",
+        "密码：",
+        "Bearer ",
+        "token=",
     ]
     for text in samples:
         begin = chance.randrange(len(text))
@@ -92,6 +105,28 @@ def test_the_engine_finds_with_its_gates_what_the_recognizers_find_without() -> 
             alone = {(start, end) for start, end, _ in one.find(sample.text)}
             assert {(s.start, s.end) for s in found if s.entity == entity} <= alone
             assert bool(alone) == any(s.entity == entity for s in found), (entity, sample.text)
+
+
+def test_a_gate_asks_for_digits_and_for_any_of_its_words() -> None:
+    gates = Gates(
+        [
+            (Gate(), "always"),
+            (Gate(digits_min=2), "two digits"),
+            (Gate(needles=("@", "号")), "sign"),
+            (Gate(needles=("@",), small_needles=("key", "密")), "sign or word"),
+            (Gate(digits_min=1, small_needles=("key",)), "digit and word"),
+        ]
+    )
+    opened = {
+        text: set(gates.open(Reading(text))) for text in ("", "KEY", "a@1", "密 12", "号 7key")
+    }
+    assert opened == {
+        "": {"always"},
+        "KEY": {"always", "sign or word"},
+        "a@1": {"always", "sign", "sign or word"},
+        "密 12": {"always", "two digits", "sign or word"},
+        "号 7key": {"always", "sign", "sign or word", "digit and word"},
+    }
 
 
 def test_digits_are_counted_in_short_texts_only() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -172,7 +171,7 @@ def test_of_what_is_found_in_a_value_of_the_callers_own_the_less_sure_is_a_part_
         async def detect(self, *asked: Any) -> list[list[Span]]:
             scores = {"URL": 0.6, "API_KEY": 0.9, "CREDIT_CARD": 0.5}
             found = await super().detect(*asked)
-            return [[replace(s, score=scores[s.entity]) for s in spans] for spans in found]
+            return [[s._replace(score=scores[s.entity]) for s in spans] for spans in found]
 
     rules = {kind: Rule(Action.MASK) for kind in ("URL", "API_KEY", "CREDIT_CARD")}
     card = "4111111111111111"

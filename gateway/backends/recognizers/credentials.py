@@ -131,8 +131,8 @@ class Password(Finder):
     `;`, but not in code, where it is a variable."""
 
     ENTITY = "PASSWORD"
-    _NEEDLES = ("pass", "pw", "kennwort", "contrase", "senha", "wachtwoord", "密码", "密碼", "口令",
-                "パスワード", "비밀번호")  # fmt: skip
+    SMALL_NEEDLES = ("pass", "pw", "kennwort", "contrase", "senha", "wachtwoord",
+                     "密码", "密碼", "口令", "パスワード", "비밀번호")  # fmt: skip
     _NAME = re.compile(
         rf"(?:pass(?:word|wort|wd|phrase|code)|{word_start(joins='a-z')}(?:pass|pwd?)|kennwort"
         r"|(?<=mot de )passe|wachtwoord|contraseña|contrasena|senha"
@@ -152,24 +152,21 @@ class Password(Finder):
     )
     _IN_GO = re.compile(r"""[\w.-](?<![\w.-].)[\w.-]{0,63}+:([^\s"'`<>]{1,100})@(?:tcp|unix)\(""")
     _IN_ORACLE = re.compile(r"""[Tt]hin:[\w.-]{1,64}+/([^\s"'`<>/]{1,100})@""")
+    _ADDRESSES = (("://", _IN_URL), ("@tcp(", _IN_GO), ("@unix(", _IN_GO), ("hin:", _IN_ORACLE))
+    NEEDLES = ("://", "@tcp(", "@unix(", "hin:")
     _LENGTH_MIN = 6
 
     def find(self, text: str) -> Iterator[Found]:
         if "@" in text:
             yield from self._in_addresses(text)
         small = in_small_letters(text)
-        for start in names(small, self._NEEDLES):
+        for start in names(small, self.SMALL_NEEDLES):
             name = self._NAME.match(small, start)
             if name and self._stands_alone(text, name):
                 yield from self._behind(text, name)
 
     def _in_addresses(self, text: str) -> Iterator[Found]:
-        for shape, needle in (
-            (self._IN_URL, "://"),
-            (self._IN_GO, "@tcp("),
-            (self._IN_GO, "@unix("),
-            (self._IN_ORACLE, "hin:"),
-        ):
+        for needle, shape in self._ADDRESSES:
             if needle in text:
                 for found in shape.finditer(text):
                     value = found[1]
@@ -241,7 +238,8 @@ class Secret(Finder):
     """Tokens, keys and secrets of any form behind a word that says so, if they look random."""
 
     ENTITY = "SECRET"
-    _NEEDLES = ("key", "token", "secret", "credential", "bearer ", "basic ", "密钥", "密鑰", "令牌")
+    SMALL_NEEDLES = ("key", "token", "secret", "credential", "bearer ", "basic ",
+                     "密钥", "密鑰", "令牌")  # fmt: skip
     _KEY_OF = re.compile(
         r"(?:api|access|secret|private|auth|crypt(?:ion)?|signing|master|account|shared|app"
         r"|application|client|service|subscription|license|storage|admin|deploy|hmac|session"
@@ -257,7 +255,7 @@ class Secret(Finder):
 
     def find(self, text: str) -> Iterator[Found]:
         small = in_small_letters(text)
-        for start in names(small, self._NEEDLES):
+        for start in names(small, self.SMALL_NEEDLES):
             if scheme := self._SCHEME.match(small, start):
                 value = text[scheme.start(2) : scheme.end(2)]
                 if _basic(value) if scheme[1] == "basic" else _is_token(value):

@@ -48,7 +48,10 @@ class Finder(LocalRecognizer):
     DIGITS_MIN: ClassVar[int] = 0
     """The least number of ASCII digits that a text must hold for this to find anything."""
     NEEDLES: ClassVar[tuple[str, ...]] = ()
-    """One of these must be in the text for this to find anything; none: it may always."""
+    """One of these must be in the text for this to find anything, or one of SMALL_NEEDLES; none of
+    either: it may always."""
+    SMALL_NEEDLES: ClassVar[tuple[str, ...]] = ()
+    """The same, of the text in small letters."""
 
     def __init__(self) -> None:
         super().__init__(supported_entities=[self.ENTITY], supported_language="en")

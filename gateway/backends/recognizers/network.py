@@ -29,9 +29,9 @@ class Email(Finder):
     NEEDLES = ("@", "%40")
     _LABEL = r"[0-9A-Za-z\u00C0-\u024F-]++"
     _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL}){{1,126}})")
-    _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]")
+    _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]*+")
     _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
-    _RARE_LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'#!$*^-]")
+    _RARE_LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'#!$*^-]*+")
     _NOT_BEFORE_RARE = re.compile(r"[0-9A-Za-z:/?=&@\\|%{}.]")
     _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})")
     _IN_URL = re.compile(
@@ -59,21 +59,16 @@ class Email(Finder):
 
     def _local_start(self, text: str, at: int, done: int) -> int:
         floor = max(done, at - self._LOCAL_MAX)
-        start = at
-        while start > floor and self._LOCAL.match(text, start - 1):
-            start -= 1
+        start = _begin_of_run(self._LOCAL, text, at, floor)
         if escape := self._ESCAPE.match(text, max(0, start - 1), at):
             start = escape.end()
-        while start < at and not self._LOCAL_START.match(text, start):
-            start += 1
-        return self._with_rare(text, start, floor) if start < at else start
+        first = self._LOCAL_START.search(text, start, at)
+        return self._with_rare(text, first.start(), floor) if first else at
 
     def _with_rare(self, text: str, start: int, floor: int) -> int:
         """`john#doe@`: characters of RFC 5322 that prose and URLs have too, where all before them
         up to a space or the like may be of the address."""
-        further = start
-        while further > floor and self._RARE_LOCAL.match(text, further - 1):
-            further -= 1
+        further = _begin_of_run(self._RARE_LOCAL, text, start, floor)
         if escape := self._ESCAPE.match(text, max(0, further - 1), start):
             further = escape.end()
         elif further and self._NOT_BEFORE_RARE.match(text, further - 1):
@@ -83,7 +78,8 @@ class Email(Finder):
     def _is_in_url(self, text: str, at: int) -> bool:
         """`user:password@host` of a URL: a password, and no address. Where it may as well be an
         address behind a URL with a port, it is one."""
-        return bool(self._IN_URL.search(text[max(0, at - self._IN_URL_MAX) : at]))
+        before = text[max(0, at - self._IN_URL_MAX) : at]
+        return "://" in before and self._IN_URL.search(before) is not None
 
     def _domain_length(self, domain: str) -> int:
         """How much of what looks like a domain is one: up to its last known suffix, or 0."""
@@ -94,6 +90,13 @@ class Email(Finder):
                 return len(".".join(labels[:-1])) + 1 + len(suffix)
             labels.pop()
         return 0
+
+
+def _begin_of_run(run: re.Pattern[str], text: str, at: int, floor: int) -> int:
+    """Where the run of such characters before `at` begins: the text is turned round, so that it is
+    one match and not one for each character."""
+    found = run.match(text[floor:at][::-1])
+    return at - found.end() if found else at
 
 
 class IpAddress(Finder):
@@ -115,8 +118,8 @@ class IpAddress(Finder):
     )
 
     def find(self, text: str) -> Iterator[Found]:
-        shapes = [(self._V4, 0.6)]
-        if self._V6_GATE.search(text):
+        shapes = [(self._V4, 0.6)] if text.count(".") > 2 else []
+        if text.count(":") > 1 and self._V6_GATE.search(text):
             shapes.append((self._V6, 0.9))
         for shape, score in shapes:
             for found in shape.finditer(text):

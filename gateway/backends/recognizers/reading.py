@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Final
 
 COUNTED_MAX: Final = 4096
@@ -13,19 +12,19 @@ _DIGITS: Final = b"0123456789"
 
 class Reading(str):
     """The text itself, and its small letters, which half of the recognizers search. Goes with the
-    look: nothing of a text is kept longer."""
+    look: nothing of a text is kept longer.
 
-    @cached_property
-    def small(self) -> str:
-        return _small(self)
+    `digits`: how many ASCII digits stand in it. A long text counts as if each character was one."""
 
-    @cached_property
-    def digits(self) -> int:
-        """How many ASCII digits stand in it. A long text counts as if each character was one."""
-        if len(self) > COUNTED_MAX:
-            return len(self)
-        raw = self.encode("utf-8", "surrogatepass")
-        return len(raw) - len(raw.translate(None, _DIGITS))
+    small: str
+    digits: int
+
+    def __init__(self, text: str) -> None:
+        self.small = _small(text)
+        self.digits = len(text)
+        if self.digits <= COUNTED_MAX:
+            raw = text.encode("ascii", "replace")
+            self.digits -= len(raw.translate(None, _DIGITS))
 
 
 def in_small_letters(text: str) -> str:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import re
+import string
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Final
 
 from gateway.backends.recognizers import secret_formats
 from gateway.backends.recognizers.finder import STARTED, Finder, Found
 from gateway.privacy.spans import WORD_END, word_start
+
+Run = tuple[int, int]
+"""Where it begins and ends."""
+
+_KEY_CHARACTERS: Final = string.ascii_letters + string.digits + "_.:/+=~$%-"
+_OF_KEYS: Final = bytes(ord("x" if chr(byte) in _KEY_CHARACTERS else " ") for byte in range(256))
+_LONG_RUN: Final = b"x" * 19
 
 
 class ApiKey(Finder):
@@ -22,7 +31,6 @@ class ApiKey(Finder):
 
     ENTITY = "API_KEY"
     _LEAD = 2
-    _RUN = re.compile(r"[0-9A-Za-z_.:/+=~$%-]{19,}+")
     _PROMISING = re.compile("[0-9]|[0-9A-Za-z]{16}")
     _DISCORD = re.compile(
         rf"([MNO]{STARTED}[\w-]{{23,27}})\.[\w-]{{6}}\.[\w-]{{27,38}}{WORD_END}", re.ASCII
@@ -34,6 +42,7 @@ class ApiKey(Finder):
         re.ASCII,
     )
     _SAYS_SO = re.compile("[Kk]ey|KEY|[Tt]oken|TOKEN|[Ss]ecret|SECRET|[Pp]assw|PASSW|[=:]|密[钥鑰]")
+    _AWS_SECRET_LENGTH = 40
     _CUE_FAR = 40
     _DIFFERENT_MIN = 5
 
@@ -53,19 +62,22 @@ class ApiKey(Finder):
         self._cued = {cue: _behind(cue, shape) for cue, shape in secret_formats.CUED}
 
     def find(self, text: str) -> Iterator[Found]:
-        for run in self._RUN.finditer(text):
-            if self._PROMISING.search(text, *run.span()):
+        longest = 0
+        for run in _long_runs(text):
+            longest = max(longest, run[1] - run[0])
+            if self._PROMISING.search(text, *run):
                 for start, end in chain(self._by_lead(text, run), self._by_middle(text, run)):
                     if len(set(text[start:end])) >= self._DIFFERENT_MIN:
                         yield start, end, 1.0
                 for start, end in self._behind_cues(text, run):
                     yield start, end, 0.8
-        for found in self._AWS_SECRET.finditer(text):
-            yield (*found.span(1), 0.9)
+        if longest >= self._AWS_SECRET_LENGTH:
+            for found in self._AWS_SECRET.finditer(text):
+                yield (*found.span(1), 0.9)
 
-    def _by_lead(self, text: str, run: re.Match[str]) -> Iterator[tuple[int, int]]:
+    def _by_lead(self, text: str, run: Run) -> Iterator[Run]:
         done = 0
-        for word in self._lead.finditer(text, *run.span()):
+        for word in self._lead.finditer(text, *run):
             start = word.start()
             if start >= done:
                 for shape in self._leads.get(text[start : start + self._LEAD], ()):
@@ -73,23 +85,37 @@ class ApiKey(Finder):
                         done = found.end()
                         yield found.span()
 
-    def _by_middle(self, text: str, run: re.Match[str]) -> Iterator[tuple[int, int]]:
-        for middle in self._middle.finditer(text, *run.span()):
+    def _by_middle(self, text: str, run: Run) -> Iterator[Run]:
+        for middle in self._middle.finditer(text, *run):
             low, high, shape = self._about[middle[0]]
             for start in range(max(0, middle.start() - high), middle.start() - low + 1):
                 if found := shape.match(text, start):
                     yield found.span()
-        if run.end() - run.start() >= self._DISCORD_MIN:
-            for found in self._DISCORD.finditer(text, *run.span()):
+        if run[1] - run[0] >= self._DISCORD_MIN:
+            for found in self._DISCORD.finditer(text, *run):
                 if _is_number(found[1]):
                     yield found.span()
 
-    def _behind_cues(self, text: str, run: re.Match[str]) -> Iterator[tuple[int, int]]:
-        before = max(0, run.start() - self._CUE_FAR)
-        for cue in set(self._cue.findall(text[before : run.end()].lower())):
-            for found in self._cued[cue].finditer(text, before, run.end() + 1):
+    def _behind_cues(self, text: str, run: Run) -> Iterator[Run]:
+        start, end = run
+        before = max(0, start - self._CUE_FAR)
+        for cue in set(self._cue.findall(text[before:end].lower())):
+            for found in self._cued[cue].finditer(text, before, end + 1):
                 if self._SAYS_SO.search(text, found.start(), found.start(1)):
                     yield found.span(1)
+
+
+def _long_runs(text: str) -> Iterator[Run]:
+    """Runs of what keys are made of that are long enough for one. The text is mapped to two bytes,
+    in which a long run is a word to search for: a pattern would read each word again from each of
+    its letters."""
+    mapped = text.encode("ascii", "replace").translate(_OF_KEYS)
+    end = 0
+    while (start := mapped.find(_LONG_RUN, end)) >= 0:
+        end = mapped.find(b" ", start)
+        if end < 0:
+            end = len(mapped)
+        yield start, end
 
 
 def _set_of(characters: Iterable[str]) -> str:
