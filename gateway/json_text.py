@@ -34,6 +34,15 @@ def read(text: str | bytes) -> Any:
     return value
 
 
+def read_string(text: bytes) -> str | None:
+    """The string that a text of JSON is; None where it is something else, or not quite JSON."""
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return None
+    return value if type(value) is str else None
+
+
 def write(value: Any) -> bytes:
     """Compact JSON in UTF-8, as `json.dumps` writes it with `ensure_ascii=False`; all is escaped
     where UTF-8 cannot say it (half a surrogate pair). Raises what that raises.

@@ -44,6 +44,8 @@ class Restorer:
             return text
         if (state := self._lanes.get(lane)) is None:
             state = self._lanes[lane] = _Lane(Nesting() if is_json else None)
+        if not state.held and state.nesting is None and self._is_plain(state, text):
+            return text
         return self._advance(state, text, final=False)
 
     def flush(self, lane: Hashable) -> str:
@@ -55,13 +57,19 @@ class Restorer:
         """The lanes that hold something back, in the order in which they were first fed."""
         return [lane for lane, state in self._lanes.items() if state.held]
 
+    def _is_plain(self, state: _Lane, more: str) -> bool:
+        """Whether nothing begins in a text that goes on a lane which holds nothing, as in most."""
+        text, done = state.before + more, len(state.before)
+        for wording in self._wordings:
+            if wording.may_begin(text, done):
+                return False
+        state.before = text[-_CONTEXT:]
+        return True
+
     def _advance(self, state: _Lane, more: str, *, final: bool) -> str:
         text, nesting = state.before + state.held + more, state.nesting
         is_json = nesting is not None
         done = len(state.before)
-        if not (is_json or any(wording.may_begin(text, done) for wording in self._wordings)):
-            state.before, state.held = text[-_CONTEXT:], ""
-            return text[done:]
         hold = len(text) if final else self._hold_from(text, done, is_json)
         pieces: list[str] = []
         hits = [wording.find(text, done, is_json) for wording in self._wordings]
