@@ -157,8 +157,11 @@ class Answer:
         out = bytearray()
         try:
             async for piece in self._reply.pieces:
+                if whole := self._passed(reader, piece):
+                    yield self._sent(whole)
+                    continue
                 for event in reader.feed(piece):
-                    out += self._text.passed(event.raw) or await self._event(event)
+                    out += self._text.passed(event.encode()) or await self._event(event)
                     if self._done:
                         break
                 if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
@@ -184,6 +187,12 @@ class Answer:
             if not self.started:
                 yield b""
             yield self._sent(bytes(out))
+
+    def _passed(self, reader: EventReader, piece: bytes) -> bytes:
+        """What is sent for whole events that are like the last one: of those the reader need not
+        know. Nothing, where others are among them."""
+        is_short = len(piece) <= self._bytes_max
+        return self._text.passed(piece) if is_short and reader.holds_nothing else b""
 
     async def _end(self, cut: Event | None) -> bytes:
         """The upstream said all that it will; `cut` is what no blank line closed."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import UpstreamFailed
-from gateway.json_text import read_string, write
+from gateway.json_text import write
 from gateway.openai.alike import Alike, alike
 from gateway.openai.chunks import continued, put_text, text_at
 from gateway.openai.events import encode
 from gateway.openai.overrun import Overrun
 from gateway.openai.places import Path
 from gateway.openai.texts import AnswerPlace, answer_places
+from gateway.openai.tokens import utf8_length
 from gateway.privacy.mint import Vault
 from gateway.privacy.restore import Restorer
 from gateway.privacy.watch import Watch
@@ -72,9 +73,10 @@ class AnswerText:
             lane.told = len(lane.texts)
 
     def look_like(self, raw: bytes, chunk: dict[str, Any] | None) -> None:
-        """Events like this one, of which nothing but the text matters, are passed on by `passed`;
+        """Events like this one, in which nothing but the text matters, are `passed` from now on;
         None: no events are."""
-        if chunk is not None and self._alike is not None and self._alike.string_in(raw):
+        like = self._alike
+        if chunk is not None and like is not None and like.texts_in(raw + b"\n\n"):
             return
         self._alike = None
         if chunk is None or self._watch is not None or self._vain >= _VAIN_MAX:
@@ -84,24 +86,25 @@ class AnswerText:
             self._vain += 1
             self._alike = alike(raw, places[0])
 
-    def passed(self, raw: bytes) -> bytes:
-        """What is sent for an event that is like the last one; nothing, and nothing was done, where
-        it is not or where its text has to be counted at once."""
+    def passed(self, piece: bytes) -> bytes:
+        """What is sent for whole events that are like the last one; nothing, and nothing was done,
+        where one is not, or where their text has to be counted at once."""
         like = self._alike
-        if like is None or not (string := like.string_in(raw)):
+        if like is None or (texts := like.texts_in(piece)) is None:
             return b""
-        size = len(string)
-        if size > self._uncounted_bytes_max or (text := read_string(string)) is None:
+        text = texts[0] if len(texts) == 1 else "".join(texts)
+        size = utf8_length(text)
+        if size > self._uncounted_bytes_max:
             return b""
         self._uncounted_bytes_max -= size
         self._vain = 0
-        place = like.place
-        self._lanes[place.lane].texts.append(text)
-        if self._restorer is not None:
-            told = self._restorer.feed(place.lane, text, place.is_json)
-            if told != text:
-                return like.saying(raw, string, told) + b"\n\n"
-        return raw + b"\n\n"
+        lane, is_json = like.place.lane, like.place.is_json
+        self._lanes[lane].texts.append(text)
+        restorer = self._restorer
+        if restorer is None or restorer.passes(lane, text):
+            return piece
+        told = [restorer.feed(lane, one, is_json) for one in texts]
+        return piece if told == texts else like.saying(piece, told)
 
     def count(self) -> None:
         """Take account of what came since the last time. Raises UpstreamFailed."""

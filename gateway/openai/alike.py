@@ -8,9 +8,10 @@ another string there, they are the same object with another text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
-from gateway.json_text import read_string, write
+from gateway.json_text import read_string, read_strings, write
 from gateway.openai.chunks import put_text, read_object, text_at
 from gateway.openai.texts import AnswerPlace
 
@@ -21,33 +22,40 @@ _PADDING = re.compile(rb'"(obfuscation|p)' + _STRING)
 
 
 class Alike:
-    """What events have around their text, which is at `place`: the parts `before` and `after` it,
-    and `between` it and a padding, if they have one; each with the quotation marks at its ends."""
+    """Events that have their text at `place`, and around it the bytes `before` and `after`; with a
+    padding, `between` stands between the text and that. Each part has the quotation marks at its
+    ends."""
 
-    __slots__ = ("_after", "_before", "_begin", "_between", "_end", "place")
+    __slots__ = ("_before", "_joint", "place")
 
     def __init__(self, place: AnswerPlace, before: bytes, between: bytes, after: bytes) -> None:
         self.place = place
-        self._before, self._between, self._after = before, between, after
-        self._begin, self._end = len(before) - 1, 1 - len(after)
+        self._before = before
+        joint = after + b"\n\n" + before
+        self._joint: bytes | re.Pattern[bytes] = joint
+        if between:
+            self._joint = re.compile(
+                b"".join((re.escape(between), b"[0-9A-Za-z]*", re.escape(joint)))
+            )
 
-    def string_in(self, raw: bytes) -> bytes:
-        """Of an event that is alike, the JSON string that is its text; of another one, nothing or
-        what is no JSON string."""
-        if not (raw.startswith(self._before) and raw.endswith(self._after)):
-            return b""
-        between, begin, end = self._between, self._begin, self._end
-        if not between:
-            return raw[begin:end]
-        at = raw.rfind(between, begin, end)
-        if at < 0 or read_string(raw[at + len(between) - 1 : end]) is None:
-            return b""
-        return raw[begin : at + 1]
+    def texts_in(self, piece: bytes) -> list[str] | None:
+        """The texts of `piece`, if it is one or more whole events like these, and nothing else."""
+        before, joint = self._before, self._joint
+        if not piece.startswith(before):
+            return None
+        rest = piece[len(before) :] + before  # so that a joint is behind each of its texts
+        strings = rest.split(joint) if isinstance(joint, bytes) else joint.split(rest)
+        return None if strings.pop() else read_strings(strings)
 
-    def saying(self, raw: bytes, string: bytes, text: str) -> bytes:
-        """The event with `text` in place of its `string`."""
-        begin = self._begin
-        return b"".join((raw[:begin], write(text), raw[begin + len(string) :]))
+    def saying(self, piece: bytes, texts: Sequence[str]) -> bytes:
+        """The events of `piece` with these in place of its texts."""
+        before, joint = self._before, self._joint
+        rest = piece[len(before) :] + before
+        pattern = joint if isinstance(joint, re.Pattern) else re.compile(re.escape(joint))
+        joints = [found[0] for found in pattern.finditer(rest)]
+        strings = [write(text)[1:-1] for text in texts]
+        parts = [part for pair in zip(strings, joints, strict=True) for part in pair]
+        return b"".join((before, *parts))[: -len(before)]
 
 
 def alike(raw: bytes, place: AnswerPlace) -> Alike | None:

@@ -81,11 +81,16 @@ class EventReader:
             if ended and (event := self._end_line()):
                 yield event
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether what comes next begins an event, whatever it is."""
+        return not (self._tail or self._lines or self._first_line or self._after_cr)
+
     def _is_whole(self, piece: bytes) -> bool:
         """Whether it is some whole events, as most pieces are: those need no look at each line."""
         return (
             piece.endswith(b"\n\n")
-            and not (self._tail or self._lines or self._first_line or self._after_cr)
+            and self.holds_nothing
             and len(piece) <= self._event_bytes_max
             and b"\r" not in piece
             and b"\n\n\n" not in piece

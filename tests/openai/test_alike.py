@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.json_text import read_string
 from gateway.openai.alike import Alike, alike
 from gateway.openai.chunks import put_text, text_at
 from gateway.openai.texts import answer_places
@@ -30,7 +29,9 @@ def like(value: Any, **how: Any) -> Alike | None:
 
 
 def text_of(like: Alike, raw: bytes) -> str | None:
-    return read_string(like.string_in(raw))
+    texts = like.texts_in(raw + b"\n\n")
+    assert texts is None or len(texts) == 1
+    return texts[0] if texts else None
 
 
 def chunk(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def test_the_text_of_the_next_event_is_told(shape: dict[str, Any], how: Any) -> 
     raw = event(next_one, **how)
     assert text_of(known, raw) == 'a "b"\n我 \\'
     put_text(next_one, place.path, "other")
-    said = known.saying(raw, known.string_in(raw), "other")
+    said = known.saying(raw + b"\n\n", ["other"])
     assert json.loads(said[6:]) == next_one
 
 
@@ -109,6 +110,28 @@ def test_what_differs_in_anything_else_is_not_alike(raw: bytes) -> None:
 def test_where_it_is_not_easily_told_nothing_is_alike(text: str) -> None:
     (place,) = answer_places(json.loads(text))
     assert alike(b"data: " + text.encode(), place) is None
+
+
+@given(st.sampled_from(SHAPES[:-1]), st.lists(st.text(), min_size=1, max_size=5))
+def test_events_in_one_piece_are_told_together(shape: dict[str, Any], texts: list[str]) -> None:
+    known = like(shape)
+    assert known is not None
+    (place,) = answer_places(shape)
+    events = [json.loads(json.dumps(shape)) for _ in texts]
+    for one, text in zip(events, texts, strict=True):
+        put_text(one, place.path, text)
+        if "obfuscation" in one:
+            one["obfuscation"] = "Z" * len(text)
+    piece = b"".join(event(one) + b"\n\n" for one in events)
+    assert known.texts_in(piece) == texts
+    other = [text.upper() + '"' for text in texts]
+    for one, text in zip(events, other, strict=True):
+        put_text(one, place.path, text)
+    *said, behind = known.saying(piece, other).split(b"\n\n")
+    assert [json.loads(one[6:]) for one in said] == events
+    assert behind == b""
+    for cut in (piece[:-1], piece[1:], piece + b"data: [DONE]\n\n", piece + b"\n", piece[:-2]):
+        assert known.texts_in(cut) is None
 
 
 @given(st.sampled_from(SHAPES[:-1]), TEXT, TEXT, st.data())
