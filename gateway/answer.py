@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 
 from gateway.answer_text import AnswerText
@@ -47,6 +47,8 @@ class Answer:
     `said`: what it wrote, placeholders and all, by lane; `output_text`: the same, for counting;
     `untold_text`: what of that came after usage was told last."""
 
+    _pieces: AsyncGenerator[bytes, None]
+
     def __init__(
         self,
         reply: Reply,
@@ -71,8 +73,6 @@ class Answer:
         key = (upstream_key or "").strip()
         self._key = key if len(key) >= _KEY_LENGTH_MIN else ""
         self._key_bytes = self._key.encode()
-        self._first = b""
-        self._rest: AsyncGenerator[bytes, None] | None = None
         self._overrun = Overrun(cap) if cap else None
         self._open: set[int] = set()
         self._finished: set[int] = set()
@@ -106,25 +106,21 @@ class Answer:
         self.streams = good and media == _STREAM
         if self.streams:
             self._text.overrun = self._overrun
-            self._rest = self._stream()
-            self._first = await anext(self._rest, b"")
-            if not self._first:
+            self._pieces = self._stream()
+            if await anext(self._pieces, None) is None:
                 raise _invalid("ended before it began")
         else:
-            self._first = self._sent(await self._whole() if good else await self._refusal())
+            body = self._sent(await self._whole() if good else await self._refusal())
+            self._pieces = _one_piece(body)
             self.replied = True
-            shown |= {"content-type": _JSON, "content-length": str(len(self._first))}
+            shown |= {"content-type": _JSON, "content-length": str(len(body))}
         self.headers = [(name, self._without_key(value)) for name, value in shown.items()]
         self.started = True
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
+    def pieces(self) -> AsyncGenerator[bytes, None]:
         """What the caller gets. If the upstream fails on the way: first what was held back, then
         ApiError is raised."""
-        yield self._first
-        if self._rest is not None:
-            async with aclosing(self._rest) as rest:
-                async for piece in rest:
-                    yield piece
+        return self._pieces
 
     async def _whole(self) -> bytes:
         body = await self._body()
@@ -157,17 +153,23 @@ class Answer:
         return bytes(body)
 
     async def _stream(self) -> AsyncGenerator[bytes, None]:
+        """An empty piece for `begin`, once there is something to send, then all of it."""
         reader = EventReader(self._bytes_max)
         out = bytearray()
         try:
             async for piece in self._reply.pieces:
+                if whole := self._passed(reader, piece):
+                    yield self._sent(whole)
+                    continue
                 for event in reader.feed(piece):
-                    out += await self._event(event)
+                    out += self._text.passed(event.encode()) or await self._event(event)
                     if self._done:
                         break
                 if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
                     await self._reply.pieces.aclose()  # now: the caller may read slowly
                 if out:
+                    if not self.started:
+                        yield b""
                     yield self._sent(bytes(out))
                     out.clear()
                 if self._done:
@@ -183,7 +185,15 @@ class Answer:
                 raise _invalid(f"has an event of more than {self._bytes_max} bytes") from error
             raise
         if out:
+            if not self.started:
+                yield b""
             yield self._sent(bytes(out))
+
+    def _passed(self, reader: EventReader, piece: bytes) -> bytes:
+        """What is sent for whole events that are like the last one: of those the reader need not
+        know. Nothing, where others are among them."""
+        is_short = len(piece) <= self._bytes_max
+        return self._text.passed(piece) if is_short and reader.holds_nothing else b""
 
     async def _end(self, cut: Event | None) -> bytes:
         """The upstream said all that it will; `cut` is what no blank line closed."""
@@ -202,16 +212,19 @@ class Answer:
 
     async def _event(self, event: Event) -> bytes:
         """What is sent for one event of the upstream: it, with extra ones before it, or nothing."""
-        if event.data is None:
+        data = event.data
+        if data is None:
             return event.encode()
-        if event.data.strip() == DONE:
+        if data.strip() == DONE:
             self._done, self.complete = True, not self._failed
             return await self._text.flush() + event.encode()
-        chunk = read_object(event.data)
+        chunk = read_object(data)
         if chunk is None:
-            return await self._plain(event, event.data)
+            return await self._plain(event, data)
         told = self.told
         ending = self._observe(chunk)
+        says_more = ending or self._failed or chunk.get("usage") is not None
+        self._text.look_like(event.raw, None if says_more else chunk)
         changed = await self._text.restore(chunk, ending=None if self._failed else ending)
         if self.told is not told:
             self._text.is_told()
@@ -227,6 +240,7 @@ class Answer:
         overrun = self._overrun if not self._failed else None
         if overrun and overrun.is_past(self.told) and (running := self._open - self._finished):
             self.cut = self.complete = self._done = True
+            self._text.count()
             last = overrun.ending(chunk, sorted(running), self.told, self._wants_usage)
             out += await self._text.flush()
             out += b"".join(map(encode, (*map(write, last), DONE.encode())))
@@ -261,6 +275,10 @@ class Answer:
 
     def _without_key(self, value: str) -> str:
         return value.replace(self._key, "***") if self._key else value
+
+
+async def _one_piece(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
 
 
 def _invalid(what: str) -> UpstreamFailed:

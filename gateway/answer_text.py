@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import UpstreamFailed
 from gateway.json_text import write
+from gateway.openai.alike import Alike, alike
 from gateway.openai.chunks import continued, put_text, text_at
 from gateway.openai.events import encode
 from gateway.openai.overrun import Overrun
 from gateway.openai.places import Path
 from gateway.openai.texts import AnswerPlace, answer_places
+from gateway.openai.tokens import utf8_length
 from gateway.privacy.mint import Vault
 from gateway.privacy.restore import Restorer
 from gateway.privacy.watch import Watch
 
 _PLAIN = ("plain",)
+_VAIN_MAX = 8  # in a stream in which no event is alike to the one before, looking for it is in vain
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What the upstream wrote in one lane. Of its `texts`, usage was `told` of so many, and so many
+    were `counted`."""
+
+    choice: int
+    texts: list[str] = field(default_factory=list)
+    told: int = 0
+    counted: int = 0
 
 
 class AnswerText:
@@ -31,9 +46,11 @@ class AnswerText:
         self._watch = watch
         self._content_is_json = content_is_json
         self._chars_max = chars_max
-        self._said: dict[Path, list[str]] = {}
-        self._untold: list[str] = []
-        self._said_chars = 0
+        self._lanes: dict[Path, _Lane] = {}
+        self._chars = 0  # of texts that were counted
+        self._uncounted_bytes_max = 0  # how much more text cannot be too much
+        self._alike: Alike | None = None
+        self._vain = 0
         self._last: dict[Hashable, tuple[dict[str, Any], AnswerPlace]] = {}
 
     @property
@@ -44,15 +61,67 @@ class AnswerText:
     @property
     def said(self) -> dict[Path, str]:
         """What the upstream wrote, placeholders and all, by lane."""
-        return {lane: "".join(texts) for lane, texts in self._said.items()}
+        return {lane: "".join(one.texts) for lane, one in self._lanes.items()}
 
     @property
     def untold_text(self) -> str:
-        return "".join(self._untold)
+        return "".join(text for one in self._lanes.values() for text in one.texts[one.told :])
 
     def is_told(self) -> None:
         """Usage was told of all that came so far."""
-        self._untold.clear()
+        for lane in self._lanes.values():
+            lane.told = len(lane.texts)
+
+    def look_like(self, raw: bytes, chunk: dict[str, Any] | None) -> None:
+        """Events like this one, in which nothing but the text matters, are `passed` from now on;
+        None: no events are."""
+        like = self._alike
+        if chunk is not None and like is not None and like.texts_in(raw + b"\n\n"):
+            return
+        self._alike = None
+        if chunk is None or self._watch is not None or self._vain >= _VAIN_MAX:
+            return
+        places = answer_places(chunk, self._content_is_json)
+        if len(places) == 1 and places[0].choice is not None and text_at(chunk, places[0].path):
+            self._vain += 1
+            self._alike = alike(raw, places[0])
+
+    def passed(self, piece: bytes) -> bytes:
+        """What is sent for whole events that are like the last one; nothing, and nothing was done,
+        where one is not, or where their text has to be counted at once."""
+        like = self._alike
+        if like is None or (texts := like.texts_in(piece)) is None:
+            return b""
+        text = texts[0] if len(texts) == 1 else "".join(texts)
+        size = utf8_length(text)
+        if size > self._uncounted_bytes_max:
+            return b""
+        self._uncounted_bytes_max -= size
+        self._vain = 0
+        lane, is_json = like.place.lane, like.place.is_json
+        self._lanes[lane].texts.append(text)
+        restorer = self._restorer
+        if restorer is None or restorer.passes(lane, text):
+            return piece
+        told = [restorer.feed(lane, one, is_json) for one in texts]
+        return piece if told == texts else like.saying(piece, told)
+
+    def count(self) -> None:
+        """Take account of what came since the last time. Raises UpstreamFailed."""
+        for path, lane in self._lanes.items():
+            if lane.counted < len(lane.texts):
+                fresh = "".join(lane.texts[lane.counted :])
+                lane.counted = len(lane.texts)
+                self._chars += len(fresh)
+                if self.overrun:
+                    self.overrun.add(lane.choice, path[1], fresh)
+        room = self._chars_max - self._chars
+        self._uncounted_bytes_max = min(room, self.overrun.room_bytes) if self.overrun else room
+        if room < 0:
+            raise UpstreamFailed(
+                f"The upstream's answer has more than {self._chars_max} characters of text.",
+                code="upstream_invalid_answer",
+            )
 
     async def restore(
         self, chunk: dict[str, Any], ending: Container[int] | None = (), whole: bool = False
@@ -110,13 +179,8 @@ class AnswerText:
         return [*dict.fromkeys([*(self._watch.held_lanes() if self._watch else ()), *held])]
 
     def _keep(self, choice: int, lane: Path, text: str) -> None:
-        self._said.setdefault(lane, []).append(text)
-        self._untold.append(text)
-        self._said_chars += len(text)
-        if self.overrun:
-            self.overrun.add(choice, lane[1], text)
-        if self._said_chars > self._chars_max:
-            raise UpstreamFailed(
-                f"The upstream's answer has more than {self._chars_max} characters of text.",
-                code="upstream_invalid_answer",
-            )
+        kept = self._lanes.get(lane)
+        if kept is None:
+            kept = self._lanes[lane] = _Lane(choice)
+        kept.texts.append(text)
+        self.count()

@@ -7,6 +7,7 @@ numbers that are not finite, halves of surrogate pairs, more nesting than can be
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -41,6 +42,29 @@ def quick(raw: bytes) -> Any:
     if _MANY_DIGITS in raw.translate(_AS_DIGITS) or (len(raw) > _SURE_BYTES and _is_deep(value)):
         return None
     return value
+
+
+def read_string(text: bytes) -> str | None:
+    """The string that a text of JSON is; None where it is something else, or not quite JSON."""
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return None
+    return value if type(value) is str else None
+
+
+def read_strings(inner: Sequence[bytes]) -> list[str] | None:
+    """The strings that JSON writes with these between quotation marks, all at once; None where one
+    of them is no such thing, or not quite.
+
+    A line end cannot stand in a string of JSON, so nothing goes on over those between them; then
+    as many strings as there should be, and nothing else, are these."""
+    try:
+        values: list[str] = orjson.loads(b'["%b"]' % b'"\n,"'.join(inner))
+        "".join(values)
+    except (ValueError, TypeError):
+        return None
+    return values if len(values) == len(inner) else None
 
 
 def write(value: Any) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.json_text import read, write
+from gateway.json_text import read, read_string, read_strings, write
 
 # Halves of surrogate pairs, integers of any size and numbers that are not finite are among them.
 TEXT = st.text(st.characters(codec=None, exclude_categories=()))
@@ -83,6 +83,28 @@ def test_a_number_is_read_and_written_as_json_does(number: str) -> None:
 @example("[" * 10_000 + "]" * 10_000)
 def test_whatever_comes_is_read_or_refused_as_json_does(text: str | bytes) -> None:
     assert outcome(read, text) == outcome(json.loads, text)
+
+
+BODIES = st.text('",\\\\[]{}:\nab1\u0130 ', max_size=6).map(str.encode) | st.binary(max_size=3)
+
+
+@given(st.lists(BODIES | TEXT.map(lambda text: json.dumps(text)[1:-1].encode()), max_size=4))
+@example([b'a","b', b"c"])
+@example([b'a","b', b"c\\", b"d"])
+@example([b'a",["b', b"c", b'd"],"e'])
+@example([b'a"],["b'])
+def test_strings_that_are_read_together_are_those_that_are_read_alone(inner: list[bytes]) -> None:
+    alone = [read_string(b'"%b"' % one) for one in inner]
+    assert read_strings(inner) == (None if None in alone or not inner else alone)
+
+
+@given(TEXT)
+def test_a_string_is_read_where_it_is_whole(text: str) -> None:
+    written = json.dumps(text).encode()
+    assert read_string(written) in (json.loads(written), None)
+    assert read_string(json.dumps(text.encode("utf-8", "replace").decode()).encode()) is not None
+    for other in (b"1", b"null", b'["a"]', b'"a', b'a"', b'"\n"', b'"\xff"', b""):
+        assert read_string(other) is None
 
 
 @pytest.mark.parametrize("depth", [253, 254, 255, 300, 600])

@@ -8,7 +8,7 @@ ends are made uniform (LF), because a client may know fewer of them than the sta
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _BOM = b"\xef\xbb\xbf"
 _DATA = b"data"
@@ -19,35 +19,32 @@ class EventTooLong(Exception):
     """An event is longer than its reader is ready to keep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """The lines of one event, without their ends and without the blank one that closes it.
+class Event(NamedTuple):
+    """One event: its lines, each but the last with an LF, without the blank one that closes it."""
 
-    `data` is what its `data` fields say together, or None where it has none (a comment)."""
+    raw: bytes
 
-    lines: tuple[bytes, ...]
-    data: str | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        if len(self.lines) == 1 and self.lines[0].startswith(_USUAL):  # nearly all are so
-            data: str | None = self.lines[0][len(_USUAL) :].decode("utf-8", "replace")
-        else:
-            values = [value for name, value in map(_field, self.lines) if name == _DATA]
-            data = b"\n".join(values).decode("utf-8", "replace") if values else None
-        object.__setattr__(self, "data", data)
+    @property
+    def data(self) -> str | None:
+        """What its `data` fields say together, or None where it has none (a comment)."""
+        raw = self.raw
+        if b"\n" not in raw and raw.startswith(_USUAL):  # nearly all are so
+            return raw[len(_USUAL) :].decode("utf-8", "replace")
+        values = [value for name, value in map(_field, raw.split(b"\n")) if name == _DATA]
+        return b"\n".join(values).decode("utf-8", "replace") if values else None
 
     def encode(self) -> bytes:
-        return b"\n".join(self.lines) + b"\n\n"
+        return self.raw + b"\n\n"
 
     def with_data(self, data: bytes) -> Event:
         """The same event, its other fields and comments kept, saying `data`."""
-        others = tuple(line for line in self.lines if _field(line)[0] != _DATA)
-        return Event(others + _data_lines(data))
+        others = [line for line in self.raw.split(b"\n") if _field(line)[0] != _DATA]
+        return Event(b"\n".join((*others, *_data_lines(data))))
 
 
 def encode(data: bytes) -> bytes:
     """`data`, which is UTF-8, as one event."""
-    return Event(_data_lines(data)).encode()
+    return b"\n".join(_data_lines(data)) + b"\n\n"
 
 
 class EventReader:
@@ -71,7 +68,7 @@ class EventReader:
             return
         if self._is_whole(piece):
             for block in piece[:-2].split(b"\n\n"):
-                yield Event(tuple(block.split(b"\n")))
+                yield Event(block)
             return
         if self._after_cr and piece.startswith(b"\n"):
             piece = piece[1:]
@@ -84,11 +81,16 @@ class EventReader:
             if ended and (event := self._end_line()):
                 yield event
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether what comes next begins an event, whatever it is."""
+        return not (self._tail or self._lines or self._first_line or self._after_cr)
+
     def _is_whole(self, piece: bytes) -> bool:
         """Whether it is some whole events, as most pieces are: those need no look at each line."""
         return (
             piece.endswith(b"\n\n")
-            and not (self._tail or self._lines or self._first_line or self._after_cr)
+            and self.holds_nothing
             and len(piece) <= self._event_bytes_max
             and b"\r" not in piece
             and b"\n\n\n" not in piece
@@ -116,7 +118,7 @@ class EventReader:
     def _end_event(self) -> Event | None:
         if not self._lines:
             return None
-        event = Event(tuple(self._lines))
+        event = Event(b"\n".join(self._lines))
         self._lines.clear()
         self._lines_bytes = 0
         return event

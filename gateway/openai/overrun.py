@@ -70,6 +70,11 @@ class Overrun:
             self._is_over |= tokens > self._choice_max
         self._bytes_to_look[choice] = left
 
+    @property
+    def room_bytes(self) -> int:
+        """So much more text puts nothing past its cap."""
+        return min(self._bytes_to_look.values(), default=0)
+
     def is_past(self, told: Told | None) -> bool:
         """Whether a choice is certainly over its cap, or the upstream told more output than all
         that was reserved."""

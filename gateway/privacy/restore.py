@@ -44,7 +44,15 @@ class Restorer:
             return text
         if (state := self._lanes.get(lane)) is None:
             state = self._lanes[lane] = _Lane(Nesting() if is_json else None)
-        return self._advance(state, text, final=False)
+        return text if self._is_plain(state, text) else self._advance(state, text, final=False)
+
+    def passes(self, lane: Hashable, text: str) -> bool:
+        """Whether the text can be told now and as it is, and then it has been fed. It may say no
+        of a lane that is JSON, or has not begun."""
+        if not self._wordings:
+            return True
+        state = self._lanes.get(lane)
+        return state is not None and self._is_plain(state, text)
 
     def flush(self, lane: Hashable) -> str:
         """What the lane still held back: its text is at its end, and the lane forgotten."""
@@ -55,13 +63,24 @@ class Restorer:
         """The lanes that hold something back, in the order in which they were first fed."""
         return [lane for lane, state in self._lanes.items() if state.held]
 
+    def _is_plain(self, state: _Lane, more: str) -> bool:
+        """Whether no stand-in is or begins in what goes on a lane which holds nothing: so is most
+        text. Then it is told."""
+        if state.held or state.nesting is not None:
+            return False
+        text, done = state.before + more, len(state.before)
+        for wording in self._wordings:
+            if wording.may_begin(text, done) and (
+                wording.hold_from(text, done, False) < len(text) or wording.find(text, done, False)
+            ):
+                return False
+        state.before = text[-_CONTEXT:]
+        return True
+
     def _advance(self, state: _Lane, more: str, *, final: bool) -> str:
         text, nesting = state.before + state.held + more, state.nesting
         is_json = nesting is not None
         done = len(state.before)
-        if not (is_json or any(wording.may_begin(text, done) for wording in self._wordings)):
-            state.before, state.held = text[-_CONTEXT:], ""
-            return text[done:]
         hold = len(text) if final else self._hold_from(text, done, is_json)
         pieces: list[str] = []
         hits = [wording.find(text, done, is_json) for wording in self._wordings]
