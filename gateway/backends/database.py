@@ -2,6 +2,9 @@
 
 SQLAlchemy runs synchronously there: one tree of code, not a sync and an async twin.
 
+Who writes all the time has a connection and a thread of its own on SQLite (`post`); on Postgres,
+where the way to the server is what takes time, it writes as all do.
+
 SQLite: WAL (readers and a writer do not wait for each other; the CLI may work beside the gateway),
 `synchronous=FULL` (a commit outlives a power cut; writes come in batches, so that this costs one
 fsync a batch), a busy timeout, foreign keys. A write transaction begins IMMEDIATE, as one that
@@ -14,12 +17,13 @@ prepared statements, so that PgBouncer may stand in between.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
@@ -29,6 +33,7 @@ from gateway.backends import schema
 from gateway.backends.database_problem import DatabaseProblem as DatabaseProblem
 from gateway.backends.database_problem import DataRefused, explain, is_refusal
 from gateway.backends.schema import Revisions, SchemaState
+from gateway.backends.sqlite_link import SqliteLink
 
 T = TypeVar("T")
 SQLITE_BUSY_SECONDS = 5.0
@@ -37,6 +42,16 @@ POSTGRES_SILENCE_SECONDS = 15  # a peer that acknowledges nothing for so long is
 _WRITE = {"gateway_begin": "BEGIN IMMEDIATE"}
 _POSTGRES_READ = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _EXPECTED = "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+
+
+class Statements(Protocol):
+    """A transaction that takes statements in the words of its driver: that of an SQLAlchemy
+    connection, or of a connection that is kept."""
+
+    @property
+    def dialect(self) -> Any: ...
+
+    def exec_driver_sql(self, statement: str, given: Any = ..., /) -> Any: ...
 
 
 class Database:
@@ -50,6 +65,8 @@ class Database:
         self._make = _sqlite if self.is_sqlite else _postgres
         self._engine = self._make(self.url, pool_size=threads, max_overflow=0)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        self._link = SqliteLink(self._connected)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="database writer")
         self._closed = False
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -60,6 +77,12 @@ class Database:
         """`change` in one transaction, committed when this returns. If it raises, the transaction
         is undone, but where the connection broke at the commit it may have been done."""
         return await self._run(change, _WRITE)
+
+    async def post(self, change: Callable[[Statements], T]) -> T:
+        """As `write`, cheaper where it is called again and again, one call after the other."""
+        if not self.is_sqlite:
+            return await self.write(change)
+        return await self._on_thread(self._posted, change, threads=self._writer)
 
     async def lend(self, prepare: Callable[[Connection], T]) -> T:
         """`prepare` with a connection that is in no pool: whoever keeps it closes it. If `prepare`
@@ -109,6 +132,8 @@ class Database:
         """Wait for what is being done, then close every connection."""
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._writer.shutdown)
+        self._link.close()
         self._engine.dispose()
 
     @cached_property
@@ -118,10 +143,25 @@ class Database:
     async def _run(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
         return await self._on_thread(self._transaction, work, options)
 
-    async def _on_thread(self, function: Callable[..., T], *given: Any) -> T:
+    async def _on_thread(
+        self, function: Callable[..., T], *given: Any, threads: ThreadPoolExecutor | None = None
+    ) -> T:
         if self._closed:
             raise DatabaseProblem("The database was closed.")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
+        threads = threads or self._threads
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *given)
+
+    def _posted(self, change: Callable[[Statements], T]) -> T:
+        with self._explained():
+            return self._link.write(change)
+
+    def _connected(self) -> sqlite3.Connection:
+        """A connection that is set up as all are, without what SQLAlchemy keeps about it."""
+        link = self._make(self.url, poolclass=NullPool).raw_connection()
+        connection = link.dbapi_connection
+        link.detach()
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
 
     def _transaction(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
         with self._explained(), self._engine.connect() as connection:
@@ -141,7 +181,7 @@ class Database:
         """What a driver raises, as what this class promises."""
         try:
             yield
-        except (exc.SQLAlchemyError, OverflowError, UnicodeError) as error:
+        except (exc.SQLAlchemyError, sqlite3.Error, OverflowError, UnicodeError) as error:
             if is_refusal(error):
                 raise DataRefused(type(error).__name__) from error
             raise DatabaseProblem(explain(error, self.url)) from error

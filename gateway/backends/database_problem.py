@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlalchemy import exc
 from sqlalchemy.engine import URL
 
@@ -76,6 +78,8 @@ def is_refusal(error: Exception) -> bool:
         if state:
             return state.startswith(_REFUSING_CLASSES)
         return isinstance(error, exc.DataError | exc.IntegrityError)
+    if isinstance(error, sqlite3.Error):
+        return isinstance(error, sqlite3.DataError | sqlite3.IntegrityError)
     return isinstance(error, exc.StatementError | OverflowError | UnicodeError)
 
 

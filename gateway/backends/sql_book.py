@@ -14,18 +14,16 @@ from sqlalchemy import (
     Connection,
     Table,
     Text,
-    bindparam,
     cast,
-    delete,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.backends.database import Database
+from gateway.backends.database import Database, Statements
 from gateway.backends.database_problem import DataRefused
 from gateway.backends.entry_json import encode
-from gateway.backends.sql_bulk import insert_new
+from gateway.backends.sql_bulk import drop, insert, insert_new, is_postgres
 from gateway.backends.sql_entries import storable, storable_text, values_of
 from gateway.backends.sql_rollups import add_up
 from gateway.backends.sql_spent import slices, sum_spent
@@ -36,11 +34,11 @@ from gateway.usage.entry import Entry, Outcome
 
 GENERATIONS = ("access", "book")
 OWNER = "owner"
-_FENCE = select(state.c.value).where(state.c.name == OWNER).with_for_update(read=True)
 _READ_GENERATIONS = select(state.c.name, state.c.value).where(state.c.name.in_(GENERATIONS))
-_HOLD = reservations.insert()
-_DROP = delete(reservations).where(reservations.c.id == bindparam("held"))
-# Made once: at few requests a second each has a commit of its own, of which making these is half.
+_STANDING = "SELECT name, value FROM state WHERE name IN ('owner', 'access', 'book')"
+_STANDING_POSTGRES = """WITH mine AS (SELECT name, value FROM state WHERE name = 'owner' FOR SHARE)
+SELECT name, value FROM mine
+UNION ALL SELECT name, value FROM state WHERE name IN ('access', 'book')"""
 Count = Callable[[Entry], None]
 """Counts an abandoned entry in the meters of this process, which has just put it into the book."""
 
@@ -170,20 +168,29 @@ def read_generations(connection: Connection) -> Generations:
 
 
 def apply(
-    connection: Connection, change: Change, owner: str
+    connection: Statements, change: Change, owner: str
 ) -> tuple[Generations | None, list[Entry]]:
     """Do the change; what `insert_entries` tells comes back, too. None where somebody else than
     `owner` has the right to hold: then nothing is held, and the rest is done.
 
     Who takes that right waits for this transaction, and so finds the rows that it makes."""
-    ours = bool(change.holds) and connection.scalar(_FENCE) == owner
+    generations = _generations_if_ours(connection, owner) if change.holds else None
     drop_held(connection, [*change.gone, *(entry.id for entry in change.entries)])
     abandoned = insert_entries(connection, change.entries)
-    if not ours:
-        return None, abandoned
-    rows = [{"id": h.id, "expires_at": h.expires_at, "entry": h.entry} for h in change.holds]
-    connection.execute(_HOLD, rows)
-    return read_generations(connection), abandoned
+    if generations is not None:
+        rows = [(hold.id, hold.expires_at, hold.entry) for hold in change.holds]
+        insert(connection, reservations, rows)
+    return generations, abandoned
+
+
+def _generations_if_ours(connection: Statements, owner: str) -> Generations | None:
+    """One statement for both: whether the owner still has the right to hold, and how far keys,
+    grants and the book are at the begin of this transaction."""
+    statement = _STANDING_POSTGRES if is_postgres(connection) else _STANDING
+    found = dict(tuple(row) for row in connection.exec_driver_sql(statement).fetchall())
+    if found.get(OWNER) != owner:
+        return None
+    return Generations(int(found.get("access", 0)), int(found.get("book", 0)))
 
 
 def become_owner(connection: Connection, owner: str) -> None:
@@ -192,7 +199,7 @@ def become_owner(connection: Connection, owner: str) -> None:
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": owner}))
 
 
-def insert_entries(connection: Connection, batch: Sequence[Entry]) -> list[Entry]:
+def insert_entries(connection: Statements, batch: Sequence[Entry]) -> list[Entry]:
     """The kept sums move with those that were not there before, and the abandoned ones of these
     come back. Whoever ended a request
     has counted it; an abandoned one is counted by who puts it into the book, and that is one."""
@@ -207,9 +214,9 @@ def insert_entries(connection: Connection, batch: Sequence[Entry]) -> list[Entry
     return [entry for entry in new if entry.outcome is Outcome.ABANDONED]
 
 
-def drop_held(connection: Connection, ids: Iterable[str]) -> None:
-    if rows := [{"held": id} for id in ids]:
-        connection.execute(_DROP, rows)
+def drop_held(connection: Statements, ids: Iterable[str]) -> None:
+    if keys := list(ids):
+        drop(connection, reservations, keys)
 
 
 def known_of(connection: Connection, ids: Collection[str]) -> set[str]:

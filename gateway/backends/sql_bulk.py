@@ -11,48 +11,87 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Connection, Integer, Table
+from sqlalchemy import JSON, Boolean, Integer, Table
+
+from gateway.backends.database import Statements
 
 Values = Sequence[Any]
 """Of one row, in the order of the columns."""
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Values]) -> list[Any]:
+def insert(connection: Statements, table: Table, rows: Sequence[Values]) -> None:
+    """Insert the rows, which have all columns. One whose key is there already is refused."""
+    if is_postgres(connection):
+        connection.exec_driver_sql(_from_arrays(table, _names(table)), _arrays(rows))
+    else:
+        connection.exec_driver_sql(_from_values(table, _names(table)), list(map(tuple, rows)))
+
+
+def insert_new(connection: Statements, table: Table, rows: Sequence[Values]) -> list[Any]:
     """Insert the rows, each once, but for those whose first column, the key, is there already; the
     keys of those that were inserted. `rows` have all columns, and no key twice."""
-    names = tuple(column.name for column in table.columns)
-    if connection.dialect.name == "postgresql":
-        key = names[0]
-        statement = f"{_from_arrays(table, names)} ON CONFLICT DO NOTHING RETURNING {key}"
-        return list(connection.exec_driver_sql(statement, _arrays(rows)).scalars())
+    names = _names(table)
+    if is_postgres(connection):
+        statement = f"{_from_arrays(table, names)} ON CONFLICT DO NOTHING RETURNING {names[0]}"
+        found = connection.exec_driver_sql(statement, _arrays(rows)).fetchall()
+        return [row[0] for row in found]
     statement = f"{_from_values(table, names)} ON CONFLICT DO NOTHING"
-    with connection.begin_nested() as tried:
-        done = connection.exec_driver_sql(statement, [tuple(row) for row in rows])
-        if done.rowcount == len(rows):
-            return [row[0] for row in rows]
-        tried.rollback()
-    # Nobody else writes until this transaction ends, so that what is told now stays so.
-    known = _known(connection, table, [row[0] for row in rows])
-    new = [tuple(row) for row in rows if row[0] not in known]
-    if new:
-        connection.exec_driver_sql(statement, new)
-    return [row[0] for row in new]
+    values = list(map(tuple, rows))
+    connection.exec_driver_sql("SAVEPOINT rows")
+    if connection.exec_driver_sql(statement, values).rowcount < len(values):
+        connection.exec_driver_sql("ROLLBACK TO rows")
+        # Nobody else writes until this transaction ends, so that what is told now stays so.
+        known = _known(connection, table, [row[0] for row in values])
+        values = [row for row in values if row[0] not in known]
+        if values:
+            connection.exec_driver_sql(statement, values)
+    connection.exec_driver_sql("RELEASE rows")
+    return [row[0] for row in values]
+
+
+def drop(connection: Statements, table: Table, keys: Sequence[Any]) -> None:
+    """Delete the rows that have one of these keys, which are texts."""
+    name = _names(table)[0]
+    if is_postgres(connection):
+        statement, given = f"DELETE FROM {table.name} WHERE {name} = ANY(%s::text[])", list(keys)
+        connection.exec_driver_sql(statement, (given,))
+    elif len(keys) == 1:
+        connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {name} = ?", (keys[0],))
+    else:
+        connection.exec_driver_sql(
+            f"DELETE FROM {table.name} WHERE {name} IN (SELECT value FROM json_each(?))",
+            (json.dumps(keys),),
+        )
+
+
+def is_postgres(connection: Statements) -> bool:
+    return bool(connection.dialect.name == "postgresql")
 
 
 def add(
-    connection: Connection, table: Table, key: Sequence[str], sums: Sequence[str],
+    connection: Statements, table: Table, key: Sequence[str], sums: Sequence[str],
     rows: Sequence[Values],
 ) -> None:  # fmt: skip
     """Add the `sums` of each row to those of the row that has the same `key`, or insert it. A row
     has the values of `key`, then those of `sums`. No key is there twice."""
-    moved = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in sums)
-    rest = f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {moved}"
     names = (*key, *sums)
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_from_arrays(table, names) + rest, _arrays(rows))
+    if is_postgres(connection):
+        statement = _from_arrays(table, names) + _moving(table, key, sums)
+        connection.exec_driver_sql(statement, _arrays(rows))
     else:
-        values = [tuple(row) for row in rows]
-        connection.exec_driver_sql(_from_values(table, names) + rest, values)
+        statement = _from_values(table, names) + _moving(table, key, sums)
+        connection.exec_driver_sql(statement, list(map(tuple, rows)))
+
+
+@lru_cache(maxsize=64)
+def _moving(table: Table, key: Sequence[str], sums: Sequence[str]) -> str:
+    moved = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in sums)
+    return f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {moved}"
+
+
+@lru_cache(maxsize=64)
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)
 
 
 def as_json(value: Any) -> str:
@@ -90,9 +129,8 @@ def _arrays(rows: Sequence[Values]) -> tuple[list[Any], ...]:
     return tuple(map(list, zip(*rows, strict=True)))
 
 
-def _known(connection: Connection, table: Table, keys: Collection[Any]) -> set[Any]:
-    column = next(iter(table.columns)).name
-    statement = (
-        f"SELECT {column} FROM {table.name} WHERE {column} IN (SELECT value FROM json_each(?))"
-    )
-    return set(connection.exec_driver_sql(statement, (json.dumps(list(keys)),)).scalars())
+def _known(connection: Statements, table: Table, keys: Collection[Any]) -> set[Any]:
+    name = _names(table)[0]
+    statement = f"SELECT {name} FROM {table.name} WHERE {name} IN (SELECT value FROM json_each(?))"
+    found = connection.exec_driver_sql(statement, (json.dumps(list(keys)),)).fetchall()
+    return {row[0] for row in found}

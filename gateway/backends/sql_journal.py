@@ -267,7 +267,7 @@ class SqlJournal:
         if not change:
             return
         try:
-            generations, abandoned = await self._database.write(
+            generations, abandoned = await self._database.post(
                 lambda c: apply(c, change, self._owner)
             )
         except DataRefused as refusal:

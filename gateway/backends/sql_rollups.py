@@ -30,6 +30,7 @@ from sqlalchemy import (
     union,
 )
 
+from gateway.backends.database import Statements
 from gateway.backends.sql_bulk import add
 from gateway.backends.tables import entries, micros, rollups, state
 from gateway.usage.entry import Entry, Outcome
@@ -39,7 +40,7 @@ STARTS_MAX = 2000
 ENTRIES_FROM = "entries_from"  # in the table `state`, microseconds
 
 
-def add_up(connection: Connection, new: Sequence[Entry]) -> None:
+def add_up(connection: Statements, new: Sequence[Entry]) -> None:
     """Move every cell that these entries belong to. They must be new in the table."""
     if not new:
         return

@@ -79,8 +79,8 @@ class Script:
         self.calls = 0
         self.gate = asyncio.Event()
         self.inside = asyncio.Event()
-        self._write = database.write
-        monkeypatch.setattr(database, "write", self.write)
+        self._write = database.post
+        monkeypatch.setattr(database, "post", self.write)
 
     async def write(self, change):
         self.calls += 1

@@ -295,7 +295,7 @@ def test_a_journal_that_has_ended_holds_nothing(sqlite_url, monkeypatch):
         raise RuntimeError("a fault of our own")
 
     async def work(journal, database):
-        monkeypatch.setattr(database, "write", broken)
+        monkeypatch.setattr(database, "post", broken)
         for n in range(2):
             with pytest.raises(Unavailable) as caught:
                 await journal.hold(reservation(n))

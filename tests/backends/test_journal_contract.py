@@ -83,8 +83,8 @@ class Faults:
     def __init__(self, database, monkeypatch, *script):
         self.script = list(script)
         self.calls = 0
-        self._write = database.write
-        monkeypatch.setattr(database, "write", self.write)
+        self._write = database.post
+        monkeypatch.setattr(database, "post", self.write)
 
     async def write(self, change):
         self.calls += 1
@@ -488,7 +488,7 @@ def test_a_journal_that_cannot_write_any_more_takes_no_new_requests_and_gives_al
         raise RuntimeError("a fault of our own")
 
     async def work(journal, database):
-        monkeypatch.setattr(database, "write", broken)
+        monkeypatch.setattr(database, "post", broken)
         journal.append(entry(1))
         await until(lambda: journal.state(NOW).full)
         assert (await journal.spent(ACME, NOW)) == spent_by(entry(1))
