@@ -25,14 +25,15 @@ class Detection:
     not."""
 
     detector: Detector
-    watching: Detector
+    watching: PresidioDetector
     reader: Reader
     ner: NerPool
     ocr: OcrReader
 
     async def prepare(self, policy: Policy) -> dict[Wanted, str]:
-        """Load the models that `policy` needs, and forget all others. What is wrong with those that
-        do not load."""
+        """Load what `policy` needs, and forget all other models. What is wrong with those that do
+        not load."""
+        await self.watching.prepare(policy.entities())
         ner = await self.ner.prepare(policy.ner_engines())
         ocr = await self.ocr.prepare(policy.images())
         return dict([*ner.items(), *ocr.items()])

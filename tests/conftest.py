@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import spacy  # noqa: F401  before the gateway keeps it out: some tests ask Presidio's own engine
 from hypothesis import settings
 
 from gateway.backends.ocr_worker import is_installed

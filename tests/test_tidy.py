@@ -38,7 +38,11 @@ THIRD_PARTY_ROOMS = {
     "sqlalchemy": ("backends/",),
     "alembic": ("backends/",),
     "certifi": ("backends/",),
-    "presidio_analyzer": ("backends/",),
+    "presidio_analyzer": (
+        "backends/presidio.py",
+        "backends/ner_worker.py",
+        "backends/ocr_worker.py",
+    ),
     "phonenumbers": ("backends/",),
     "regex": ("backends/",),
     "re2": ("backends/",),

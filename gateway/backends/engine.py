@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import regex
-from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
 
+from gateway.backends.presidio import EntityRecognizer, Pattern, PatternRecognizer
 from gateway.backends.recognizers.allowed import Allowed, without_allowed
 from gateway.backends.recognizers.custom import CustomRecognizer
 from gateway.backends.recognizers.finder import Finder, Found

@@ -8,10 +8,9 @@ from functools import lru_cache
 from threading import Event
 from typing import Final
 
-from presidio_analyzer import EntityRecognizer
-
 from gateway.backends.engine import Engine
 from gateway.backends.entities import COUNTRY_ENTITIES, ENTITIES
+from gateway.backends.presidio import EntityRecognizer
 from gateway.backends.recognizers.allowed import allowed_by
 from gateway.backends.recognizers.built_in import recognizers
 from gateway.backends.recognizers.countries import country_recognizers

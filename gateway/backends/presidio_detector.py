@@ -14,10 +14,10 @@ from functools import lru_cache, partial
 from threading import Event
 from typing import Final
 
-from presidio_analyzer import EntityRecognizer
-
+from gateway.backends import surroundings
 from gateway.backends.engine import Engine
 from gateway.backends.entities import COUNTRY_ENTITIES
+from gateway.backends.presidio import EntityRecognizer
 from gateway.backends.recognizers.allowed import allowed_by
 from gateway.backends.recognizers.built_in import recognizers
 from gateway.backends.recognizers.countries import country_recognizers
@@ -88,9 +88,15 @@ class PresidioDetector:
         run = asyncio.get_running_loop().run_in_executor
         if self._using is None:
             self._recognizers = await run(self._pool, recognizers)
-            await run(self._pool, country_recognizers)
         entities = {name for one in self._recognizers for name in one.get_supported_entities()}
         await self.detect([_SAMPLE], frozenset(entities))
+
+    async def prepare(self, entities: frozenset[str]) -> None:
+        """Load what these need, so that no request waits for it; others load it when asked."""
+        if entities & COUNTRY_ENTITIES:
+            run = asyncio.get_running_loop().run_in_executor
+            await run(self._pool, country_recognizers)
+            await run(self._pool, surroundings.load)
 
     async def detect(
         self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import spacy
-from spacy.language import Language
-from spacy.tokens import Token
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Token
 
 _WORDS: Final = 6
 _REACH: Final = 256  # characters that are looked at at once
@@ -75,8 +75,15 @@ def _is_dull(token: Token) -> bool:
     return token.is_stop or token.is_punct or token.text in _NO_KEYWORDS or ":" in token.text
 
 
+def load() -> None:
+    """Import spaCy, 86 MB and a second, before the first text asks for it."""
+    _blank()
+
+
 @lru_cache(1)
 def _blank() -> Language:
+    import spacy
+
     return spacy.blank("en")
 
 

@@ -145,6 +145,12 @@ class Policy:
         """Those of its models: no other vocabulary needs memory."""
         return frozenset(model.tokenizer for model in self.models.values())
 
+    def entities(self) -> frozenset[str]:
+        """Those that some project's profile has a rule for, in requests or answers."""
+        projects = (p for one in self.organizations.values() for p in one.projects.values())
+        profiles = [project.redaction for project in projects]
+        return frozenset(name for one in profiles for name in (*one.rules, *one.answer))
+
     def images(self) -> frozenset[Images]:
         """What the profiles of its projects do with pictures."""
         projects = (p for one in self.organizations.values() for p in one.projects.values())

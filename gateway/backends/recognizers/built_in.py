@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from presidio_analyzer import EntityRecognizer
-
+from gateway.backends.presidio import EntityRecognizer
 from gateway.backends.recognizers.addresses import StreetAddress
 from gateway.backends.recognizers.americas import BrazilianCnpj, BrazilianCpf
 from gateway.backends.recognizers.births import DateOfBirth

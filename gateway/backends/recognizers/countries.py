@@ -8,9 +8,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 import regex
-from presidio_analyzer import LocalRecognizer, Pattern, PatternRecognizer, predefined_recognizers
 
 from gateway.backends.entities import COUNTRY_ENTITIES
+from gateway.backends.presidio import (
+    LocalRecognizer,
+    Pattern,
+    PatternRecognizer,
+    predefined_recognizers,
+)
 
 _BEYOND_ASCII: Final = {"DE_KFZ"}
 """Whose patterns hold letters that are not ASCII: those keep Unicode's boundaries."""

@@ -11,9 +11,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 import re2
-from presidio_analyzer import EntityRecognizer, LocalRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 
+from gateway.backends.presidio import (
+    EntityRecognizer,
+    LocalRecognizer,
+    NlpArtifacts,
+    RecognizerResult,
+)
 from gateway.backends.recognizers.checksums import CHECKS
 from gateway.backends.recognizers.denied import Denied
 from gateway.backends.recognizers.finder import Found

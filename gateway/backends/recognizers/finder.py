@@ -14,9 +14,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
-from presidio_analyzer import LocalRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-
+from gateway.backends.presidio import LocalRecognizer, NlpArtifacts, RecognizerResult
 from gateway.privacy.spans import WORD_END, word_start
 
 STARTED = word_start(1)
