@@ -8,7 +8,7 @@ if that was before this module, nothing is kept out.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, MutableSequence, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -32,8 +32,6 @@ class _Name(type):
 
 class _Mentioned(ModuleType):
     """A module of which everything can be named, and nothing be used."""
-
-    __path__: MutableSequence[str] = []
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
