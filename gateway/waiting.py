@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Generator
+from functools import partial
 from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Waits:
@@ -35,6 +40,18 @@ class Waits:
         if self._timer is None or until < self._timer.when():
             self._set(until)
         return self
+
+    async def within(self, seconds: float, work: Awaitable[T]) -> T:
+        """`await work`, and TimeoutError where that takes longer. Work that has nothing to wait
+        for, as most has not, costs no timer and no look at the clock."""
+        steps: Any = work.__await__()
+        try:
+            waits_for = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        with self.at_most(seconds):
+            return await _Begun[T](steps, waits_for)
 
     def close(self) -> None:
         """Drop the timer."""
@@ -75,3 +92,28 @@ class Waits:
         self._until = None
         self._expired = True
         self._task.cancel()
+
+
+class _Begun(Generic[T]):
+    """What goes on with these `steps`, as `yield from` does, and waits for something already."""
+
+    __slots__ = ("_steps", "_waits_for")
+
+    def __init__(self, steps: Any, waits_for: Any) -> None:
+        self._steps, self._waits_for = steps, waits_for
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        steps, waits_for = self._steps, self._waits_for
+        while True:
+            try:
+                go_on = partial(steps.send, (yield waits_for))
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:
+                go_on = partial(steps.throw, error)
+            try:
+                waits_for = go_on()
+            except StopIteration as end:
+                result: T = end.value
+                return result

@@ -100,3 +100,105 @@ def test_only_one_timer_is_there_however_often_is_waited() -> None:
     loop.run_until_complete(work())
     loop.close()
     assert loop.timers == 1
+
+
+async def slept(seconds: float, told: str = "") -> str:
+    await asyncio.sleep(seconds)
+    return told
+
+
+def test_work_is_awaited_whether_it_waits_or_not() -> None:
+    async def at_once() -> str:
+        return "done"
+
+    async def twice() -> str:
+        return await slept(0) + await slept(0.01, "waited") + await slept(0)
+
+    async def work() -> None:
+        waits = Waits()
+        assert await waits.within(5, at_once()) == "done"
+        assert await waits.within(5, twice()) == "waited"
+        assert await waits.within(5, asyncio.sleep(0.01, "future")) == "future"
+        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.01, ready.set_result, "later")
+        assert await waits.within(5, ready) == "later"
+        assert await waits.within(5, ready) == "later"
+        waits.close()
+
+    run(work())
+
+
+def test_work_that_takes_too_long_is_a_time_out_and_is_told() -> None:
+    seen: list[str] = []
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            await asyncio.sleep(0)  # it may wait while it ends
+            seen.append("ended")
+            raise
+
+    async def work() -> None:
+        waits = Waits()
+        with pytest.raises(TimeoutError):
+            await waits.within(0.02, stubborn())
+        await waits.within(5, slept(0.01))
+        waits.close()
+
+    run(work())
+    assert seen == ["cancelled", "ended"]
+
+
+def test_an_error_of_work_passes_at_once_and_later() -> None:
+    async def failing(seconds: float | None) -> None:
+        if seconds is not None:
+            await asyncio.sleep(seconds)
+        raise ValueError("no")
+
+    async def work() -> None:
+        waits = Waits()
+        for seconds in (None, 0, 0.01):
+            with pytest.raises(ValueError, match="no"):
+                await waits.within(5, failing(seconds))
+        waits.close()
+
+    run(work())
+
+
+def test_work_of_a_task_that_is_cancelled_or_dropped_is_ended() -> None:
+    seen: list[str] = []
+
+    async def busy() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append("ended")
+
+    async def work() -> None:
+        waits = Waits()
+        task = asyncio.create_task(waits.within(60, busy()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        dropped = waits.within(60, busy())
+        dropped.send(None)
+        dropped.close()
+        waits.close()
+
+    run(work())
+    assert seen == ["ended", "ended"]
+
+
+def test_work_that_does_not_wait_needs_no_timer() -> None:
+    async def at_once() -> None:
+        pass
+
+    async def work() -> None:
+        waits = Waits()
+        await waits.within(60, at_once())
+        assert waits._timer is None
+
+    run(work())

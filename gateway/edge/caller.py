@@ -47,8 +47,7 @@ class Caller:
     async def body(self) -> bytes:
         """The whole body. Raises TooLarge, TooSlow or ClientLeft."""
         try:
-            with self._waits.at_most(self._body_timeout_seconds):
-                body = await self._read()
+            body = await self._waits.within(self._body_timeout_seconds, self._read())
         except TimeoutError:
             raise TooSlow(
                 f"The request's body was not complete after {self._body_timeout_seconds:g} seconds."
@@ -64,8 +63,7 @@ class Caller:
         if self.left and self._keeps_on:
             return
         try:
-            with self._waits.at_most(self._write_timeout_seconds):
-                await self._send(message)
+            await self._waits.within(self._write_timeout_seconds, self._send(message))
         except TimeoutError:
             self.left = True
             if not self._keeps_on:

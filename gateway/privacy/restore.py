@@ -44,7 +44,8 @@ class Restorer:
             return text
         if (state := self._lanes.get(lane)) is None:
             state = self._lanes[lane] = _Lane(Nesting() if is_json else None)
-        return text if self._is_plain(state, text) else self._advance(state, text, final=False)
+        is_plain = self._is_plain(state, text, closely=False)
+        return text if is_plain else self._advance(state, text, final=False)
 
     def passes(self, lane: Hashable, text: str) -> bool:
         """Whether the text can be told now and as it is, and then it has been fed. It may say no
@@ -52,7 +53,7 @@ class Restorer:
         if not self._wordings:
             return True
         state = self._lanes.get(lane)
-        return state is not None and self._is_plain(state, text)
+        return state is not None and self._is_plain(state, text, closely=True)
 
     def flush(self, lane: Hashable) -> str:
         """What the lane still held back: its text is at its end, and the lane forgotten."""
@@ -63,15 +64,18 @@ class Restorer:
         """The lanes that hold something back, in the order in which they were first fed."""
         return [lane for lane, state in self._lanes.items() if state.held]
 
-    def _is_plain(self, state: _Lane, more: str) -> bool:
-        """Whether no stand-in is or begins in what goes on a lane which holds nothing: so is most
-        text. Then it is told."""
+    def _is_plain(self, state: _Lane, more: str, *, closely: bool) -> bool:
+        """Whether no stand-in is or may begin in what goes on a lane that holds nothing, as in most
+        of what comes; then it is told. `closely`: a letter with which one might begin is no
+        reason to say no, if none does."""
         if state.held or state.nesting is not None:
             return False
         text, done = state.before + more, len(state.before)
         for wording in self._wordings:
-            if wording.may_begin(text, done) and (
-                wording.hold_from(text, done, False) < len(text) or wording.find(text, done, False)
+            if wording.may_begin(text, done) and not (
+                closely
+                and wording.hold_from(text, done, False) == len(text)
+                and wording.find(text, done, False) is None
             ):
                 return False
         state.before = text[-_CONTEXT:]
