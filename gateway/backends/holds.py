@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from gateway.backends.sql_book import Hold
 from gateway.quota.ledger import Generations
 
+HOLDS_MIN = 32  # so many share a commit well enough
+TURNS_MAX = 4  # of the loop, that a hold waits for others
 Told = Generations | str  # or why it is not held
 
 
@@ -26,6 +28,16 @@ class Holds:
     def withdraw(self, hold: Hold) -> bool:
         """Nobody wants it any more. Whether there may be a row of it."""
         return self._waiting.pop(hold, None) is None
+
+    async def gather(self) -> None:
+        """On a busy loop each turn brings more: let them come, as a group shares one commit."""
+        for _ in range(TURNS_MAX):
+            before = len(self._waiting)
+            if not 0 < before < HOLDS_MIN:
+                return
+            await asyncio.sleep(0)
+            if len(self._waiting) == before:
+                return
 
     def begin(self) -> tuple[Hold, ...]:
         """The next group: all that wait. Everything of the last one was told."""

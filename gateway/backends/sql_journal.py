@@ -3,7 +3,8 @@ rebuilt from.
 
 Group commit: a single writer takes all that waits into one transaction, and while that is
 committed the next group gathers. A reservation is held when its row is committed, so a hold wakes
-the writer at once; entries wait in memory, in order, until the next group or for a moment.
+the writer at once. Entries wait in memory, in order, until they are many or for a moment: most of
+what posting costs is the same however few they are, and no hold is to wait for that.
 
 An entry leaves the memory only when it is committed; a group that failed is tried again, however
 often, and rows that were written already are passed over by their id. So an entry is in the book
@@ -25,6 +26,7 @@ from sqlalchemy import Connection
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem, DataRefused
 from gateway.backends.holds import Holds
+from gateway.backends.moment import Moment
 from gateway.backends.ownership import Ownership
 from gateway.backends.sql_book import (
     Change,
@@ -34,7 +36,7 @@ from gateway.backends.sql_book import (
     known_of,
     read_generations,
 )
-from gateway.backends.sql_entries import storable, storable_text
+from gateway.backends.sql_entries import storable
 from gateway.backends.sql_spent import sum_spent
 from gateway.backends.unwritten import Unwritten, total
 from gateway.errors import Unavailable
@@ -43,6 +45,7 @@ from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry
 from gateway.usage.record import JournalState
 
+ENTRIES_MIN = 64  # so many share what posting costs, and are not kept waiting for more
 RETRY_SECONDS_MIN = 0.05
 RETRY_SECONDS_MAX = 5.0
 LOGGER = "gateway.journal"
@@ -63,21 +66,19 @@ class SqlJournal:
         count: Count = lambda _: None,
     ) -> None:  # fmt: skip
         self._database, self._count = database, count
-        self._flush_seconds = flush_seconds
         self._batch_max, self._pending_max = batch_max, pending_max
+        self._entries_min = min(ENTRIES_MIN, batch_max)
         self._clock = clock
         self._owner = random_bytes(16).hex()
         self._ownership = Ownership(database, self._owner)
         self._taken_over = False
         self._holds = Holds()
         self._unwritten = Unwritten()
-        self._gone: dict[str, object] = {}  # ids whose rows are to go; each time a new object
         self._errors = 0
-        self._some = asyncio.Event()  # there is something to write
-        self._now = asyncio.Event()  # do not wait for more
+        self._wake = asyncio.Event()  # a hold waits, or entries are due
         self._hold_waits = asyncio.Event()
+        self._moment = Moment(flush_seconds, self._wake.set)  # for which entries wait
         self._steady = asyncio.Lock()  # no group is between memory and table
-        self._written = asyncio.Condition()
         self._writer: asyncio.Task[None] | None = None
 
     @property
@@ -122,6 +123,7 @@ class SqlJournal:
             if not writer.cancelled() and (fault := writer.exception()) is not None:
                 _log().error("The writer of usage failed.", exc_info=fault)
             await self._ownership.release()
+        self._moment.forget()
         return self._unwritten.all()
 
     async def _at_rest(self) -> None:
@@ -134,8 +136,8 @@ class SqlJournal:
         if self._taken_over or self._writer is None or self._writer.done():
             raise _cannot_hold(TAKEN_OVER if self._taken_over else ENDED)
         waiting = self._holds.add(hold)
-        for event in (self._some, self._now, self._hold_waits):
-            event.set()
+        self._hold_waits.set()
+        self._wake.set()
         try:
             told = await waiting
         except asyncio.CancelledError:
@@ -147,30 +149,24 @@ class SqlJournal:
         return told
 
     def forget(self, id: str) -> None:
-        """What is held under the id goes with the next group; never waits."""
-        self._gone[storable_text(id)] = object()
-        self._some.set()
+        """What is held under the id goes as an entry would; never waits."""
+        self._unwritten.forget(id)
+        self._moment.begin()
 
     def append(self, record: Record) -> None:
         """Take the entry; never waits. The first one of an id counts."""
         if not isinstance(record, Entry):
             raise TypeError("a journal takes entries")
         self._unwritten.add(storable(record), self._clock())
-        self._some.set()
-        if len(self._unwritten.pending) >= self._batch_max:
-            self._now.set()
+        if self._unwritten.waiting >= self._entries_min:
+            self._moment.end()
+        else:
+            self._moment.begin()
 
     async def flush(self) -> None:
         """Return when all that was appended or forgotten before is committed, however late."""
-        entries, gone = set(self._unwritten.pending), set(self._gone.values())
-
-        def done() -> bool:
-            left = gone.intersection(self._gone.values())
-            return not left and entries.isdisjoint(self._unwritten.pending)
-
-        self._now.set()
-        async with self._written:
-            await self._written.wait_for(done)
+        self._moment.end()
+        await self._unwritten.until_written()
 
     def state(self, now: float) -> JournalState:
         oldest = self._unwritten.oldest()
@@ -216,9 +212,8 @@ class SqlJournal:
     async def _write_forever(self) -> None:
         try:
             while True:
-                await self._some.wait()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._now.wait(), self._flush_seconds)
+                await self._wake.wait()
+                await self._holds.gather()
                 await self._write_surely()
         finally:
             self._fail_holds(ENDED)
@@ -241,35 +236,39 @@ class SqlJournal:
             await self._ownership.keep()
 
     async def _write(self) -> DatabaseProblem | None:
-        """One group: all holds that wait, and a batch of entries. What went wrong, or None."""
-        for event in (self._some, self._now, self._hold_waits):
-            event.clear()
+        """One group: all holds that wait, and a batch of what is due. What went wrong, or None."""
+        self._wake.clear()
+        self._hold_waits.clear()
         holds = self._holds.begin()
-        entries, gone = self._unwritten.first(self._batch_max), dict(self._gone)
-        if len(entries) < len(self._unwritten.pending):  # no need to wait for more
-            self._some.set()
-            self._now.set()
+        entries, gone = self._taken() if self._moment.is_over else ([], {})
         try:
             async with self._steady:
                 await self._commit(Change(entries, holds, tuple(gone)))
         except DatabaseProblem as problem:
             self._fail_holds(str(problem))
+            self._moment.end()
             return problem
-        for id, mark in gone.items():
-            if self._gone[id] is mark:
-                del self._gone[id]
-        async with self._written:
-            self._written.notify_all()
+        finally:
+            self._unwritten.in_work = 0
+        if entries or gone:
+            self._unwritten.went(gone)
+            await self._unwritten.tell()
         return None
+
+    def _taken(self) -> tuple[list[Entry], dict[str, object]]:
+        """A batch of what is due, which stays in memory until it is committed."""
+        self._moment.start_anew()
+        entries = self._unwritten.first(self._batch_max)
+        if len(entries) < len(self._unwritten.pending):
+            self._moment.end()
+        return entries, dict(self._unwritten.gone)
 
     async def _commit(self, change: Change) -> None:
         """Commit the change; what the database refuses of it is found by halving."""
         if not change:
             return
         try:
-            generations, abandoned = await self._database.post(
-                lambda c: apply(c, change, self._owner)
-            )
+            told = await self._database.post(lambda c: apply(c, change, self._owner))
         except DataRefused as refusal:
             halves = change.halves()
             if not halves:
@@ -277,6 +276,7 @@ class SqlJournal:
             for half in halves:
                 await self._commit(half)
             return
+        generations, abandoned = told
         self._unwritten.written(change.entries)
         for entry in abandoned:
             self._count(entry)

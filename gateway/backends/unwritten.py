@@ -1,8 +1,10 @@
-"""The entries of a journal that are not in its table: those that wait, and those it refused."""
+"""What a journal has still to write: entries that wait, those that its table refused, and which
+reservations are to go without one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain, islice
 
 from gateway.backends.sql_entries import storable_text
@@ -13,11 +15,15 @@ from gateway.usage.entry import Entry
 
 
 class Unwritten:
-    """`pending` is in the order in which entries came, the first one of an id counts."""
+    """`pending` is in the order in which entries came, the first one of an id counts. `gone` are
+    the ids whose rows are to go, each time with a new object."""
 
     def __init__(self) -> None:
         self.pending: dict[str, Entry] = {}
         self.set_aside: dict[str, Entry] = {}
+        self.gone: dict[str, object] = {}
+        self.in_work = 0  # so many of the first ones are on their way
+        self._written = asyncio.Condition()
         self._since: dict[str, float] = {}  # when each pending one came
 
     def add(self, entry: Entry, now: float) -> None:
@@ -25,8 +31,40 @@ class Unwritten:
             self.pending.setdefault(entry.id, entry)
             self._since.setdefault(entry.id, now)
 
+    def forget(self, id: str) -> None:
+        self.gone[storable_text(id)] = object()
+
+    def went(self, gone: Mapping[str, object]) -> None:
+        """Their rows are away. One that is to go again since then stays."""
+        for id, mark in gone.items():
+            if self.gone[id] is mark:
+                del self.gone[id]
+
+    @property
+    def waiting(self) -> int:
+        return len(self.pending) - self.in_work
+
     def first(self, count: int) -> list[Entry]:
-        return list(islice(self.pending.values(), count))
+        """These are on their way from now on."""
+        first = list(islice(self.pending.values(), count))
+        self.in_work = len(first)
+        return first
+
+    async def until_written(self) -> None:
+        """Return when all that is here now is written, refused or gone."""
+        entries, gone = set(self.pending), set(self.gone.values())
+
+        def done() -> bool:
+            left = gone.intersection(self.gone.values())
+            return not left and entries.isdisjoint(self.pending)
+
+        async with self._written:
+            await self._written.wait_for(done)
+
+    async def tell(self) -> None:
+        """Who waits until something is written shall look again."""
+        async with self._written:
+            self._written.notify_all()
 
     def oldest(self) -> float | None:
         """When the entry came that waits longest."""

@@ -84,15 +84,51 @@ def test_an_entry_takes_the_place_of_what_was_held_in_one_step(migrated_url):
     assert all(look == sorted(f"req_{n}" for n in range(20)) for look in looks)
 
 
-def test_a_hold_carries_waiting_entries_with_it(migrated_url, monkeypatch):
+def test_a_hold_does_not_wait_for_the_posting_of_entries(migrated_url):
     async def work(journal, database):
-        script = Script(database, monkeypatch)
         await journal.hold(reservation(1))
         journal.append(entry(1))
         await journal.hold(reservation(2))
-        assert script.calls == 2
+        assert await held(database) == {"req_1", "req_2"}
+        assert await booked(database) == {}
+        assert (await journal.spent(ACME, NOW)).requests == 1
+        await journal.flush()
         assert await held(database) == {"req_2"}
         assert await booked(database) == {"req_1": "ok"}
+
+    using(migrated_url, work)
+
+
+def test_holds_and_entries_that_are_due_share_a_commit(migrated_url, monkeypatch):
+    async def work(journal, database):
+        script = Script(database, monkeypatch)
+        journal.append(entry(1))
+        await asyncio.gather(journal.hold(reservation(2)), journal.flush())
+        assert script.calls == 1
+        assert await held(database) == {"req_2"}
+        assert await booked(database) == {"req_1": "ok"}
+
+    using(migrated_url, work)
+
+
+def test_entries_are_posted_in_time_however_many_holds_come(migrated_url):
+    async def work(journal, database):
+        journal.append(entry(1))
+        n = 100
+        while journal.state(NOW).pending:
+            await journal.hold(reservation(n := n + 1))
+        assert await booked(database) == {"req_1": "ok"}
+
+    using(migrated_url, work, flush_seconds=0.05)
+
+
+def test_many_entries_are_posted_before_their_moment_is_over(migrated_url):
+    async def work(journal, database):
+        for n in range(sql_journal.ENTRIES_MIN):
+            journal.append(entry(n))
+        while journal.state(NOW).pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert len(await booked(database)) == sql_journal.ENTRIES_MIN
 
     using(migrated_url, work)
 
@@ -181,9 +217,11 @@ def test_a_reservation_that_the_database_refuses_does_not_hold_up_the_others(mig
         await journal.hold(reservation(3))
         journal.append(entry(50))
         told = await asyncio.gather(
-            *(journal.hold(reservation(n)) for n in range(8)), return_exceptions=True
+            journal.flush(),
+            *(journal.hold(reservation(n)) for n in range(8)),
+            return_exceptions=True,
         )
-        refused = [n for n, one in enumerate(told) if isinstance(one, Unavailable)]
+        refused = [n for n, one in enumerate(told[1:]) if isinstance(one, Unavailable)]
         assert refused == [3]  # it is held already
         assert await held(database) == {f"req_{n}" for n in range(8)}
         assert await booked(database) == {"req_50": "ok"}
