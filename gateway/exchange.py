@@ -16,7 +16,6 @@ from gateway.admission import check_room, identify, reserve
 from gateway.answer import Answer
 from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
-from gateway.draft import Draft
 from gateway.errors import BadRequest, Unavailable
 from gateway.forward import Patience, forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
@@ -45,7 +44,7 @@ T = TypeVar("T")
 @asynccontextmanager
 async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
     """One governed request, from its key to its entry. Raises ApiError and ClientLeft."""
-    draft = Draft(call, parts.stopwatch)
+    draft = parts.traces.draft(call, parts.stopwatch)
     policy = parts.policies.current
     async with Settled(draft, parts):
         _check_capacity(call, parts)
@@ -79,7 +78,7 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
             target,
             PATHS[call.endpoint],
             body,
-            call.headers,
+            parts.traces.passed_on(call),
             call.id,
             patience,
             parts.circuits,

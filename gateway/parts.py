@@ -25,6 +25,7 @@ from gateway.privacy.profile import Images, Ner
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
 from gateway.settings import Settings
+from gateway.tracing import Traces, Untraced
 from gateway.usage.record import Journal
 
 Wanted = Ner | Images
@@ -79,6 +80,7 @@ class Parts:
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     state: State = field(default_factory=State)
     circuits: Circuits = field(default_factory=Circuits)
+    traces: Traces = field(default_factory=Untraced)
     matches: Matches = field(default_factory=Matches)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:

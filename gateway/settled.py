@@ -9,6 +9,7 @@ from types import TracebackType
 
 from gateway.draft import Draft
 from gateway.errors import TextBlocked, Unauthenticated
+from gateway.forward import Headers
 from gateway.logs import request_fields
 from gateway.parts import Parts
 from gateway.quota.admit import Refusal, warnings_of
@@ -102,6 +103,7 @@ class Settled:
         meters.record(entry)
         for stage, seconds in draft.stage_seconds.items():
             meters.overhead.observe((stage,), seconds)
+        self._parts.traces.ended(draft, entry)
         overhead_seconds = sum(draft.stage_seconds.values())
         meters.overhead.observe(("total",), overhead_seconds)
         if entry.redactions or "redact" in draft.stage_seconds:
@@ -113,9 +115,10 @@ class Settled:
         self._parts.log.info("request", **request_fields(entry, overhead_seconds * 1000))
 
 
-def record_costless(entry: Entry, parts: Parts) -> None:
+def record_costless(entry: Entry, parts: Parts, headers: Headers = ()) -> None:
     """Post, count and log a request that was no exchange: models, unknown URLs, refused heads."""
     _append_costless(entry, parts)
+    parts.traces.costless(entry, headers)
     parts.meters.record(entry)
     parts.log.info("request", **request_fields(entry, entry.duration_ms))
 
