@@ -22,10 +22,10 @@ from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.background import done_with, fault_of, kept_up
 from gateway.beside import beside_requests, in_own_thread, keep_out_of_collections
-from gateway.circuit import Bounds, Circuits, State
 from gateway.detection import detecting
 from gateway.errors import Unavailable
 from gateway.forward import Patience, Target
+from gateway.guard import circuits_of, unless_open
 from gateway.loading import Prepare, load_models, models_lacking, wanted_by
 from gateway.logs import place_of
 from gateway.metrics import Meters
@@ -36,6 +36,7 @@ from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.redact import DetectionFailed
 from gateway.retention import prune_forever
 from gateway.settings import Settings
+from gateway.telemetry import telling
 
 SIMULATOR_KEY = "sk-simulated"
 
@@ -109,6 +110,9 @@ async def assembled(
             genai=settings.meter_genai == "on",
         )
         meters.start_time.set(time.time())
+        telemetry = await stack.enter_async_context(
+            telling(settings, environ, os.urandom(8).hex(), meters, log)
+        )
         database = Database(settings.database_url, settings.database_threads)
         stack.push_async_callback(database.aclose)
         accounts = await stack.enter_async_context(
@@ -118,7 +122,7 @@ async def assembled(
         detection = await stack.enter_async_context(
             detecting(settings, os.urandom, workbench, meters.redactions_without_ner.inc)
         )
-        circuits = _circuits(settings, meters, log)
+        circuits = circuits_of(settings, meters, log)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
         await asyncio.to_thread(warm, policy.tokenizers())
@@ -135,7 +139,7 @@ async def assembled(
             watching=detection.watching,
             reader=detection.reader,
             upstream=upstream,
-            resolve=_unless_open(circuits, resolver(environ, simulator_url)),
+            resolve=unless_open(circuits, resolver(environ, simulator_url)),
             pepper=pepper,
             meters=meters,
             log=log,
@@ -145,51 +149,31 @@ async def assembled(
             workbench=workbench,
             patience=Patience(dice=lambda: os.urandom(1)[0] / 255),
             circuits=circuits,
+            traces=telemetry.traces,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
         await load_models(parts, detection.prepare)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
-        background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "policy": partial(_follow_policies, parts, environ, detection.prepare),
-            "sweep": partial(_sweep, parts),
-            "retention": partial(prune_forever, parts, database),
-            **accounts.work,
-        }
-        if settings.policy_reload == "off":
-            del background["policy"]
-        for part, work in background.items():
+        beside = _background(parts, environ, detection.prepare, database) | accounts.work
+        beside |= {part: partial(send, parts) for part, send in telemetry.work.items()}
+        for part, work in beside.items():
             task = asyncio.create_task(kept_up(part, work, parts))
             stack.push_async_callback(_stopped, task)
         yield parts
 
 
-def _circuits(settings: Settings, meters: Meters, log: Any) -> Circuits:
-    def changed(upstream: str, state: State) -> None:
-        if state is State.OPEN:
-            meters.circuit_opened.add((upstream,))
-            log.error("circuit_opened", upstream=upstream)
-        else:
-            log.info("circuit_closed", upstream=upstream)
-
-    bounds = Bounds(
-        settings.circuit_failures, settings.circuit_window_seconds, settings.circuit_open_seconds
-    )
-    return Circuits(bounds, changed)
-
-
-def _unless_open(
-    circuits: Circuits, resolve: Callable[[UpstreamPolicy], Target]
-) -> Callable[[UpstreamPolicy], Target]:
-    """A request for an upstream that has a rest is refused before anything costly is done for
-    it."""
-    now = asyncio.get_running_loop().time
-
-    def looked(upstream: UpstreamPolicy) -> Target:
-        circuits.look(upstream.name, now())
-        return resolve(upstream)
-
-    return looked
+def _background(
+    parts: Parts, environ: Mapping[str, str], prepare: Prepare, database: Database
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """What runs beside requests, by the part that it keeps whole."""
+    work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "sweep": partial(_sweep, parts),
+        "retention": partial(prune_forever, parts, database),
+    }
+    if parts.settings.policy_reload == "on":
+        work["policy"] = partial(_follow_policies, parts, environ, prepare)
+    return work
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

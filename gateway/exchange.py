@@ -16,7 +16,6 @@ from gateway.admission import check_room, identify, reserve
 from gateway.answer import Answer
 from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
-from gateway.draft import Draft
 from gateway.errors import BadRequest, Unavailable
 from gateway.forward import forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
@@ -47,7 +46,7 @@ T = TypeVar("T")
 @asynccontextmanager
 async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
     """One governed request, from its key to its entry. Raises ApiError and ClientLeft."""
-    draft = Draft(call, parts.stopwatch)
+    draft = parts.traces.draft(call, parts.stopwatch)
     policy = parts.policies.current
     async with Settled(draft, parts):
         _check_capacity(call, parts)
@@ -75,9 +74,9 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.sending()
         if rules.upstream.on_client_left is OnClientLeft.DRAIN:
             call.keep_on()
-        path, patience = PATHS[call.endpoint], parts.patience
+        path, headers = PATHS[call.endpoint], parts.traces.passed_on(call)
         async with forward(
-            parts.upstream, target, path, body, call.headers, call.id, patience, parts.circuits
+            parts.upstream, target, path, body, headers, call.id, parts.patience, parts.circuits
         ) as reply:
             draft.upstream_code = str(reply.status)
             draft.answer = answer = Answer(

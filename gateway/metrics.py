@@ -206,6 +206,11 @@ class Meters:
         self.start_time = make.gauge(
             "start_time_seconds", "When this process began to count, in unix seconds."
         )
+        self.telemetry_lost = make.counter(
+            "telemetry_lost",
+            "Spans, and sets of metrics, that did not reach OpenTelemetry's collector.",
+            "signal",
+        )
         self.build_info = make.gauge("build_info", "The version of the gateway.", "version")
         self.build_info.labels(__version__).set(1)
 

@@ -25,6 +25,7 @@ from gateway.privacy.profile import Images, Ner
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
 from gateway.settings import Settings
+from gateway.tracing import Traces, Untraced
 from gateway.usage.record import Journal
 
 SECRETS_MAX = 10_000
@@ -82,6 +83,7 @@ class Parts:
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     state: State = field(default_factory=State)
     circuits: Circuits = field(default_factory=Circuits)
+    traces: Traces = field(default_factory=Untraced)
     matches: Matches = field(default_factory=Matches)
     patience: Patience = PATIENCE
     secrets: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from gateway.draft import Draft
 from gateway.errors import TextBlocked, Unauthenticated
+from gateway.forward import Headers
 from gateway.logs import request_fields
 from gateway.parts import Parts
 from gateway.quota.admit import Refusal, warnings_of
@@ -105,6 +106,7 @@ class Settled:
             meters.overhead.observe((stage,), seconds)
         if entry.redactions or "redact" in stages:
             meters.redaction_duration.observe((), stages.get("redact", 0.0))
+        self._parts.traces.ended(draft, entry)
         overhead_seconds = sum(stages.values())
         meters.overhead.observe(("total",), overhead_seconds)
         if draft.sent_at is not None:
@@ -114,9 +116,10 @@ class Settled:
         self._parts.log.info("request", **request_fields(entry, overhead_seconds * 1000))
 
 
-def record_costless(entry: Entry, parts: Parts) -> None:
+def record_costless(entry: Entry, parts: Parts, headers: Headers = ()) -> None:
     """Post, count and log a request that was no exchange: models, unknown URLs, refused heads."""
     _append_costless(entry, parts)
+    parts.traces.costless(entry, headers)
     parts.meters.record(entry)
     parts.log.info("request", **request_fields(entry, entry.duration_ms))
 

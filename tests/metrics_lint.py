@@ -38,6 +38,7 @@ def full() -> Meters:
     meters.limit_warnings.labels("acme", "budget", "0.8").inc()
     meters.circuit_state.set(("simulator",), 0)
     meters.circuit_opened.add(("simulator",))
+    meters.telemetry_lost.labels("traces").inc()
     meters.use_policy("abc", 1.0)
     meters.stand(standings)
     meters.circuit_state.set(("simulator",), 0)

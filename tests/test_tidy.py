@@ -54,6 +54,7 @@ THIRD_PARTY_ROOMS = {
     "redis": ("backends/",),
     "watchfiles": ("backends/",),
     "prometheus_client": ("metrics.py", "meter_maker.py", "tallies.py"),
+    "opentelemetry": ("backends/otlp.py", "backends/otlp_metrics.py"),
     "structlog": ("logs.py",),
     "yaml": ("policy/document.py",),
     "typer": ("cli/",),
@@ -306,7 +307,7 @@ def test_islands_and_policy_import_only_what_lies_below_them() -> None:
 
 
 def test_backends_are_chosen_by_the_app_and_the_commands_only() -> None:
-    wiring = ("app.py", "accounts.py", "detection.py", "retention.py")
+    wiring = ("app.py", "accounts.py", "detection.py", "retention.py", "telemetry.py")
     assert_none(importing("gateway.backends", (*wiring, "cli/", "backends/")))
 
 
