@@ -187,7 +187,7 @@ def _checks(
     """What readiness means: each check returns None, or a sentence that says what is wrong."""
 
     async def schema() -> str | None:
-        return await database.trouble(writable=False)
+        return await database.trouble(writable=False, newer_will_do=True)
 
     async def journal() -> str | None:
         return "usage cannot be written" if parts.journal.state(parts.clock()).full else None

@@ -192,6 +192,12 @@ class Settings:
         choice("off", "on"),
         "Log where something was found in each request and what was done, without the values.",
     )
+    database_wait_seconds: float = _setting(
+        60.0,
+        seconds(0, 3600),
+        "The start waits so long for a database on a server to be there and to have the tables of "
+        "this version, which `gateway migrate` makes; an SQLite file is migrated by the start.",
+    )
     database_threads: int = _setting(4, integer(1, 256), "Threads that talk to the database.")
     journal_flush_seconds: float = _setting(
         0.1, seconds(0.001, 60), "Usage is written at least that often."

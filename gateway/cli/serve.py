@@ -7,6 +7,7 @@ import gc
 import inspect
 import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,19 +17,20 @@ from urllib.parse import urlsplit
 import typer
 import uvloop
 
-from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.pepper_file import PepperProblem, load_pepper
 from gateway.beside import keep_out_of_collections
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, CommandError, sentences
+from gateway.cli.database_wait import prepare_database
 from gateway.cli.project import policy_of
 from gateway.cli.welcome import greeting, is_loopback, make_first_keys
-from gateway.cli.workers import Supervisor, check_workers, supervise
+from gateway.cli.workers import Supervisor, check_workers, patience_for, supervise
 from gateway.edge.boundary import refused_heads
-from gateway.edge.ops import build_ops
+from gateway.edge.ending import Ending
+from gateway.edge.ops import Opening, build_ops
 from gateway.edge.routes import build_api
-from gateway.edge.server import CannotListen, listen, url_of
-from gateway.edge.server import serve as serve_apps
+from gateway.edge.server import CannotListen, bind, open_to_callers, operations, url_of
+from gateway.edge.server import serve as serve_api
 from gateway.errors import Unwritten
 from gateway.logs import LibraryLog, build_log
 from gateway.parts import Parts
@@ -45,11 +47,13 @@ def serve(**flags: str | None) -> None:
     """Serve the API and the operations port until SIGTERM.
 
     Every option is also an environment variable; a flag wins over it."""
+    signal.signal(signal.SIGTERM, _leave_at_once)
     with sentences():
         settings = _settings(flags)
         policy = policy_of(settings)
         if settings.workers > 1:
-            supervisor = Supervisor(settings, environment(), build_log(settings.log_level))
+            log = build_log(settings.log_level)
+            supervisor = Supervisor(settings, environment(), log, patience_for(settings))
             raise typer.Exit(uvloop.run(supervise(supervisor)))
         try:
             uvloop.run(_serve(settings, policy))
@@ -94,45 +98,66 @@ async def _serve(settings: Settings, policy: Policy) -> None:
     # Here and not above: Presidio brings spaCy, seconds that no other command should wait for.
     from gateway.app import assembled, simulated_upstreams
 
-    stop = _stop_event()
+    ending = _ending()
     log = build_log(settings.log_level)
     logging.getLogger().addHandler(LibraryLog(log))
     environ = environment()
     async with AsyncExitStack() as stack:
-        api = stack.enter_context(listen(settings.host, settings.port, settings.reuse_port == "on"))
-        ops = stack.enter_context(listen(settings.ops_host, settings.ops_port))
+        api = stack.enter_context(bind(settings.host, settings.port, settings.reuse_port == "on"))
+        ops = stack.enter_context(bind(settings.ops_host, settings.ops_port))
         _check_no_loop(url_of(api), policy, environ)
-        await _prepare_database(settings)
-        pepper = load_pepper(settings)
-        simulator_url = await stack.enter_async_context(_simulator(settings))
-        parts = await stack.enter_async_context(
-            assembled(settings, policy, pepper, environ, lambda: simulator_url, log)
-        )
-        if not stop.is_set():
+        opening = Opening()
+        await stack.enter_async_context(operations(opening, ops, settings))
+        async with ending.unless_asked():
+            pepper = load_pepper(settings)
+            await prepare_database(settings, log, opening.wait_for)
+            opening.wait_for("loading models and accounts")
+            simulator_url = await stack.enter_async_context(_simulator(settings))
+            parts = await stack.enter_async_context(
+                assembled(settings, policy, pepper, environ, lambda: simulator_url, log)
+            )
             keys = await make_first_keys(settings, policy, pepper)
+            open_to_callers(api)
+            opening.open(build_ops(parts))
+        if not ending.asked.is_set():
             urls, troubles = (url_of(api), url_of(ops)), parts.state.not_loaded.values()
             greeting(*urls, keys, simulated_upstreams(policy, environ), settings, troubles)
             log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
-        _tune_interpreter()
-        apps = (build_api(parts), api), (build_ops(parts), ops)
-        await serve_apps(*apps, settings, _drained(stop, parts), refused_heads(parts))
+            _tune_interpreter()
+            await _serve_until_the_end(api, settings, ending, parts)
     log.info("stopped")
 
 
-def _stop_event() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT, from now on."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
+async def _serve_until_the_end(
+    api: socket.socket, settings: Settings, ending: Ending, parts: Parts
+) -> None:
+    """Probes say from the first moment of the end that this process is not ready."""
+
+    async def tell() -> None:
+        await ending.asked.wait()
+        parts.state.draining = True
+        parts.log.info("stopping", inflight=parts.state.inflight)
+
+    telling = asyncio.create_task(tell())
+    cut = await serve_api(build_api(parts), api, settings, ending, refused_heads(parts))
+    telling.cancel()
+    if cut:
+        parts.log.warning("requests_cut", count=cut)
 
 
-async def _drained(stop: asyncio.Event, parts: Parts) -> None:
-    """Returns when no more is to be accepted: for the time of the drain, probes say that this
-    process is not ready, and it still serves whoever has not heard of it."""
-    await stop.wait()
-    parts.state.draining = True
-    await asyncio.sleep(parts.settings.drain_seconds)
+def _ending() -> Ending:
+    """SIGTERM and Ctrl-C ask for the end, from now on; Ctrl-C hurries one that was asked for."""
+    ending = Ending()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ending.ask)
+    loop.add_signal_handler(signal.SIGINT, ending.interrupt)
+    return ending
+
+
+def _leave_at_once(*_: object) -> None:
+    """At SIGTERM before anything was begun. As the first process of a container, one that does not
+    say what to do with the signal would not get it at all."""
+    raise SystemExit(0)
 
 
 @asynccontextmanager
@@ -167,18 +192,6 @@ def _check_no_loop(api_url: str, policy: Policy, environ: Mapping[str, str]) -> 
                 f"{upstream.base_url_env or 'base_url in its policy'} to the provider's URL, or "
                 "unset it.",
             )
-
-
-async def _prepare_database(settings: Settings) -> None:
-    """An SQLite file is migrated; on a shared database, that is a step of its own."""
-    database = Database(settings.database_url, 1)
-    try:
-        if database.is_sqlite:
-            await asyncio.to_thread(database.migrate)
-        elif trouble := await database.trouble():
-            raise DatabaseProblem(trouble)
-    finally:
-        await database.aclose()
 
 
 def _tune_interpreter() -> None:

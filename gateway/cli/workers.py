@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, EXIT_WRONG, CommandError
@@ -26,16 +26,23 @@ WORKER = (sys.executable, "-m", "gateway.cli.worker")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """With workers. `stop_seconds` are beyond a worker's own grace, before it is killed."""
+    """With workers. `stop_seconds` are beyond a worker's own grace, before it is killed: for the
+    last words of what was cut, and to write all entries out."""
 
     pause_seconds: float = 1.0
     quick_seconds: float = 30.0
     quick_ends_max: int = 5
-    stop_seconds: float = 10.0
+    stop_seconds: float = 40.0
 
     def pause_after(self, quick_ends: int) -> float:
         """Seconds before a worker is started again that ended quickly so often in a row."""
         return self.pause_seconds * 2.0**quick_ends
+
+
+def patience_for(settings: Settings) -> Patience:
+    """A start that waited for the database in vain is a quick end, too."""
+    usual = Patience()
+    return replace(usual, quick_seconds=usual.quick_seconds + settings.database_wait_seconds)
 
 
 class Supervisor:
@@ -55,6 +62,7 @@ class Supervisor:
         self._patience = patience
         self._command = command
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._problem: CommandError | None = None
 
     async def run(self) -> int:
@@ -68,6 +76,12 @@ class Supervisor:
         return next((code for code in codes if code), 0)
 
     def stop(self) -> None:
+        self._stop.set()
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does: stop, or hurry a stop that was asked for before."""
+        if self._stop.is_set():
+            self._hurry.set()
         self._stop.set()
 
     async def _keep_running(self, index: int) -> int:
@@ -108,7 +122,7 @@ class Supervisor:
         if not self._stop.is_set():
             return await ended
         grace = self._settings.drain_seconds + self._settings.shutdown_grace_seconds
-        return await stopped(process, grace + self._patience.stop_seconds)
+        return await stopped(process, grace + self._patience.stop_seconds, self._hurry)
 
     def _give_up(self, index: int, code: int) -> None:
         self._problem = CommandError(
@@ -123,23 +137,35 @@ class Supervisor:
 
 async def supervise(supervisor: Supervisor) -> int:
     """Run until SIGTERM or SIGINT. The exit code and what is raised are those of `run`."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
+    loop.add_signal_handler(signal.SIGINT, supervisor.interrupt)
     return await supervisor.run()
 
 
-async def stopped(process: asyncio.subprocess.Process, seconds: float) -> int:
-    """Ask a worker to stop, and kill it if it has not by then. It may end at any moment meanwhile.
+async def stopped(process: asyncio.subprocess.Process, seconds: float, hurry: asyncio.Event) -> int:
+    """Ask a worker to stop, pass `hurry` on to it, and kill it if it has not stopped by then. It
+    may end at any moment meanwhile.
 
     Negative: by that signal; 0 also where it was so new that it ended by our asking."""
     with suppress(ProcessLookupError):
         process.terminate()
-    with suppress(TimeoutError):
+    passing_on = asyncio.create_task(_passed_on(process, hurry))
+    try:
         code = await asyncio.wait_for(process.wait(), seconds)
         return 0 if code == -signal.SIGTERM else code
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        return await process.wait()
+    finally:
+        passing_on.cancel()
+
+
+async def _passed_on(process: asyncio.subprocess.Process, hurry: asyncio.Event) -> None:
+    await hurry.wait()
     with suppress(ProcessLookupError):
-        process.kill()
-    return await process.wait()
+        process.send_signal(signal.SIGINT)
 
 
 def check_workers(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import Unavailable
 from gateway.metrics import CONTENT_TYPE
@@ -30,15 +30,44 @@ COUNTERS_MAX = 100_000
 LINES_AT_ONCE = 1000
 
 
+class Opening:
+    """What the operations port answers from the first moment on: this process lives, and is not
+    ready. `open` puts the whole app in its place."""
+
+    def __init__(self) -> None:
+        self._waits_for = "starting"
+        routes = [Route("/livez", _livez), Route("/readyz", self._not_ready)]
+        self._app: ASGIApp = Router(routes, default=_starting)
+
+    def wait_for(self, what: str) -> None:
+        """Why it is not ready, as a sentence for people."""
+        self._waits_for = what
+
+    def open(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    async def _not_ready(self, request: Request) -> Response:
+        return JSONResponse({"status": "not ready", "start": self._waits_for}, status_code=503)
+
+
+async def _livez(request: Request) -> Response:
+    """That the event loop turns, and nothing else: to start anew would help nothing else."""
+    return PlainTextResponse("ok\n")
+
+
+async def _starting(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("the gateway is starting\n", status_code=503)(scope, receive, send)
+
+
 def build_ops(parts: Parts) -> ASGIApp:
     """The operations' ASGI app."""
 
     async def metrics(request: Request) -> Response:
         await look(parts)
         return Response(parts.meters.exposition(), headers={"content-type": CONTENT_TYPE})
-
-    async def livez(request: Request) -> Response:
-        return PlainTextResponse("ok\n")
 
     async def readyz(request: Request) -> Response:
         results = {name: await _result(check) for name, check in parts.checks.items()}
@@ -64,7 +93,7 @@ def build_ops(parts: Parts) -> ASGIApp:
         lines = _lines(head, found[:COUNTERS_MAX])
         return StreamingResponse(lines, media_type="application/jsonl")
 
-    endpoints = {"/metrics": metrics, "/livez": livez, "/readyz": readyz, "/counters": counters}
+    endpoints = {"/metrics": metrics, "/livez": _livez, "/readyz": readyz, "/counters": counters}
     return Router([Route(path, endpoint) for path, endpoint in endpoints.items()])
 
 

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.errors import ApiError, BadRequest, HeadTooLarge, TooSlow
 
 Refused = Callable[[ApiError], Sequence[tuple[str, str]]]
+Leaving = Callable[[], bool]
 LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
 BUSY_SECONDS = 0.1  # for what arrived while the event loop was busy to be read after all
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
@@ -27,16 +28,25 @@ def no_tags(error: ApiError) -> Sequence[tuple[str, str]]:
     return ()
 
 
+def stays() -> bool:
+    return False
+
+
 def bounded_protocol(
-    header_bytes_max: int, header_timeout_seconds: float, refused: Refused = no_tags
+    header_bytes_max: int,
+    header_timeout_seconds: float,
+    refused: Refused = no_tags,
+    is_leaving: Leaving = stays,
 ) -> type[asyncio.Protocol]:
     """A protocol class for uvicorn's `http` option, with these bounds. `refused` hears of every
-    head that is refused, and says what headers its answer gets."""
+    head that is refused, and says what headers its answer gets. Once `is_leaving`, each answer
+    ends its connection, and says so."""
 
     class BoundedProtocol(_BoundedProtocol):
         head_bytes_max = header_bytes_max
         head_timeout_seconds = header_timeout_seconds
         tags = staticmethod(refused)
+        leaving = staticmethod(is_leaving)
 
     return BoundedProtocol
 
@@ -55,6 +65,7 @@ class _BoundedProtocol(HttpToolsProtocol):
     head_bytes_max: int
     head_timeout_seconds: float
     tags: Refused
+    leaving: Leaving
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -111,6 +122,13 @@ class _BoundedProtocol(HttpToolsProtocol):
             self._head_too_large()
         elif not self._refused:
             super().on_headers_complete()
+            if type(self).leaving():
+                self.leave()
+
+    def leave(self) -> None:
+        """This connection's newest request is its last, where its answer can still say so."""
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:

@@ -1,5 +1,5 @@
 """Listening: sockets bound early so that a taken port is a sentence, two uvicorn servers in one
-loop, and a stop that lets requests in work finish.
+loop, and an end that lets requests in work finish (docs/operate/lifecycle.md).
 """
 
 from __future__ import annotations
@@ -7,37 +7,73 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.edge.protocol import Refused, bounded_protocol, no_tags
+from gateway.edge.ending import Ending, first_of
+from gateway.edge.protocol import Leaving, Refused, bounded_protocol, no_tags, stays
 from gateway.settings import Settings
 
 BACKLOG = 2048
 LAST_WORDS_SECONDS = 5.0  # for what was cancelled to end its stream and post its entry
+LOOK_SECONDS = 0.05
 
 
 class CannotListen(OSError):
     """An address cannot be used; the message is a sentence that says why."""
 
 
-def listen(host: str, port: int, reuse_port: bool = False) -> socket.socket:
-    """A bound socket; with `reuse_port`, others may listen there, too. Raises CannotListen."""
-    try:
+def bind(host: str, port: int, reuse_port: bool = False) -> socket.socket:
+    """A socket that is bound and does not listen yet: who comes is refused, and not kept waiting.
+    With `reuse_port`, others may listen there, too. Raises CannotListen."""
+    with _said(host, port):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        bound = socket.create_server(
-            address[:2], family=family, backlog=BACKLOG, reuse_port=reuse_port
-        )
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind(address[:2])
+        except OSError:
+            bound.close()
+            raise
+    bound.setblocking(False)
+    return bound
+
+
+def open_to_callers(bound: socket.socket) -> None:
+    """From now on, who comes waits to be served. Raises CannotListen."""
+    with _said(*bound.getsockname()[:2]):
+        bound.listen(BACKLOG)
+
+
+def listen(host: str, port: int, reuse_port: bool = False) -> socket.socket:
+    """A socket that is bound and open. Raises CannotListen."""
+    bound = bind(host, port, reuse_port)
+    try:
+        open_to_callers(bound)
+    except CannotListen:
+        bound.close()
+        raise
+    return bound
+
+
+@contextlib.contextmanager
+def _said(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = (error.strerror or "it cannot be resolved").partition(" (while attempting")[0]
         raise CannotListen(
             f"cannot listen on {host}:{port}: {reason}. Choose another port or address."
         ) from None
-    bound.setblocking(False)
-    return bound
 
 
 def url_of(bound: socket.socket) -> str:
@@ -62,10 +98,13 @@ class Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp, settings: Settings, refused: Refused = no_tags) -> Server:
+def _server(
+    app: ASGIApp, settings: Settings, refused: Refused = no_tags, leaving: Leaving = stays
+) -> Server:
+    bounds = settings.header_bytes_max, settings.header_timeout_seconds
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(settings.header_bytes_max, settings.header_timeout_seconds, refused),
+        http=bounded_protocol(*bounds, refused, leaving),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -73,29 +112,60 @@ def _server(app: ASGIApp, settings: Settings, refused: Refused = no_tags) -> Ser
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
-        timeout_graceful_shutdown=settings.shutdown_grace_seconds,  # type: ignore[arg-type]
     )
     return Server(config)
 
 
+@asynccontextmanager
+async def operations(app: ASGIApp, bound: socket.socket, settings: Settings) -> AsyncIterator[None]:
+    """The operations port, served while inside: probes see the start and the whole end."""
+    server = _server(app, settings)
+    run = asyncio.create_task(server.serve([bound]))
+    try:
+        await first_of(run, server.ready)
+        yield
+    finally:
+        server.should_exit = True
+        await _ended(server, run)
+
+
 async def serve(
-    api: tuple[ASGIApp, socket.socket],
-    ops: tuple[ASGIApp, socket.socket],
+    app: ASGIApp,
+    bound: socket.socket,
     settings: Settings,
-    stopped: Awaitable[None],
+    ending: Ending,
     refused: Refused = no_tags,
-) -> None:
-    """Serve both apps until `stopped` returns. Probes see the drain, as their port closes last.
-    `refused` hears of heads that the API's port refuses."""
-    api_server, ops_server = _server(api[0], settings, refused), _server(ops[0], settings)
-    api_run = asyncio.create_task(api_server.serve([api[1]]))
-    ops_run = asyncio.create_task(ops_server.serve([ops[1]]))
-    ended = asyncio.ensure_future(stopped)
-    await asyncio.wait({api_run, ops_run, ended}, return_when=asyncio.FIRST_COMPLETED)
-    api_server.should_exit = True
-    await api_run
-    if cancelled := list(api_server.server_state.tasks):
-        await asyncio.wait(cancelled, timeout=LAST_WORDS_SECONDS)
-    ops_server.should_exit = True
-    await ops_run
-    ended.cancel()
+) -> int:
+    """Serve the API until its end is asked for; how many requests had to be cut then.
+
+    First, every answer ends its connection, so that callers go elsewhere with the next. After
+    `drain_seconds` nobody is let in any more; requests in work have `shutdown_grace_seconds`, and
+    are cancelled after that, or when the end is hurried. `refused` hears of heads that are."""
+    leaving = asyncio.Event()
+    server = _server(app, settings, refused, leaving.is_set)
+    run = asyncio.create_task(server.serve([bound]))
+    await first_of(run, ending.asked)
+    leaving.set()
+    for connection in list(server.server_state.connections):
+        cast(Any, connection).leave()
+    await first_of(run, ending.hurried, seconds=settings.drain_seconds)
+    server.should_exit = True
+    await first_of(run, ending.hurried, seconds=settings.shutdown_grace_seconds)
+    cut = list(server.server_state.tasks)
+    for task in cut:
+        task.cancel()
+    await _ended(server, run)
+    return len(cut)
+
+
+async def _ended(server: Server, run: asyncio.Task[None]) -> None:
+    """Wait for what still goes on, and for bytes on their way, but for nobody who does not read."""
+    state = server.server_state
+    for _ in range(round(LAST_WORDS_SECONDS / LOOK_SECONDS)):
+        if run.done() or not (state.tasks or state.connections):
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    server.force_exit = True
+    await asyncio.wait({run}, timeout=LAST_WORDS_SECONDS)
+    if not run.cancel():
+        run.result()

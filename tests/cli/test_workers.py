@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.console import EXIT_UNAVAILABLE, EXIT_USAGE, EXIT_WRONG, CommandError
-from gateway.cli.workers import Patience, Supervisor, check_workers, stopped
+from gateway.cli.workers import Patience, Supervisor, check_workers, patience_for, stopped
 from gateway.settings import Settings
 from tests.world import FakeLog
 
@@ -304,7 +304,7 @@ class Vanishing:
 
 def test_a_worker_that_ends_before_a_signal_reaches_it_has_its_own_code() -> None:
     ended: Any = Vanishing(7)
-    assert asyncio.run(stopped(ended, seconds=0.0)) == 7
+    assert asyncio.run(stopped(ended, 0.0, asyncio.Event())) == 7
 
 
 def test_a_worker_that_is_too_new_to_hear_of_the_stop_has_stopped_well() -> None:
@@ -312,7 +312,7 @@ def test_a_worker_that_is_too_new_to_hear_of_the_stop_has_stopped_well() -> None
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE
         )
-        return await stopped(process, seconds=3600.0)
+        return await stopped(process, 3600.0, asyncio.Event())
 
     assert asyncio.run(work()) == 0
 
@@ -331,6 +331,31 @@ def test_a_signal_to_the_supervisor_reaches_all_workers_and_their_end_is_awaited
         assert await supervisor.wait() == 4
 
     witnessed(work)
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_ctrl_c_again_is_passed_on_and_sigterm_again_is_not(first: signal.Signals) -> None:
+    async def work(witness: Witness) -> None:
+        supervisor = await started(witness, WORKER)
+        workers = await witness.both()
+        supervisor.send_signal(first)
+        for worker in workers:
+            assert await worker.says() == "told to stop"
+            worker.do("signal.signal(signal.SIGINT, lambda *_: (say('hurried'), sys.exit(0)))")
+            worker.do("say('listens')")
+            assert await worker.says() == "listens"
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.send_signal(signal.SIGINT)
+        for worker in workers:
+            assert await worker.says() == "hurried"
+        assert await supervisor.wait() == 0
+
+    witnessed(work)
+
+
+def test_a_start_that_waited_for_the_database_in_vain_is_a_quick_end() -> None:
+    waited = Settings(database_wait_seconds=600)
+    assert patience_for(waited).quick_seconds == 600 + Patience().quick_seconds
 
 
 def test_a_supervisor_that_is_killed_leaves_no_worker_behind() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway.edge.ending import Ending
 from gateway.edge.server import CannotListen, listen, serve, url_of
 from gateway.settings import Settings
 
@@ -34,20 +35,16 @@ async def app(scope, receive, send):
 
 def served(talk: Callable[[int], Awaitable[None]], settings: Settings = SETTINGS) -> None:
     async def run():
-        api, ops, stop = listen("127.0.0.1", 0), listen("127.0.0.1", 0), asyncio.Event()
+        api, ending = listen("127.0.0.1", 0), Ending()
         port = api.getsockname()[1]
-        server = asyncio.create_task(serve((app, api), (app, ops), settings, wait(stop)))
+        server = asyncio.create_task(serve(app, api, settings, ending))
         try:
             await talk(port)
         finally:
-            stop.set()
+            ending.ask()
             await server
 
     asyncio.run(run())
-
-
-async def wait(stop: asyncio.Event) -> None:
-    await stop.wait()
 
 
 async def answer_to(port: int, *pieces: bytes, wait_closed: bool = True) -> bytes:
@@ -212,8 +209,8 @@ def test_garbage_behind_a_request_in_work_never_gets_into_its_answer():
         await send({"type": "http.response.body", "body": b"two"})
 
     async def main():
-        api, ops, stop = listen("127.0.0.1", 0), listen("127.0.0.1", 0), asyncio.Event()
-        server = asyncio.create_task(serve((slow, api), (app, ops), SETTINGS, wait(stop)))
+        api, ending = listen("127.0.0.1", 0), Ending()
+        server = asyncio.create_task(serve(slow, api, SETTINGS, ending))
         reader, writer = await asyncio.open_connection("127.0.0.1", api.getsockname()[1])
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         await working.wait()
@@ -223,7 +220,7 @@ def test_garbage_behind_a_request_in_work_never_gets_into_its_answer():
         assert got.count(b"HTTP/1.1") == 1
         writer.close()
         go_on.set()
-        stop.set()
+        ending.ask()
         await server
 
     asyncio.run(main())
@@ -237,12 +234,12 @@ def test_a_refused_head_is_told_and_its_answer_gets_the_headers_that_are_given()
         return [("x-request-id", "req_1")]
 
     async def main():
-        api, ops, stop = listen("127.0.0.1", 0), listen("127.0.0.1", 0), asyncio.Event()
-        server = asyncio.create_task(serve((app, api), (app, ops), SETTINGS, wait(stop), refused))
+        api, ending = listen("127.0.0.1", 0), Ending()
+        server = asyncio.create_task(serve(app, api, SETTINGS, ending, refused))
         got = await answer_to(api.getsockname()[1], b"HELO there\r\n\r\n")
         assert b"\r\nx-request-id: req_1\r\n" in got
         assert error_of(got)["type"] == "invalid_request_error"
-        stop.set()
+        ending.ask()
         await server
 
     asyncio.run(main())
