@@ -73,7 +73,8 @@ class Answer:
         key = (upstream_key or "").strip()
         self._key = key if len(key) >= _KEY_LENGTH_MIN else ""
         self._key_bytes = self._key.encode()
-        self._overrun = Overrun(cap) if cap else None
+        self._cap = cap
+        self._overrun: Overrun | None = None
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._failed = self._done = False
@@ -105,7 +106,7 @@ class Answer:
         self.replied = good and media in (_STREAM, _JSON)
         self.streams = good and media == _STREAM
         if self.streams:
-            self._text.overrun = self._overrun
+            self._overrun = self._text.overrun = Overrun(self._cap) if self._cap else None
             self._pieces = self._stream()
             if await anext(self._pieces, None) is None:
                 raise _invalid("ended before it began")
@@ -156,15 +157,18 @@ class Answer:
         """An empty piece for `begin`, once there is something to send, then all of it."""
         reader = EventReader(self._bytes_max)
         out = bytearray()
+        is_between = False
         try:
             async for piece in self._reply.pieces:
-                if whole := self._passed(reader, piece):
+                is_short = is_between and len(piece) <= self._bytes_max
+                if is_short and (whole := self._text.passed(piece)):
                     yield self._sent(whole)
                     continue
                 for event in reader.feed(piece):
                     out += self._text.passed(event.encode()) or await self._event(event)
                     if self._done:
                         break
+                is_between = reader.holds_nothing
                 if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
                     await self._reply.pieces.aclose()  # now: the caller may read slowly
                 if out:
@@ -188,12 +192,6 @@ class Answer:
             if not self.started:
                 yield b""
             yield self._sent(bytes(out))
-
-    def _passed(self, reader: EventReader, piece: bytes) -> bytes:
-        """What is sent for whole events that are like the last one: of those the reader need not
-        know. Nothing, where others are among them."""
-        is_short = len(piece) <= self._bytes_max
-        return self._text.passed(piece) if is_short and reader.holds_nothing else b""
 
     async def _end(self, cut: Event | None) -> bytes:
         """The upstream said all that it will; `cut` is what no blank line closed."""

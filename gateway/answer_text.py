@@ -127,7 +127,7 @@ class AnswerText:
         self, chunk: dict[str, Any], ending: Container[int] | None = (), whole: bool = False
     ) -> bool:
         """Put values back into the chunk; whether that changed it. Lanes of choices in `ending`
-        (None: of all) hold nothing back any more, nor does a chunk that is the whole answer."""
+        (None: of all) hold nothing back any more; a chunk may be the `whole` answer."""
         changed = False
         for place in answer_places(chunk, self._content_is_json):
             text = text_at(chunk, place.path)
@@ -135,10 +135,13 @@ class AnswerText:
                 self._keep(place.choice, place.lane, text)
             if self._restorer is None and self._watch is None:
                 continue
-            self._last[place.lane] = (chunk, place)
-            told = await self._feed(place.lane, text, place.is_json)
-            if whole or ending is None or place.choice in ending:
-                told += await self._rest(place.lane, place.is_json)
+            if whole:
+                told = await self._whole(place.lane, text, place.is_json)
+            else:
+                self._last[place.lane] = (chunk, place)
+                told = await self._feed(place.lane, text, place.is_json)
+                if ending is None or place.choice in ending:
+                    told += await self._rest(place.lane, place.is_json)
             if told != text:
                 put_text(chunk, place.path, told)
                 changed = True
@@ -156,12 +159,17 @@ class AnswerText:
 
     async def plain(self, data: str) -> str:
         """An event that is no JSON object is a text of its own."""
-        return await self._feed(_PLAIN, data, False) + await self._rest(_PLAIN, False)
+        return await self._whole(_PLAIN, data, False)
 
     def drop(self) -> None:
         """What is held back may not be told."""
         if self._watch is not None:
             self._watch.drop()
+
+    async def _whole(self, lane: Hashable, text: str, is_json: bool) -> str:
+        if self._watch is not None:
+            text = await self._watch.feed(lane, text, is_json) + await self._watch.flush(lane)
+        return self._restorer.whole(text, is_json) if self._restorer else text
 
     async def _feed(self, lane: Hashable, text: str, is_json: bool) -> str:
         if self._watch is not None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
-from functools import partial
+from collections.abc import Awaitable
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -49,9 +48,10 @@ class Waits:
             waits_for = next(steps)
         except StopIteration as end:
             result: T = end.value
-            return result
-        with self.at_most(seconds):
-            return await _Begun[T](steps, waits_for)
+        else:
+            with self.at_most(seconds):
+                result = await _Begun(steps, waits_for)
+        return result
 
     def close(self) -> None:
         """Drop the timer."""
@@ -94,26 +94,29 @@ class Waits:
         self._task.cancel()
 
 
-class _Begun(Generic[T]):
-    """What goes on with these `steps`, as `yield from` does, and waits for something already."""
+class _Begun:
+    """The `steps` of work, of which the first was taken: what it `waits_for` is told again."""
 
     __slots__ = ("_steps", "_waits_for")
 
     def __init__(self, steps: Any, waits_for: Any) -> None:
-        self._steps, self._waits_for = steps, waits_for
+        self._steps = steps
+        self._waits_for: tuple[Any, ...] = (waits_for,)
 
-    def __await__(self) -> Generator[Any, Any, T]:
-        steps, waits_for = self._steps, self._waits_for
-        while True:
-            try:
-                go_on = partial(steps.send, (yield waits_for))
-            except GeneratorExit:
-                steps.close()
-                raise
-            except BaseException as error:
-                go_on = partial(steps.throw, error)
-            try:
-                waits_for = go_on()
-            except StopIteration as end:
-                result: T = end.value
-                return result
+    def __await__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        if self._waits_for:
+            (waits_for,), self._waits_for = self._waits_for, ()
+            return waits_for
+        return self._steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        self._steps.close()

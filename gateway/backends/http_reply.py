@@ -32,7 +32,7 @@ class ReplyReader:
 
     __slots__ = ("_dry_bytes", "_head_bytes", "_keep_alive", "_parser", "_pieces", "_sized",
                  "_until_eof", "begun", "buffered", "complete", "headers", "kept_seconds",
-                 "reusable", "status")  # fmt: skip
+                 "on_body", "reusable", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0
@@ -41,6 +41,7 @@ class ReplyReader:
         self.kept_seconds: float | None = None
         self.buffered = 0
         self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # a stream has many, so that is no method of ours
         self._head_bytes = self._dry_bytes = 0
         self._keep_alive = self._until_eof = self._sized = False
         parser = httptools.HttpResponseParser(self)
@@ -54,24 +55,27 @@ class ReplyReader:
         parser = self._parser
         if parser is None:
             raise NotHttp
-        had_begun, had = self.begun, self.buffered
+        had_begun, pieces, had = self.begun, self._pieces, len(self._pieces)
         try:
             parser.feed_data(data)
+            self._has_body()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._parser = None
             if not self.complete:
                 raise NotHttp from error
+            return
+        finally:
+            self.buffered += sum(map(len, pieces[had:]))
+        if self.complete:
+            self.reusable = self._keep_alive and self._is_end(data)
+            self._parser = None  # they hold each other
+        elif len(pieces) == had and self.begun == had_begun:
+            self._dry_bytes += len(data)
+            if self._dry_bytes > HEAD_BYTES_MAX:
+                self._parser = None
+                raise NotHttp
         else:
-            if self.complete:
-                self.reusable = self._keep_alive and self._is_end(data)
-                self._parser = None  # they hold each other
-            elif self.buffered == had and self.begun == had_begun:
-                self._dry_bytes += len(data)
-                if self._dry_bytes > HEAD_BYTES_MAX:
-                    self._parser = None
-                    raise NotHttp
-            else:
-                self._dry_bytes = 0
+            self._dry_bytes = 0
 
     def end(self) -> None:
         """The server closed. Raises CutOff where that is not how the reply ends."""
@@ -91,9 +95,10 @@ class ReplyReader:
         pieces = self._pieces
         if not pieces:
             return b""
-        self._pieces = []
+        taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
         self.buffered = 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return taken
 
     def on_message_begin(self) -> None:
         if self.complete:
@@ -131,14 +136,13 @@ class ReplyReader:
         self._sized = has_length
         self._until_eof = not has_length and coding is None and status not in _NO_BODY
 
-    def on_body(self, data: bytes) -> None:
-        if not self.begun:
-            raise NotHttp  # an interim reply has none
-        self._pieces.append(data)
-        self.buffered += len(data)
-
     def on_message_complete(self) -> None:
+        self._has_body()
         self.complete = self.begun  # or an interim reply
+
+    def _has_body(self) -> None:
+        if self._pieces and not self.begun:
+            raise NotHttp  # an interim reply has none
 
     def _is_end(self, data: bytes) -> bool:
         """Whether the reply ends where `data` does. The parser tells of anything behind it but for

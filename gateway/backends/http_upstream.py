@@ -127,9 +127,10 @@ class _Exchange:
     async def _decoded(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives."""
         try:
-            decode = inflater(self._reader.headers)
-            while piece := self._reader.take() or await self._waited():
-                self._connection.took(self._reader)
+            reader = self._reader
+            decode = inflater(reader.headers)
+            while piece := reader.take() if reader.buffered else await self._waited():
+                self._connection.took(reader)
                 if decode is None:
                     yield piece
                     continue

@@ -59,10 +59,11 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
     """Every place of an answer, an event of a stream or an error object that holds free text.
 
     `content_is_json`: the request asked for a JSON object or schema, so the content is JSON."""
-    if (only := _usual_delta(event)) is not None:
-        index = _index(only, 0)
-        is_text = isinstance(only["delta"].get("content"), str)
-        return [_content_of_delta(index, content_is_json)] if is_text else []
+    if (usual := _usual_place(event)) is not None:
+        choice, field = usual
+        if choice[field].get("content") is None:
+            return []
+        return [_content_in(field, _index(choice, 0), content_is_json)]
     places = [AnswerPlace(place.path, place.path, None, False) for place in _ERROR(event, ())]
     for position, choice in enumerate(_items(event.get("choices"))):
         for path in (place.path for place in _CHOICE(choice, ()) if len(place.path) <= DEPTH_MAX):
@@ -77,27 +78,29 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
     return places
 
 
-def _usual_delta(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The choice of an event that has one, which says content and nothing else, or nothing. So are
-    nearly all events of a stream, and need no walk."""
+def _usual_place(event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str] | None:
+    """The choice of an answer or event that has one, which says content and nothing else, or
+    nothing, and in which of its fields. So are nearly all, and need no walk."""
     listed = event.get("choices")
     if type(listed) is not list or len(listed) != 1 or event.get("error") is not None:
         return None
     choice = listed[0]
-    if type(choice) is not dict or "message" in choice or "text" in choice:
+    if type(choice) is not dict or "text" in choice:
         return None
-    delta = choice.get("delta")
-    if type(delta) is not dict or type(delta.get("content")) not in (str, NoneType):
+    field = "message" if "message" in choice else "delta"
+    said = choice.get(field)
+    if type(said) is not dict or type(said.get("content")) not in (str, NoneType):
         return None
-    return choice if all(delta[name] is None for name in delta if name not in _PLAIN) else None
+    if field == "message" and "delta" in choice:
+        return None
+    if _OTHERS.isdisjoint(said) or all(said.get(name) is None for name in _OTHERS):
+        return choice, field
+    return None
 
 
 @lru_cache(256)
-def _content_of_delta(index: int, is_json: bool) -> AnswerPlace:
-    return AnswerPlace(("choices", 0, "delta", "content"), (index, "content"), index, is_json)
-
-
-_PLAIN: Final = frozenset({"role", "content"})
+def _content_in(field: str, index: int, is_json: bool) -> AnswerPlace:
+    return AnswerPlace(("choices", 0, field, "content"), (index, "content"), index, is_json)
 
 
 def _content(value: Any, path: Path) -> Iterator[Place]:
@@ -158,22 +161,21 @@ _PART: Final = fields({**dict.fromkeys(_PART_TEXTS, string), "file": fields({"fi
 _CUSTOM: Final = fields({"input": string})
 
 
-def _said(arguments: Walk) -> Walk:
+def _said(arguments: Walk) -> dict[str, Walk]:
     """What a message, of the history or of an answer, says."""
     function = fields({"arguments": arguments})
-    return fields(
-        {
-            "content": _content,
-            **dict.fromkeys(("refusal", "reasoning_content", "reasoning"), string),
-            "audio": fields({"transcript": string}),
-            "tool_calls": each(fields({"function": function, "custom": _CUSTOM})),
-            "function_call": function,
-        }
-    )
+    return {
+        "content": _content,
+        **dict.fromkeys(("refusal", "reasoning_content", "reasoning"), string),
+        "audio": fields({"transcript": string}),
+        "tool_calls": each(fields({"function": function, "custom": _CUSTOM})),
+        "function_call": function,
+    }
 
 
-_MESSAGE: Final = _said(document)
-_SAID: Final = _said(string)
+_MESSAGE: Final = fields(_said(document))
+_SAID: Final = fields(_said(string))
+_OTHERS: Final = frozenset(_said(string)) - {"content"}
 _FUNCTION: Final = fields({"description": leaves, "parameters": _schema, "schema": _schema})
 _CHOICE: Final = fields({"text": string, "message": _SAID, "delta": _SAID})
 _ERROR: Final = fields({"error": fields({"message": string})})

@@ -34,7 +34,7 @@ def tokens_told(usage: object) -> Told | None:
     number is not known. A total that is larger than its parts has the difference in output, and
     reasoning that is larger than the output was counted beside it: such servers exist, and bill
     both as output. Details that cannot be right are left out, the sums still count."""
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return None
     total = _tokens(usage.get("total_tokens"))
     told_input = _tokens(_first(usage, "prompt_tokens", "input_tokens"))
@@ -80,7 +80,7 @@ def _output(usage: Mapping[str, object]) -> int | None:
 def _details(usage: Mapping[str, object], chat: str, responses: str, kind: str) -> tuple[int, int]:
     """The tokens of `kind` and those of audio, 0 where the details do not say them."""
     details = _first(usage, f"{chat}_tokens_details", f"{responses}_tokens_details")
-    if not isinstance(details, Mapping):
+    if not isinstance(details, dict):
         return 0, 0
     told, audio = _tokens(details.get(kind)), _tokens(details.get("audio_tokens"))
     return max(told or 0, 0), max(audio or 0, 0)

@@ -47,6 +47,13 @@ class Restorer:
         is_plain = self._is_plain(state, text, closely=False)
         return text if is_plain else self._advance(state, text, final=False)
 
+    def whole(self, text: str, is_json: bool = False) -> str:
+        """A text that comes in one piece, values restored."""
+        state = _Lane(Nesting() if is_json else None)
+        if not self._wordings or self._is_plain(state, text, closely=False):
+            return text
+        return self._advance(state, text, final=True)
+
     def passes(self, lane: Hashable, text: str) -> bool:
         """Whether the text can be told now and as it is, and then it has been fed. It may say no
         of a lane that is JSON, or has not begun."""
