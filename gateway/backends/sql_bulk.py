@@ -96,7 +96,7 @@ def _names(table: Table) -> tuple[str, ...]:
 
 def as_json(value: Any) -> str:
     """As a column of type JSON keeps it."""
-    return json.dumps(value) if value else "{}"
+    return json.dumps(dict(value)) if value else "{}"
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import add, attrgetter
 from typing import Any
 
 from gateway.usage.entry import Entry, Outcome
@@ -88,17 +89,20 @@ Cells = dict[tuple[View, Span], dict[Cell, list[int]]]
 
 
 def cells_of(entries: Iterable[Entry], micros: Mapping[str, int]) -> Cells:
-    """What these entries add to each cell; `micros` has their times by id."""
-    found: Cells = {}
-    shortest = [
-        (view, view.spans[0], found.setdefault((view, view.spans[0]), {})) for view in VIEWS
-    ]
+    """What these entries add to each cell; `micros` has their times by id.
+
+    Entries of a moment agree mostly in all fields: those are summed first, so that what a view
+    costs is paid for their sum."""
+    alike: dict[Cell, list[int]] = {}
     for entry in entries:
-        sums, time = _sums(entry), micros[entry.id]
-        for view, span, cells in shortest:
-            cell = (span.start(time), *(getattr(entry, name) for name in view.fields))
-            _add(cells, cell, sums)
-    for view, _, cells in shortest:
+        time = micros[entry.id]
+        _add(alike, (time - time % HOUR, *_fields(entry)), _sums(entry))
+    found: Cells = {(view, view.spans[0]): {} for view in VIEWS}  # these first: add_up's order
+    for view in VIEWS:
+        cells = found[view, view.spans[0]]
+        places = [_FIELDS.index(name) for name in view.fields]
+        for (start, *values), sums in alike.items():
+            _add(cells, (view.spans[0].start(start), *[values[place] for place in places]), sums)
         for longer in view.spans[1:]:
             merged = found.setdefault((view, longer), {})
             for (start, *values), sums in cells.items():
@@ -115,9 +119,13 @@ def _sums(entry: Entry) -> list[int]:
     ]  # fmt: skip
 
 
+_FIELDS = tuple(dict.fromkeys(name for view in VIEWS for name in view.fields))
+_fields = attrgetter(*_FIELDS)
+
+
 def _add(cells: dict[Cell, list[int]], cell: Cell, sums: list[int]) -> None:
     before = cells.get(cell)
-    cells[cell] = sums if before is None else [*map(int.__add__, before, sums)]
+    cells[cell] = sums if before is None else list(map(add, before, sums))
 
 
 @dataclass(frozen=True, slots=True)
