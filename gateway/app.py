@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from gateway.access import Access
-from gateway.accounts import Sources, kept
+from gateway.accounts import Accounts, Sources, embedded
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.entities import SELECTABLE
@@ -118,7 +118,7 @@ async def assembled(
         database = Database(settings.database_url, settings.database_threads)
         stack.push_async_callback(database.aclose)
         accounts = await stack.enter_async_context(
-            kept(settings, database, Sources(time.time, os.urandom), log, meters.record)
+            _kept(settings)(settings, database, Sources(time.time, os.urandom), log, meters.record)
         )
         workbench = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="workbench"))
         detection = await stack.enter_async_context(
@@ -176,6 +176,15 @@ def _background(
     if parts.settings.policy_reload == "on":
         work["policy"] = partial(_follow_policies, parts, environ, prepare)
     return work
+
+
+def _kept(settings: Settings) -> Callable[..., AbstractAsyncContextManager[Accounts]]:
+    """How accounts are kept. Those that are shared bring Redis, which no others need."""
+    if settings.redis_url:
+        from gateway.accounts_shared import shared
+
+        return shared
+    return embedded
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

@@ -307,7 +307,14 @@ def test_islands_and_policy_import_only_what_lies_below_them() -> None:
 
 
 def test_backends_are_chosen_by_the_app_and_the_commands_only() -> None:
-    wiring = ("app.py", "accounts.py", "detection.py", "retention.py", "telemetry.py")
+    wiring = (
+        "app.py",
+        "accounts.py",
+        "accounts_shared.py",
+        "detection.py",
+        "retention.py",
+        "telemetry.py",
+    )
     assert_none(importing("gateway.backends", (*wiring, "cli/", "backends/")))
 
 

@@ -12,6 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import column, insert, make_url, select, table, text
 
 from gateway.backends import schema
@@ -134,9 +135,16 @@ def test_tables_of_a_newer_version_are_left_alone(spoilable_url):
         migrate(spoilable_url)
 
 
+def test_the_names_of_the_migrations_say_what_alembic_reads_in_them() -> None:
+    scripts = ScriptDirectory(str(migrations_folder()))
+    revisions = schema.read_revisions()
+    assert revisions.known == {script.revision for script in scripts.walk_revisions()}
+    assert [revisions.head] == scripts.get_heads()
+
+
 def test_tables_of_an_older_version_want_a_migration(spoilable_url, monkeypatch):
     known = schema.read_revisions()
-    newer = schema.Revisions(known.known | {"9999"}, frozenset({"9999"}))
+    newer = schema.Revisions(known.known | {"9999"}, "9999")
     monkeypatch.setattr(schema, "read_revisions", lambda: newer)
     for writable in (True, False):
         assert "older version; run `gateway migrate`" in trouble(spoilable_url, writable=writable)
@@ -146,8 +154,8 @@ def test_a_probe_sees_a_change_of_the_tables_without_reading_the_migrations_agai
     spoilable_url, monkeypatch
 ):
     reads = []
-    scripts = schema.ScriptDirectory
-    monkeypatch.setattr(schema, "ScriptDirectory", lambda path: reads.append(path) or scripts(path))
+    folder = schema.migrations_folder
+    monkeypatch.setattr(schema, "migrations_folder", lambda: reads.append(1) or folder())
     spoil = text("UPDATE alembic_version SET version_num = '9999'")
 
     async def work(database):
