@@ -224,8 +224,11 @@ async def _reload(
     parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
     if parsed.policy is None:
         parts.meters.policy_failures.inc()
-        problems = [str(problem) for problem in parsed.problems]
-        parts.log.error("policy_refused", kept=old, problems=problems)
+        wrong = [problem for problem in parsed.problems if problem.severity == "error"]
+        parts.log.error(
+            "policy_refused", kept=old, problems=[problem.place for problem in wrong],
+            text="`gateway check` says what is wrong there.",
+        )  # fmt: skip
     elif parsed.policy.digest != old:
         keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
-from gateway.setting_kinds import choice, integer, kept_days, seconds, text_of, url
+from gateway.setting_kinds import choice, integer, kept_days, number, seconds, text_of, url
 
 PREFIX = "GATEWAY_"
 
@@ -229,6 +229,15 @@ class Settings:
     )
     log_level: str = _setting(
         "info", choice("debug", "info", "warning", "error"), "Least severe log line to write."
+    )
+    log_sample: float = _setting(
+        1.0,
+        number(float, "a share", 0, 1),
+        "Of requests that went well and were not slow, the share whose log line is written, with "
+        "`sampled` in it. All others have their line.",
+    )
+    log_slow_seconds: float = _setting(
+        10.0, seconds(0, 3600), "A request that took so long has its log line, whatever the sample."
     )
 
 
