@@ -31,10 +31,11 @@ from gateway.metrics import Meters
 from gateway.openai.tokens import warm
 from gateway.parts import Parts
 from gateway.policy.live import Live
-from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
+from gateway.policy.policy import Policy, UpstreamPolicy
 from gateway.privacy.redact import DetectionFailed
 from gateway.retention import prune_forever
 from gateway.settings import Settings
+from gateway.simulated import is_simulated
 
 SIMULATOR_KEY = "sk-simulated"
 
@@ -66,19 +67,6 @@ def resolver(
         )
 
     return resolve
-
-
-def is_simulated(upstream: UpstreamPolicy, environ: Mapping[str, str]) -> bool:
-    """Whether the built-in upstream answers for this one."""
-    if upstream.simulated:
-        return True
-    keyless = bool(upstream.api_key_env) and not environ.get(upstream.api_key_env or "")
-    return keyless and upstream.without_key is WithoutKey.SIMULATE
-
-
-def simulated_upstreams(policy: Policy, environ: Mapping[str, str]) -> list[str]:
-    """Names of the policy's upstreams for which the built-in one answers."""
-    return [name for name, up in policy.upstreams.items() if is_simulated(up, environ)]
 
 
 @asynccontextmanager

@@ -15,7 +15,13 @@ PREFIX = "GATEWAY_"
 
 
 class SettingsError(Exception):
-    """One or more settings cannot be used; each line names one and says what would be right."""
+    """One or more settings cannot be used; each line names one and says what would be right.
+    `expected`: the same by variable, without the value that was given; `usable`: all others."""
+
+    def __init__(self, lines: list[str], expected: Mapping[str, str], usable: Settings) -> None:
+        super().__init__("\n".join(lines))
+        self.expected = expected
+        self.usable = usable
 
 
 def _setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:
@@ -252,6 +258,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str] | None = No
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     wrong: list[str] = []
+    expected: dict[str, str] = {}
     for option in settings_fields():
         variable = PREFIX + option.name.upper()
         text = flags.get(option.name)
@@ -263,8 +270,9 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str] | None = No
         except ValueError as error:
             shown = "the value given" if option.metadata["secret"] else repr(text)
             wrong.append(f"{variable}: {shown} is not usable; expected {error}")
+            expected[variable] = str(error)
     if wrong:
-        raise SettingsError("\n".join(wrong))
+        raise SettingsError(wrong, expected, Settings(**values))
     return Settings(**values)
 
 

@@ -36,6 +36,7 @@ from gateway.parts import Log, Parts
 from gateway.policy.policy import Policy
 from gateway.secret_values import secret_values
 from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
+from gateway.simulated import simulated_upstreams
 from gateway.simulator.server import embedded
 
 GEN0_THRESHOLD = 50_000  # collections this much rarer: 10-25 % less CPU a request
@@ -93,7 +94,7 @@ def _settings(flags: dict[str, str | None]) -> Settings:
 
 async def _serve(settings: Settings, policy: Policy) -> None:
     # Here and not above: Presidio brings spaCy, seconds that no other command should wait for.
-    from gateway.app import assembled, simulated_upstreams
+    from gateway.app import assembled
 
     ending = _ending()
     log = _log(settings)
