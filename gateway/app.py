@@ -34,10 +34,11 @@ from gateway.metrics import Meters
 from gateway.openai.tokens import warm
 from gateway.parts import Parts
 from gateway.policy.live import Live
-from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
+from gateway.policy.policy import Policy, UpstreamPolicy
 from gateway.privacy.redact import DetectionFailed
 from gateway.retention import prune_forever
 from gateway.settings import Settings
+from gateway.simulated import is_simulated
 from gateway.telemetry import telling
 
 SIMULATOR_KEY = "sk-simulated"
@@ -79,19 +80,6 @@ def resolver(
         )
 
     return resolve
-
-
-def is_simulated(upstream: UpstreamPolicy, environ: Mapping[str, str]) -> bool:
-    """Whether the built-in upstream answers for this one."""
-    if upstream.simulated:
-        return True
-    keyless = bool(upstream.api_key_env) and not environ.get(upstream.api_key_env or "")
-    return keyless and upstream.without_key is WithoutKey.SIMULATE
-
-
-def simulated_upstreams(policy: Policy, environ: Mapping[str, str]) -> list[str]:
-    """Names of the policy's upstreams for which the built-in one answers."""
-    return [name for name, up in policy.upstreams.items() if is_simulated(up, environ)]
 
 
 @asynccontextmanager
@@ -270,8 +258,11 @@ async def _reload(
     parts.meters.degraded.labels("policy").set(0 if parsed.policy else 1)
     if parsed.policy is None:
         parts.meters.policy_failures.inc()
-        problems = [str(problem) for problem in parsed.problems]
-        parts.log.error("policy_refused", kept=old, problems=problems)
+        wrong = [problem for problem in parsed.problems if problem.severity == "error"]
+        parts.log.error(
+            "policy_refused", kept=old, problems=[problem.place for problem in wrong],
+            text="`gateway check` says what is wrong there.",
+        )  # fmt: skip
     elif parsed.policy.digest != old:
         await asyncio.to_thread(warm, parsed.policy.tokenizers())
         keep_out_of_collections(whole=False)

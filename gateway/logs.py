@@ -1,16 +1,24 @@
-"""Logs: one JSON object a line to standard error, one line a request. Never a text, never a key."""
+"""Logs: one JSON object a line to standard error, one line a request. Never a text, never a key:
+fields are those of log_fields.py, an exception is told by its kind and place, and so is whatever
+else the interpreter or a library would print.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
+import zlib
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, TextIO, cast
 
 import structlog
 
-from gateway.usage.entry import Entry
+from gateway.log_fields import cleaned
+from gateway.usage.entry import Entry, Outcome
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -30,17 +38,64 @@ class _Forgiving:
             self._stream.flush()
 
 
-def build_log(level: str, stream: TextIO | None = None) -> Any:
-    """A logger with `info`, `warning` and `error`, of which only `level` and above are written."""
+def build_log(
+    level: str,
+    stream: TextIO | None = None,
+    *,
+    secrets: Sequence[str] = (),
+    sample: float = 1.0,
+    slow_seconds: float = 0.0,
+) -> Any:
+    """A logger with `info`, `warning` and `error`, of which only `level` and above are written.
+
+    `secrets` are blotted out of sentences, should one hold them. Of the lines of requests that
+    went well and took less than `slow_seconds`, only the share `sample` is written."""
+    sampled = [_sampler(sample, slow_seconds * 1000)] if sample < 1 else []
     return structlog.wrap_logger(
         structlog.WriteLogger(cast(TextIO, _Forgiving(stream or sys.stderr))),
         processors=[
+            *sampled,
+            _closed(secrets),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
     )
+
+
+Fields = MutableMapping[str, Any]
+Step = Callable[[Any, str, Fields], Fields]
+
+
+def _sampler(share: float, slow_ms: float) -> Step:
+    """Which requests are kept follows from their ids alone. Each line says of how large a share it
+    is, so that counts can be scaled up: a line stands for 1 / `sampled` requests."""
+    below = share * 2**32
+
+    def sampled(_logger: Any, _method: str, line: Fields) -> Fields:
+        if line.get("event") != "request":
+            return line
+        went_well = line.get("outcome") == Outcome.OK.value and line.get("status", 500) < 400
+        if not went_well or line.get("duration_ms", 0) >= slow_ms:
+            line["sampled"] = 1.0
+        elif zlib.crc32(str(line.get("request_id")).encode()) < below:
+            line["sampled"] = share
+        else:
+            raise structlog.DropEvent
+        return line
+
+    return sampled
+
+
+def _closed(secrets: Sequence[str]) -> Step:
+    """Lets the fields of log_fields.py pass only. The line of a request is made of an entry, which
+    holds names and numbers by its type, and is not looked at again."""
+
+    def closed(_logger: Any, _method: str, line: Fields) -> Fields:
+        return line if line.get("event") == "request" else cleaned(line, secrets)
+
+    return closed
 
 
 def request_fields(entry: Entry, overhead_ms: float) -> dict[str, Any]:
@@ -77,6 +132,31 @@ def place_of(error: BaseException) -> dict[str, Any]:
         "exception": type(error).__name__,
         "where": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
     }
+
+
+def log_everything_else(log: Any) -> None:
+    """From now on, what libraries log, warnings, and exceptions that nobody caught, are lines of
+    ours: the interpreter would print their messages, and lines of code with values in them."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, LibraryLog)]:
+        root.removeHandler(handler)
+    root.addHandler(LibraryLog(log))
+    logging.captureWarnings(True)
+
+    def uncaught(
+        kind: type[BaseException], error: BaseException, _trace: TracebackType | None
+    ) -> None:
+        log.error("uncaught", **place_of(error))
+
+    def in_thread(told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is not None:
+            log.error("uncaught", **place_of(told.exc_value))
+
+    def ignored(told: Any) -> None:
+        if told.exc_value is not None:
+            log.error("uncaught", **place_of(told.exc_value))
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_thread, ignored
 
 
 class LibraryLog(logging.Handler):

@@ -9,13 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
-from gateway.setting_kinds import choice, integer, kept_days, names, seconds, text_of, url
+from gateway.setting_kinds import choice, integer, kept_days, names, number, seconds, text_of, url
 
 PREFIX = "GATEWAY_"
 
 
 class SettingsError(Exception):
-    """One or more settings cannot be used; each line names one and says what would be right."""
+    """One or more settings cannot be used; each line names one and says what would be right.
+    `expected`: the same by variable, without the value that was given; `usable`: all others."""
+
+    def __init__(self, lines: list[str], expected: Mapping[str, str], usable: Settings) -> None:
+        super().__init__("\n".join(lines))
+        self.expected = expected
+        self.usable = usable
 
 
 def _setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:
@@ -263,6 +269,15 @@ class Settings:
     log_level: str = _setting(
         "info", choice("debug", "info", "warning", "error"), "Least severe log line to write."
     )
+    log_sample: float = _setting(
+        1.0,
+        number(float, "a share", 0, 1),
+        "Of requests that went well and were not slow, the share whose log line is written, with "
+        "`sampled` in it. All others have their line.",
+    )
+    log_slow_seconds: float = _setting(
+        10.0, seconds(0, 3600), "A request that took so long has its log line, whatever the sample."
+    )
 
 
 def settings_fields() -> tuple[Field[Any], ...]:
@@ -276,6 +291,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str] | None = No
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     wrong: list[str] = []
+    expected: dict[str, str] = {}
     for option in settings_fields():
         variable = PREFIX + option.name.upper()
         text = flags.get(option.name)
@@ -287,8 +303,9 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str] | None = No
         except ValueError as error:
             shown = "the value given" if option.metadata["secret"] else repr(text)
             wrong.append(f"{variable}: {shown} is not usable; expected {error}")
+            expected[variable] = str(error)
     if wrong:
-        raise SettingsError("\n".join(wrong))
+        raise SettingsError(wrong, expected, Settings(**values))
     return Settings(**values)
 
 

@@ -109,6 +109,14 @@ class Database:
             return str(problem)
         return None if newer_will_do and state is SchemaState.NEWER else schema.sentence_of(state)
 
+    async def time(self) -> float:
+        """Unix seconds, by the clock of the database's machine."""
+        statement = (
+            "SELECT (julianday('now') - 2440587.5) * 86400" if self.is_sqlite
+            else "SELECT extract(epoch FROM clock_timestamp())"
+        )  # fmt: skip
+        return float(await self.read(lambda c: c.exec_driver_sql(statement).scalar_one()))
+
     def migrate(self) -> None:
         """Bring the tables to this version, on the caller's thread; any number of processes may do
         so at once, and the wait of one for another is bounded.

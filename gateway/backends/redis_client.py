@@ -220,6 +220,13 @@ async def look(client: Client) -> tuple[str | None, str | None]:
     return next(iter(errors), None), next(iter(warnings), None)
 
 
+async def time_of(client: Client) -> float:
+    """Unix seconds, by the clock of its machine, or of one of them. Raises one of ERRORS."""
+    told = await client.time()
+    seconds, micros = next(iter(told.values())) if isinstance(told, dict) else told
+    return int(seconds) + int(micros) / 1e6
+
+
 async def _told(client: Client) -> list[dict[str, Any]]:
     """What each primary says of itself."""
     if isinstance(client, Redis):

@@ -6,6 +6,7 @@ import typer
 
 from gateway import __version__
 from gateway.cli.check import check
+from gateway.cli.doctor import doctor
 from gateway.cli.grant import app as grant_app
 from gateway.cli.key import app as key_app
 from gateway.cli.migrate import migrate
@@ -41,6 +42,7 @@ def _root(
 app.command()(serve)
 app.command()(simulate)
 app.command()(check)
+app.command()(doctor)
 app.command()(redact)
 app.command()(migrate)
 app.add_typer(key_app, name="key", help="API keys: create, list, show, revoke, rotate.")

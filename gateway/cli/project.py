@@ -11,12 +11,15 @@ from gateway.policy.policy import Organization, Policy
 from gateway.settings import Settings
 
 
-def policy_of(settings: Settings) -> Policy:
-    """The policy in the folder of the settings. Raises CommandError with every error."""
+def policy_of(settings: Settings, *, quoting: bool = True) -> Policy:
+    """The policy in the folder of the settings. Raises CommandError with every error, or if not
+    `quoting` with the place of each: what is wrong there may be a secret in the wrong line."""
     parsed = checked(Path(settings.policies))
     if parsed.policy is None:
-        problems = [str(problem) for problem in parsed.problems if problem.severity == "error"]
-        raise CommandError("\n".join(["the policies cannot be used:", *problems]))
+        wrong = [problem for problem in parsed.problems if problem.severity == "error"]
+        shown = [str(problem) if quoting else f"{problem.place}: error" for problem in wrong]
+        advice = () if quoting else ("`gateway check` says what is wrong there.",)
+        raise CommandError("\n".join(["the policies cannot be used:", *shown, *advice]))
     return parsed.policy
 
 

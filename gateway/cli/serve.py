@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import logging
 import signal
 import socket
 import sys
@@ -32,10 +31,12 @@ from gateway.edge.routes import build_api
 from gateway.edge.server import CannotListen, bind, open_to_callers, operations, url_of
 from gateway.edge.server import serve as serve_api
 from gateway.errors import Unwritten
-from gateway.logs import LibraryLog, build_log
-from gateway.parts import Parts
+from gateway.logs import build_log, log_everything_else
+from gateway.parts import Log, Parts
 from gateway.policy.policy import Policy
+from gateway.secret_values import secret_values
 from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
+from gateway.simulated import simulated_upstreams
 from gateway.simulator.server import embedded
 from gateway.telemetry import trouble
 
@@ -50,9 +51,9 @@ def serve(**flags: str | None) -> None:
     signal.signal(signal.SIGTERM, _leave_at_once)
     with sentences():
         settings = _settings(flags)
-        policy = policy_of(settings)
+        policy = policy_of(settings, quoting=sys.stderr.isatty())
         if settings.workers > 1:
-            log = build_log(settings.log_level)
+            log = _log(settings)
             supervisor = Supervisor(settings, environment(), log, patience_for(settings))
             raise typer.Exit(uvloop.run(supervise(supervisor)))
         try:
@@ -96,11 +97,10 @@ def _settings(flags: dict[str, str | None]) -> Settings:
 
 async def _serve(settings: Settings, policy: Policy) -> None:
     # Here and not above: Presidio brings spaCy, seconds that no other command should wait for.
-    from gateway.app import assembled, simulated_upstreams
+    from gateway.app import assembled
 
     ending = _ending()
-    log = build_log(settings.log_level)
-    logging.getLogger().addHandler(LibraryLog(log))
+    log = _log(settings)
     environ = environment()
     async with AsyncExitStack() as stack:
         api = stack.enter_context(bind(settings.host, settings.port, settings.reuse_port == "on"))
@@ -126,6 +126,18 @@ async def _serve(settings: Settings, policy: Policy) -> None:
             _tune_interpreter()
             await _serve_until_the_end(api, settings, ending, parts)
     log.info("stopped")
+
+
+def _log(settings: Settings) -> Log:
+    """The one way to say something from here on, also for libraries and the interpreter."""
+    log: Log = build_log(
+        settings.log_level,
+        secrets=secret_values(settings, environment()),
+        sample=settings.log_sample,
+        slow_seconds=settings.log_slow_seconds,
+    )
+    log_everything_else(log)
+    return log
 
 
 async def _serve_until_the_end(

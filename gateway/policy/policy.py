@@ -169,6 +169,9 @@ class Problem:
     message: str
     severity: str = "error"
 
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.severity}: {self.message}"
+        return f"{self.place}: {self.severity}: {self.message}"

@@ -1,0 +1,37 @@
+"""A gateway that runs here already: what its own readiness says."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterable
+
+from gateway.cli.diagnosis import Finding, Patient, State
+
+ANSWER_BYTES_MAX = 100_000
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def running(patient: Patient) -> Iterable[Finding]:
+    settings = patient.settings
+    host = _ANY.get(settings.ops_host, settings.ops_host)
+    where = f"{host}:{settings.ops_port}"
+    link = http.client.HTTPConnection(host, settings.ops_port, timeout=patient.seconds)
+    try:
+        link.request("GET", "/readyz?verbose")
+        answer = link.getresponse()
+        told = json.loads(answer.read(ANSWER_BYTES_MAX))
+    except ConnectionRefusedError:
+        return [Finding("gateway", State.NOTE, f"none runs at {where}")]
+    except (OSError, http.client.HTTPException, ValueError):
+        do = "Stop it, or choose another GATEWAY_OPS_PORT."
+        found = f"something else, or a gateway that hangs, is at {where}"
+        return [Finding("gateway", State.WARNING, found, do)]
+    finally:
+        link.close()
+    if answer.status == 200:
+        return [Finding("gateway", State.OK, f"one runs at {where} and is ready")]
+    checks = told.items() if isinstance(told, dict) else ()
+    wrong = [f"{name}: {text}" for name, text in checks if name != "status" and text != "ok"]
+    found = f"one runs at {where} and is not ready: {'; '.join(wrong)}"
+    return [Finding("gateway", State.WRONG, found, "Its log says more.")]
