@@ -172,6 +172,44 @@ def test_a_model_that_the_policy_needs_and_that_does_not_load_is_not_ready(
     assert world.log.lines == [(f"{part}_not_loaded", {"problem": "it is not there"})]
 
 
+def schema_check(url: str, redis_url: str | None = None) -> str | None:
+    """What readiness says of the tables."""
+    world = World(redis_url=redis_url)
+
+    async def main() -> str | None:
+        database = Database(url, 1)
+        try:
+            return await app._checks(world.parts, database, lambda: None)["schema"]()
+        finally:
+            await database.aclose()
+
+    return asyncio.run(main())
+
+
+def test_a_gateway_stays_ready_while_a_newer_version_has_migrated_under_it(tmp_path: Any) -> None:
+    """Else an upgrade would take all replicas away before the first new one is there."""
+    url = f"sqlite:///{tmp_path}/gateway.db"
+    assert schema_check(url) == "The database has no tables yet; run `gateway migrate`."
+    database = Database(url, 1)
+    database.migrate()
+    assert schema_check(url) is None
+
+    async def newer() -> None:
+        revision = "UPDATE alembic_version SET version_num = '9999'"
+        await database.write(lambda connection: connection.execute(text(revision)))
+        await database.aclose()
+
+    asyncio.run(newer())
+    assert schema_check(url) is None
+
+
+def test_a_database_that_is_away_makes_unready_only_who_keeps_accounts_in_it() -> None:
+    """With Redis the gateway goes on for hours; were it not ready, no caller would get there."""
+    away = "postgresql://me@127.0.0.1:1/x"
+    assert "cannot be reached" in (schema_check(away) or "")
+    assert schema_check(away, "redis://127.0.0.1") is None
+
+
 @pytest.mark.parametrize(("on_failure", "is_ready"), [("refuse", False), ("without_ner", True)])
 def test_while_a_model_of_a_changed_policy_loads_that_is_told(
     on_failure: str, is_ready: bool

@@ -1,16 +1,22 @@
-"""`gateway migrate`: make the tables, or bring them to this version."""
+"""`gateway migrate`: make the tables, or bring them to this version; or wait until somebody has."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
+from typing import Annotated
 
 import typer
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
-from gateway.backends.schema import SchemaState
+from gateway.backends.schema import SchemaState, sentence_of
 from gateway.cli.console import EXIT_UNAVAILABLE, CommandError, print_json, sentences
 from gateway.cli.store import AsJson, DatabaseUrl, settings_for
+
+LOOK_SECONDS = 1.0
+TIMEOUT_SECONDS_MAX = 86_400
+EXIT_TERMINATED = 128 + signal.SIGTERM
 
 _DONE = {
     SchemaState.EMPTY: "The tables were made.",
@@ -18,28 +24,102 @@ _DONE = {
     SchemaState.UP_TO_DATE: "The tables are up to date.",
 }
 
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", help="Change nothing: wait until the tables are those of this version."),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout-seconds",
+        min=0,
+        max=TIMEOUT_SECONDS_MAX,
+        help="With --wait: give up after that, with exit code 3.",
+    ),
+]
 
-def migrate(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+
+def migrate(
+    database_url: DatabaseUrl = None,
+    wait: Wait = False,
+    timeout_seconds: Timeout = 300.0,
+    as_json: AsJson = False,
+) -> None:
     """Make the tables of the database, or bring them to this version.
 
     Safe to run at any time and by several at once: all of it happens, or nothing."""
     with sentences():
         settings = settings_for(database_url)
+        work = _waited if wait else _migrated
         try:
-            before, after = asyncio.run(_migrated(settings.database_url))
+            before = asyncio.run(work(settings.database_url, timeout_seconds))
         except DatabaseProblem as problem:
             raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
+        except asyncio.CancelledError:
+            raise CommandError("Told to stop, so it waits no longer.", EXIT_TERMINATED) from None
     if as_json:
-        print_json({"before": before.value, "after": after.value})
+        told = before and before.value  # None: the database could not be asked at first
+        print_json({"before": told, "after": SchemaState.UP_TO_DATE.value})
     else:
-        typer.echo(_DONE[before])
+        typer.echo(_DONE[SchemaState.UP_TO_DATE if wait or before is None else before])
 
 
-async def _migrated(url: str) -> tuple[SchemaState, SchemaState]:
+async def _migrated(url: str, _timeout_seconds: float) -> SchemaState:
+    """What the tables were; this version's, when it returns."""
     database = Database(url, 1)
     try:
         before = await database.check()
         await asyncio.to_thread(database.migrate)
-        return before, await database.check()
+        return before
     finally:
         await database.aclose()
+
+
+async def _waited(url: str, timeout_seconds: float) -> SchemaState | None:
+    """What the tables were at first, if that could be told. Why it waits is said once for each
+    reason. A database that cannot be reached (yet) is waited for; one that a newer version wrote
+    is not, as that does not pass.
+
+    Raises DatabaseProblem. Cancelled by SIGTERM: the first process of a container would not hear
+    of it otherwise."""
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    told: list[str] = []
+    database = Database(url, 1)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await _until_current(database, told)
+    except TimeoutError:
+        why = told[-1] if told else "The database did not answer."
+        raise DatabaseProblem(
+            f"The tables are not those of this version after {timeout_seconds:g} seconds. {why}"
+        ) from None
+    finally:
+        await database.aclose()
+
+
+async def _until_current(database: Database, told: list[str]) -> SchemaState | None:
+    first: SchemaState | None = None
+    is_first = True
+    while True:
+        state, why = await _looked(database)
+        if is_first:
+            first, is_first = state, False
+        if why is None:
+            return first
+        if why not in told[-1:]:
+            told.append(why)
+            typer.echo(f"gateway: waiting. {why}", err=True)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _looked(database: Database) -> tuple[SchemaState | None, str | None]:
+    """The state, if it can be had, and why to wait on. Raises CommandError where no wait helps."""
+    try:
+        state = await database.check()
+    except DatabaseProblem as problem:
+        return None, str(problem)
+    why = sentence_of(state)
+    if why and state is SchemaState.NEWER:
+        raise CommandError(why, EXIT_UNAVAILABLE)
+    return state, why
