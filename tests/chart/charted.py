@@ -23,7 +23,7 @@ POSTGRES = PEPPER | {
 }
 SHARED = POSTGRES | {"redis": {"enabled": True, "existingSecret": "valkey"}, "replicaCount": 3}
 
-OLDEST, CURRENT, NEWEST = "1.27", "1.34", "1.37"
+OLDEST, CURRENT, NEWEST = "1.27", "1.36", "1.37"
 CUSTOM = ("monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1")
 """Their schemas are those of `make ops-test`."""
 

@@ -56,6 +56,9 @@ def test_the_service_is_as_people_want_it() -> None:
     assert spec["loadBalancerClass"] == "example.com/internal"
     assert spec["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
     assert spec["externalTrafficPolicy"] == "Local"
+    inside = the(changed(MATRIX["everything"], "service.type", "ClusterIP"), "Service", "gateway")
+    assert inside["spec"].keys() == {"type", "ipFamilyPolicy", "ports", "selector"}
+    assert "nodePort" not in inside["spec"]["ports"][0]
     plain = the(SHARED, "Service", "gateway")["spec"]
     assert (plain["type"], plain["ports"][0]["port"]) == ("ClusterIP", 80)
     assert "nodePort" not in plain["ports"][0]
