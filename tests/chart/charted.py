@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -27,6 +29,8 @@ OLDEST, CURRENT, NEWEST = "1.27", "1.36", "1.37"
 CUSTOM = ("monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1")
 """Their schemas are those of `make ops-test`."""
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Object = dict[str, Any]
 
 
@@ -37,7 +41,12 @@ def loaded(path: Path = CHART) -> Any:
 
 def texts(values: Mapping[str, Any], name: str = RELEASE, chart: Path = CHART) -> dict[str, str]:
     """What each template becomes, by its path below templates/."""
-    found = loaded(chart).render(dict(values), name=name, namespace=NAMESPACE)
+    return _rendered(json.dumps(dict(values)), name, chart)
+
+
+@cache
+def _rendered(values: str, name: str, chart: Path) -> dict[str, str]:
+    found = loaded(chart).render(json.loads(values), name=name, namespace=NAMESPACE)
     return {path.split("/templates/", 1)[1]: text for path, text in found.items()}
 
 
@@ -46,9 +55,20 @@ def objects(values: Mapping[str, Any], name: str = RELEASE, chart: Path = CHART)
         one
         for path, text in texts(values, name, chart).items()
         if path != "NOTES.txt"
-        for one in yaml.safe_load_all(text)
+        for one in yaml.load_all(text, LOADER)
         if one
     ]
+
+
+def check(one: Object, version: str) -> None:
+    """Raises where an object of Kubernetes itself is not valid to the letter."""
+    if one["apiVersion"] not in CUSTOM:
+        _checked(json.dumps(one), version)
+
+
+@cache
+def _checked(one: str, version: str) -> None:
+    kubernetes_validate.validate(json.loads(one), version, strict=True)
 
 
 def notes(values: Mapping[str, Any]) -> str:

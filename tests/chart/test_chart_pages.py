@@ -12,18 +12,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 from chart_values import SECRET
 from charted import (
     CHART,
-    CUSTOM,
     NEWEST,
     PEPPER,
     ROOT,
     SHARED,
     changed,
+    check,
     helm,
     kinds,
     loaded,
@@ -102,8 +101,7 @@ def test_each_example_of_values_is_right_also_together_with_the_others(name: str
     values = merged(PEPPER if name == "values-embedded.yaml" else SHARED, files[name])
     loaded().validate_schema(values)
     for one in objects(values):
-        if one["apiVersion"] not in CUSTOM:
-            kubernetes_validate.validate(one, NEWEST, strict=True)
+        check(one, NEWEST)
     together: dict[str, Any] = {}
     for file in files.keys() - {"values-embedded.yaml"}:
         together = merged(together, files[file])
@@ -127,7 +125,7 @@ def test_the_stores_of_the_examples_are_valid() -> None:
     assert [one["kind"] for one in found] == ["Cluster", "Service", "StatefulSet"]
     for one in found:
         if one["kind"] != "Cluster":
-            kubernetes_validate.validate(one, NEWEST, strict=True)
+            check(one, NEWEST)
 
 
 def test_what_commands_name_is_what_the_chart_makes() -> None:

@@ -15,11 +15,11 @@ from chart_values import MATRIX
 from charted import (
     CHART,
     CURRENT,
-    CUSTOM,
     NEWEST,
     OLDEST,
     PEPPER,
     Object,
+    check,
     helm,
     objects,
     of_kind,
@@ -37,8 +37,14 @@ matrix = pytest.mark.parametrize("values", MATRIX.values(), ids=MATRIX)
 @matrix
 def test_every_object_is_valid_to_the_letter(values: dict[str, Any], version: str) -> None:
     for one in objects(values):
-        if one["apiVersion"] not in CUSTOM:
-            kubernetes_validate.validate(one, version, strict=True)
+        check(one, version)
+
+
+def test_a_field_that_kubernetes_does_not_know_would_be_told() -> None:
+    (service, *_) = of_kind(objects(PEPPER), "Service")
+    service["spec"]["prots"] = []
+    with pytest.raises(kubernetes_validate.ValidationError, match="prots"):
+        check(service, NEWEST)
 
 
 def test_the_versions_are_those_that_the_chart_says_and_the_newest_there_is() -> None:
@@ -166,8 +172,7 @@ def test_long_names_are_cut_and_stay_different(values: dict[str, Any]) -> None:
     assert len(set(named)) == len(named)
     assert all(len(name) <= 63 and not name.endswith("-") for _, name in named)
     for one in found:
-        if one["apiVersion"] not in CUSTOM:
-            kubernetes_validate.validate(one, NEWEST, strict=True)
+        check(one, NEWEST)
     (long,) = of_kind(found, "StatefulSet") or of_kind(found, "Deployment")
     assert len(long["metadata"]["name"]) <= 52, "a label of its pods has 11 characters more"
 
