@@ -38,6 +38,7 @@ outage-test: $(INSTALLED) ## Postgres away for 60 seconds at 200 requests a seco
 
 ops-test: $(INSTALLED) ## Alerts, dashboards, chart and container, with the tools of their users (installs them as root).
 	@$(PY) scripts/ops_tools.py
+	@$(PY) scripts/chart_tools.py
 	@$(PY) -m pytest -m ops -rs tests/ops $(ARGS)
 
 BENCH := PYTHONPATH=.:tests/exact $(PY)
