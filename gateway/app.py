@@ -24,7 +24,7 @@ from gateway.background import done_with, fault_of, kept_up
 from gateway.beside import beside_requests, in_own_thread, keep_out_of_collections
 from gateway.detection import detecting
 from gateway.errors import Unavailable
-from gateway.forward import Target
+from gateway.forward import Patience, Target
 from gateway.guard import circuits_of, unless_open
 from gateway.loading import Prepare, load_models, models_lacking, wanted_by
 from gateway.logs import place_of
@@ -44,9 +44,18 @@ SIMULATOR_KEY = "sk-simulated"
 def resolver(
     environ: Mapping[str, str], simulator_url: Callable[[], str]
 ) -> Callable[[UpstreamPolicy], Target]:
-    """Names a policy's upstream as a Target: URL and key out of the environment, or simulated."""
+    """Names a policy's upstream as a Target: URL and key out of the environment, or simulated.
+
+    Each is made once: a policy that is taken over has new ones."""
+    made: dict[str, tuple[UpstreamPolicy, Target]] = {}
 
     def resolve(upstream: UpstreamPolicy) -> Target:
+        known = made.get(upstream.name)
+        if known is None or known[0] is not upstream:
+            known = made[upstream.name] = upstream, target_of(upstream)
+        return known[1]
+
+    def target_of(upstream: UpstreamPolicy) -> Target:
         api_key = environ.get(upstream.api_key_env or "") or None
         base_url = environ.get(upstream.base_url_env or "") or upstream.base_url
         if is_simulated(upstream, environ):
@@ -138,6 +147,7 @@ async def assembled(
             stopwatch=time.perf_counter,
             random_bytes=os.urandom,
             workbench=workbench,
+            patience=Patience(dice=lambda: os.urandom(1)[0] / 255),
             circuits=circuits,
             traces=telemetry.traces,
         )

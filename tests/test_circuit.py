@@ -13,7 +13,7 @@ from world import World, chat, plain_answer
 from gateway.circuit import Bounds, Circuits, State
 from gateway.errors import ApiError, Unavailable, UpstreamFailed, UpstreamTooSlow
 from gateway.exchange import exchange
-from gateway.forward import Reply, Target, forward
+from gateway.forward import PATIENCE, Reply, Target, forward
 from gateway.guard import unless_open
 from gateway.usage.entry import Outcome
 
@@ -162,7 +162,7 @@ def send(upstream: Flaky, circuits: Circuits, retries: int = 0) -> str:
 
     async def main() -> str:
         try:
-            async with forward(upstream, target, "/x", b"", [], "r", None, circuits) as reply:
+            async with forward(upstream, target, "/x", b"", [], "r", PATIENCE, circuits) as reply:
                 return str(reply.status)
         except ApiError as error:
             return error.code or ""

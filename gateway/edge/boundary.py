@@ -42,8 +42,9 @@ class Boundary:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 duration_ms = round((parts.stopwatch() - began) * 1000)
-                tags = encoded(tags_of(request_id, duration_ms))
-                message["headers"] = [*message.get("headers", ()), *tags]
+                headers = list(message.get("headers", ()))
+                headers += encoded(tags_of(request_id, duration_ms))
+                message["headers"] = headers
             await send(message)
 
         code = ""
