@@ -227,7 +227,7 @@ class Meters:
         for name, count in entry.redactions.items():
             entity, action, direction = f"{name}:request".split(":")[:3]
             self.redactions.add((entity, action, direction), count)
-        if entry.code:
+        if entry.code and entry.outcome is not Outcome.OK:  # one that is well may have been cut
             self.errors.add((entry.code if entry.code in CODES else OTHER,))
         if entry.key_id in self._keys:
             self._record_key(entry)
