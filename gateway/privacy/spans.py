@@ -82,6 +82,8 @@ def unquoted(text: str, span: Span) -> Span:
 
 def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     """Those that lie in none of the disjoint, sorted `others`."""
+    if not others:
+        return list(spans)
     ends = [other.end for other in others]
     kept = []
     for span in spans:
