@@ -92,7 +92,9 @@ def settle(
     for span in spans:
         (reporting if actions[span.entity] is Action.REPORT else acting).append(span)
     acted = resolve(acting)
-    changes = with_numbers(whole_words(text, acted), numbers)
+    changes = whole_words(text, acted)
+    if numbers:
+        changes = with_numbers(changes, numbers)
     return Settled(acted, changes, resolve(outside(reporting, changes)) if reporting else ())
 
 

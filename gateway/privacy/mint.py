@@ -104,7 +104,12 @@ class Mint:
             found.append(wanted)
         if replaced:
             self._choose(replaced)
-        return [[self._stand_in(*one) for one in wanted] if wanted else [] for wanted in found]
+        made = []
+        for wanted in found:
+            made.append(names := list[str]())
+            for entity, value, action, keep_last in wanted:
+                names.append(self._stand_in(entity, value, action, keep_last))
+        return made
 
     def _choose(self, replaced: Iterable[Private]) -> None:
         if self._made_up is None:
@@ -136,7 +141,7 @@ class Mint:
         salt = self._salts.get(unsalted, 0)
         if salt:
             made = placeholder(self._scope_key, entity, value, salt)
-        while made in self._placeholders or token(made) in self._taken:
+        while made in self._placeholders or (self._taken and token(made) in self._taken):
             salt += 1
             made = placeholder(self._scope_key, entity, value, salt)
         self._salts[unsalted] = salt + 1

@@ -160,7 +160,8 @@ def replace(
     redacted = list(texts)
     for at, one in enumerate(work.settled):
         if one.changes:
-            sent[at] = quoted(one.changes, work.numbers[at], sent[at])
+            if numbers := work.numbers[at]:
+                sent[at] = quoted(one.changes, numbers, sent[at])
             redacted[at] = with_stand_ins(texts[at], one.changes, sent[at])
     if told:
         told(_findings(texts, work.settled, work.changes, sent))
@@ -218,6 +219,9 @@ class _Work:
         self.numbers.append(numbers)
 
     def blocked(self) -> Set[str]:
+        """The kinds of what was found that must not leave."""
+        if Action.BLOCK not in self._actions.values():
+            return frozenset()
         return {
             entity
             for entity, action in self._actions.items()

@@ -70,6 +70,8 @@ def unquoted(text: str, span: Span) -> Span:
     """The span without the quotes at its ends, nor a backslash that escapes one: they belong to the
     text, which may be JSON, and some recognizers take them along."""
     value = text[span.start : span.end]
+    if value.isalnum():
+        return span
     inner = value.lstrip(_QUOTES)
     start = span.end - len(inner)
     if inner.endswith(("'", '"')) or (
