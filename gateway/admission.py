@@ -78,9 +78,11 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
             parts.meters.admitted_in_outage.inc()
             return ask, ()
         draft.reservation, draft.is_reserved, draft.now = reservation, True, verdict.now
+        parts.state.reserved += 1
         if await _learn(draft, parts, verdict.generation) and await _claims(draft, parts) != claims:
             await to_the_end(parts.ledger.release(reservation, None, parts.clock()))
             draft.reservation = None
+            parts.state.reserved -= 1
             continue
         parts.meters.decided(verdict.standings, granted=True)
         return ask, verdict.standings

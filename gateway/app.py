@@ -22,6 +22,7 @@ from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.background import done_with, fault_of, kept_up
 from gateway.beside import beside_requests, in_own_thread, keep_out_of_collections
+from gateway.circuit import Bounds, Circuits, State
 from gateway.detection import detecting
 from gateway.errors import Unavailable
 from gateway.forward import Target
@@ -93,7 +94,11 @@ async def assembled(
     """Everything that an exchange works with, started; stopped in the reverse order, so that the
     journal is written out last."""
     async with AsyncExitStack() as stack:
-        meters = Meters()
+        meters = Meters(
+            (settings.meter_keys or "").split(","),
+            settings.meter_series_max,
+            genai=settings.meter_genai == "on",
+        )
         meters.start_time.set(time.time())
         database = Database(settings.database_url, settings.database_threads)
         stack.push_async_callback(database.aclose)
@@ -104,6 +109,7 @@ async def assembled(
         detection = await stack.enter_async_context(
             detecting(settings, os.urandom, workbench, meters.redactions_without_ner.inc)
         )
+        circuits = _circuits(settings, meters, log)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
         await asyncio.get_running_loop().run_in_executor(workbench, warm)
@@ -120,7 +126,7 @@ async def assembled(
             watching=detection.watching,
             reader=detection.reader,
             upstream=upstream,
-            resolve=resolver(environ, simulator_url),
+            resolve=_unless_open(circuits, resolver(environ, simulator_url)),
             pepper=pepper,
             meters=meters,
             log=log,
@@ -128,6 +134,7 @@ async def assembled(
             stopwatch=time.perf_counter,
             random_bytes=os.urandom,
             workbench=workbench,
+            circuits=circuits,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
         await load_models(parts, detection.prepare)
@@ -145,6 +152,34 @@ async def assembled(
             task = asyncio.create_task(kept_up(part, work, parts))
             stack.push_async_callback(_stopped, task)
         yield parts
+
+
+def _circuits(settings: Settings, meters: Meters, log: Any) -> Circuits:
+    def changed(upstream: str, state: State) -> None:
+        if state is State.OPEN:
+            meters.circuit_opened.add((upstream,))
+            log.error("circuit_opened", upstream=upstream)
+        else:
+            log.info("circuit_closed", upstream=upstream)
+
+    bounds = Bounds(
+        settings.circuit_failures, settings.circuit_window_seconds, settings.circuit_open_seconds
+    )
+    return Circuits(bounds, changed)
+
+
+def _unless_open(
+    circuits: Circuits, resolve: Callable[[UpstreamPolicy], Target]
+) -> Callable[[UpstreamPolicy], Target]:
+    """A request for an upstream that has a rest is refused before anything costly is done for
+    it."""
+    now = asyncio.get_running_loop().time
+
+    def looked(upstream: UpstreamPolicy) -> Target:
+        circuits.look(upstream.name, now())
+        return resolve(upstream)
+
+    return looked
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

@@ -54,6 +54,7 @@ CODES: dict[str, str] = {
     "upstream_invalid_answer": "The upstream's answer was not what the API promises.",
     "upstream_key_refused": "The upstream refused the gateway's own key (401 or 403).",
     "upstream_rate_limited": "The upstream limits the gateway's own account (429).",
+    "upstream_circuit_open": "The upstream failed too often in a row, and is not asked for now.",
     "upstream_key_missing": "The environment variable of the upstream's key is not set.",
     "internal_error": "The gateway failed; the request id finds it in its log.",
 }

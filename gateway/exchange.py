@@ -75,7 +75,14 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
             call.keep_on()
         patience = Patience(dice=lambda: parts.random_bytes(1)[0] / 255)
         async with forward(
-            parts.upstream, target, PATHS[call.endpoint], body, call.headers, call.id, patience
+            parts.upstream,
+            target,
+            PATHS[call.endpoint],
+            body,
+            call.headers,
+            call.id,
+            patience,
+            parts.circuits,
         ) as reply:
             draft.upstream_code = str(reply.status)
             draft.answer = answer = Answer(

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import gateway
+from gateway.circuit import Circuits
 from gateway.errors import ApiError, Unavailable, UpstreamFailed, UpstreamTooSlow
 from gateway.openai.usage import Told, tokens_told
 
@@ -107,16 +108,17 @@ async def forward(
     caller_headers: Headers,
     request_id: str,
     patience: Patience | None = None,
+    circuits: Circuits | None = None,
 ) -> AsyncIterator[Reply]:
     """Send `body` to `path` under the target, with our headers and the few of the caller's that
     may pass, and again, up to `target.retries` times, while the upstream does not take it up: no
     connection could be made, or it answered with one of RETRIED and told no usage. The last one
     that answers is the reply. Raises what the port raises, and Unavailable where our key cannot be
-    sent."""
+    sent, or `circuits` say that the upstream has a rest."""
     headers = outgoing_headers(target, caller_headers, request_id)
     send = partial(upstream.send, path=path, headers=headers, body=body)
     async with AsyncExitStack() as stack:
-        yield await _answered(stack, send, target, patience or Patience())
+        yield await _answered(stack, send, target, patience or Patience(), circuits or Circuits())
 
 
 async def _answered(
@@ -124,6 +126,7 @@ async def _answered(
     send: Callable[[Target], AbstractAsyncContextManager[Reply]],
     target: Target,
     patience: Patience,
+    circuits: Circuits,
 ) -> Reply:
     """The reply of the last attempt, whose exchange is left open on the stack."""
     now = asyncio.get_running_loop().time
@@ -134,20 +137,27 @@ async def _answered(
             None,
             _pause_seconds(attempt, patience) if attempt <= target.retries else None,
         )
+        tries = circuits.enter(target.name, now())
         try:
             async with AsyncExitStack() as one:
                 reply = await one.enter_async_context(send(this))
+                circuits.answered(target.name, reply.status, now(), tries)
                 if pause is not None:
                     reply, pause = await _judged(reply, pause)
                 if pause is None or now() + pause >= deadline:
                     await stack.enter_async_context(one.pop_all())
                     return replace(reply, attempts=attempt)
         except (UpstreamFailed, UpstreamTooSlow) as error:
+            if reply is None:
+                circuits.failed(target.name, now(), tries)
             was_sent = reply is not None or isinstance(error, BrokenOff)
             if was_sent or error.code != "upstream_unreachable":
                 raise
             if pause is None or now() + pause >= deadline:
                 raise
+        except BaseException:
+            circuits.left(target.name, tries)
+            raise
         await patience.sleep(pause)
         this = replace(target, total_timeout_seconds=deadline - now())
     raise AssertionError("unreachable")

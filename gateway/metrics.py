@@ -1,24 +1,26 @@
 """Every meter, once. A registry per app; labels are names from the policies, never caller-made.
 
-A model that no policy names is `other`. Per-key figures come from the usage database.
+A model that no policy names is `other`. Per-key figures come from the usage database, and for keys
+that the operator lists from here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
 from gateway import __version__
+from gateway.errors import CODES
+from gateway.genai_meters import GenAi
+from gateway.meter_maker import Maker
 from gateway.quota.ledger import Standing
-from gateway.quota.limit import Level, Mode
-from gateway.tallies import CounterTally, GaugeTally, HistogramTally
+from gateway.quota.limit import Level, Mode, Window
+from gateway.tallies import SERIES_MAX
 from gateway.usage.entry import NANO, Entry, Outcome
-from gateway.usage.metered import LABELS, OTHER, metered
+from gateway.usage.metered import KINDS, LABELS, OTHER, metered
 from gateway.usage.readings import Sample
 from gateway.usage.record import JournalState
 
@@ -26,53 +28,43 @@ REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 60
 FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 40)
 OVERHEAD_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
-Buckets = tuple[float, ...]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-T = TypeVar("T", bound=Collector)
-
-
-class _Maker:
-    """Makes meters of our prefix on one registry; tallies are for what each request counts."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def counter(self, name: str, help: str, *labels: str) -> Counter:
-        return Counter(f"gateway_{name}", help, labels, registry=self._registry)
-
-    def gauge(self, name: str, help: str, *labels: str) -> Gauge:
-        return Gauge(f"gateway_{name}", help, labels, registry=self._registry)
-
-    def tally(self, name: str, help: str, *labels: str, unit: int = 1) -> CounterTally:
-        return self._on(CounterTally(f"gateway_{name}", help, labels, unit))
-
-    def gauge_tally(self, name: str, help: str, *labels: str) -> GaugeTally:
-        return self._on(GaugeTally(f"gateway_{name}", help, labels))
-
-    def histogram(self, name: str, help: str, buckets: Buckets, *labels: str) -> HistogramTally:
-        return self._on(HistogramTally(f"gateway_{name}", help, buckets, labels))
-
-    def _on(self, tally: T) -> T:
-        self._registry.register(tally)
-        return tally
+PARTS = (
+    "policy", "schema", "ledger", "journal", "ner", "ocr", "sweep", "background", "retention",
+)  # fmt: skip
+"""What can be degraded."""
+CALENDAR = frozenset(Window) - {Window.SECOND, Window.MINUTE, Window.HOUR, Window.NONE}
 
 
 class Meters:
-    """All meters on one registry; see docs/reference/metrics.md for what each one means."""
+    """All meters on one registry; see docs/reference/metrics.md for what each one means.
 
-    def __init__(self) -> None:
+    `keys` are ids of keys that have meters of their own, `series_max` bounds the label values of
+    each meter."""
+
+    def __init__(
+        self, keys: Iterable[str] = (), series_max: int = SERIES_MAX, *, genai: bool = False
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self._keys = frozenset(keys)
         self._journal_errors_seen = 0
-        make = _Maker(self.registry)
+        make = Maker(self.registry, series_max)
+        self.series_refused = make.series_refused
         self._make_requests(make)
         self._make_accounts(make)
+        self._make_keys(make)
         self._make_parts(make)
+        self.genai = GenAi(make) if genai else None
         self._of_entries = {"requests": self.requests, "tokens": self.tokens, "cost": self.cost}
+        ProcessCollector(registry=self.registry)
 
-    def _make_requests(self, make: _Maker) -> None:
+    def _make_requests(self, make: Maker) -> None:
         self.requests = make.tally("requests", "Requests answered.", *LABELS["requests"])
+        self.errors = make.tally("errors", "Errors told to callers, by their code.", "code")
+        for code in (*CODES, OTHER):
+            self.errors.add((code,), 0)
         self.request_duration = make.histogram(
             "request_duration_seconds",
             "From the request's head to the end of its answer.",
@@ -104,9 +96,15 @@ class Meters:
             "upstream",
             "model",
         )
+        self.circuit_state = make.gauge_tally(
+            "circuit_state", "0 while requests are sent to an upstream, else 1 or 2.", "upstream"
+        )
+        self.circuit_opened = make.tally(
+            "circuit_opened", "Times that an upstream failed too often in a row.", "upstream"
+        )
         self.inflight = make.gauge("inflight_requests", "Requests in work.")
 
-    def _make_accounts(self, make: _Maker) -> None:
+    def _make_accounts(self, make: Maker) -> None:
         self.tokens = make.tally("tokens", "Tokens used, by type.", *LABELS["tokens"])
         self.cost = make.tally(
             "cost", "Money used, in units of the currency.", *LABELS["cost"], unit=NANO
@@ -126,6 +124,17 @@ class Meters:
             "organization",
             "project",
             "limit",
+        )
+        self.limit_reset = make.gauge_tally(
+            "limit_reset_timestamp_seconds",
+            "When a budget's window ends, in unix seconds, for limits of organizations and "
+            "projects by calendar.",
+            "organization",
+            "project",
+            "limit",
+        )
+        self.reservations_open = make.gauge(
+            "reservations_open", "Reservations of requests in work at this process."
         )
         self.entries_dropped = make.counter(
             "entries_dropped",
@@ -162,7 +171,17 @@ class Meters:
             "redaction_duration_seconds", "Time to redact one request.", OVERHEAD_BUCKETS
         )
 
-    def _make_parts(self, make: _Maker) -> None:
+    def _make_keys(self, make: Maker) -> None:
+        self.key_requests = make.tally(
+            "key_requests", "Requests of a listed key.", "key_id", "outcome"
+        )
+        self.key_tokens = make.tally("key_tokens", "Tokens of a listed key.", "key_id", "type")
+        self.key_cost = make.tally(
+            "key_cost", "Money of a listed key, in units of the currency.", "key_id", "currency",
+            unit=NANO,
+        )  # fmt: skip
+
+    def _make_parts(self, make: Maker) -> None:
         self.journal_pending = make.gauge("journal_pending", "Usage entries not yet written.")
         self.journal_lag = make.gauge(
             "journal_lag_seconds", "Age of the oldest usage entry not yet written."
@@ -181,6 +200,8 @@ class Meters:
             "policy_reload_failures", "Policies that were not taken over because of errors."
         )
         self.degraded = make.gauge("degraded", "1 while a part is not whole.", "part")
+        for part in PARTS:
+            self.degraded.labels(part).set(0)
         self.start_time = make.gauge(
             "start_time_seconds", "When this process began to count, in unix seconds."
         )
@@ -200,6 +221,20 @@ class Meters:
         for name, count in entry.redactions.items():
             entity, action, direction = f"{name}:request".split(":")[:3]
             self.redactions.add((entity, action, direction), count)
+        if entry.code:
+            self.errors.add((entry.code if entry.code in CODES else OTHER,))
+        if entry.key_id in self._keys:
+            self._record_key(entry)
+        if self.genai is not None:
+            self.genai.record(entry)
+
+    def _record_key(self, entry: Entry) -> None:
+        self.key_requests.add((entry.key_id, entry.outcome.value))
+        for kind in KINDS:
+            if tokens := getattr(entry.tokens, kind):
+                self.key_tokens.add((entry.key_id, kind), tokens)
+        if entry.cost_nano:
+            self.key_cost.add((entry.key_id, entry.currency), entry.cost_nano)
 
     def decided(self, standings: Iterable[Standing], granted: bool) -> None:
         """Count what each limit said of one request."""
@@ -220,10 +255,14 @@ class Meters:
                 ratio = (standing.used + standing.reserved) / standing.amount
                 whose = (subject.get("organization", ""), subject.get("project", ""))
                 self.limit_used_ratio.set((*whose, limit.name), ratio)
+                if standing.resets_at is not None and limit.window in CALENDAR:
+                    self.limit_reset.set((*whose, limit.name), standing.resets_at)
 
     def use_policy(self, digest: str, now: float) -> None:
         self.policy_info.clear()
         self.limit_used_ratio.clear()
+        self.limit_reset.clear()
+        self.circuit_state.clear()
         self.policy_info.labels(digest).set(1)
         self.policy_reloaded.set(now)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.access import Access
+from gateway.circuit import Circuits
 from gateway.forward import Target, Upstream
 from gateway.metrics import Meters
 from gateway.policy.live import Live
@@ -40,10 +41,12 @@ class Log(Protocol):
 
 @dataclass(slots=True)
 class State:
-    """What changes while the process runs. `ended`: work beside requests that ended by itself, and
+    """What changes while the process runs. `inflight` requests are in work, and `reserved` of them
+    hold a reservation. `ended`: work beside requests that ended by itself, and
     how; `not_loaded`: what is wrong with the policy's models that are not loaded."""
 
     inflight: int = 0
+    reserved: int = 0
     draining: bool = False
     ended: dict[str, str] = field(default_factory=dict)
     not_loaded: dict[Wanted, str] = field(default_factory=dict)
@@ -75,6 +78,7 @@ class Parts:
     workbench: Executor  # for pure work that is too long for the event loop
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     state: State = field(default_factory=State)
+    circuits: Circuits = field(default_factory=Circuits)
     matches: Matches = field(default_factory=Matches)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -43,6 +43,18 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def names(what: str, most: int) -> Callable[[str], str]:
+    """Separated by commas, and each once."""
+
+    def parse(text: str) -> str:
+        found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+        if not all(found) or len(found) > most:
+            raise ValueError(f"{what}, separated by commas, at most {most}")
+        return ",".join(found)
+
+    return parse
+
+
 def text_of(what: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not text.strip():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
-from gateway.setting_kinds import choice, integer, kept_days, seconds, text_of, url
+from gateway.setting_kinds import choice, integer, kept_days, names, seconds, text_of, url
 
 PREFIX = "GATEWAY_"
 
@@ -136,6 +136,18 @@ class Settings:
     upstream_connections_max: int = _setting(
         1000, integer(1, 10**6), "Connections to all upstreams at once."
     )
+    circuit_failures: int = _setting(
+        20,
+        integer(0, 10**6),
+        "An upstream that failed so often in a row (no connection, no answer in time, or 500 and "
+        "above) is not asked for a while: 503. 0 asks always.",
+    )
+    circuit_window_seconds: float = _setting(
+        30.0, seconds(0.1, 3600), "Failures that are further apart than this are in no row."
+    )
+    circuit_open_seconds: float = _setting(
+        10.0, seconds(0.1, 3600), "After that, one request tries an upstream that failed."
+    )
     redaction_threads: int = _setting(2, integer(1, 256), "Threads that detect private text.")
     redaction_timeout_seconds: float = _setting(
         5.0, seconds(0.01, 600), "Detection must be done by then; else the request is refused."
@@ -220,6 +232,22 @@ class Settings:
     )
     shutdown_grace_seconds: float = _setting(
         30.0, seconds(0, 3600), "After SIGTERM, requests in work have this long to finish."
+    )
+    meter_series_max: int = _setting(
+        20_000,
+        integer(100, 10**7),
+        "Most sets of label values of one meter; what is more is counted as `other`.",
+    )
+    meter_keys: str | None = _setting(
+        None,
+        names("ids of keys", 1000),
+        "Ids of the keys that have meters of their own, with commas between; the others have none.",
+    )
+    meter_genai: str = _setting(
+        "off",
+        choice("on", "off"),
+        "Whether there are meters by the names of OpenTelemetry's conventions for generative AI, "
+        "too.",
     )
     log_level: str = _setting(
         "info", choice("debug", "info", "warning", "error"), "Least severe log line to write."

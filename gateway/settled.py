@@ -35,6 +35,9 @@ class Settled:
         tb: TracebackType | None,
     ) -> None:
         self._parts.state.inflight -= 1
+        self._parts.state.reserved -= (
+            self._draft.is_reserved and self._draft.reservation is not None
+        )
         self._draft.mark()
         if isinstance(error, TextBlocked) and error.counts:
             self._draft.redactions = dict(error.counts)
@@ -99,14 +102,15 @@ class Settled:
         meters.record(entry)
         for stage, seconds in draft.stage_seconds.items():
             meters.overhead.observe((stage,), seconds)
+        overhead_seconds = sum(draft.stage_seconds.values())
+        meters.overhead.observe(("total",), overhead_seconds)
         if entry.redactions or "redact" in draft.stage_seconds:
             meters.redaction_duration.observe((), draft.stage_seconds.get("redact", 0.0))
         if draft.sent_at is not None:
             served = (entry.upstream, entry.model)
             meters.upstream_requests.add((*served, draft.upstream_code))
             meters.upstream_duration.observe(served, draft.upstream_seconds())
-        overhead_ms = sum(draft.stage_seconds.values()) * 1000
-        self._parts.log.info("request", **request_fields(entry, overhead_ms))
+        self._parts.log.info("request", **request_fields(entry, overhead_seconds * 1000))
 
 
 def record_costless(entry: Entry, parts: Parts) -> None:

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from prometheus_client import CollectorRegistry
 
 from gateway import errors
 from gateway.backends.entities import SELECTABLE
 from gateway.cli.main import app
-from gateway.metrics import Meters
 from gateway.policy.reference import policy_page
 from gateway.policy.schema import schema_text
 from gateway.settings import PREFIX, default_of, settings_fields
+from metrics_reference import metrics_page
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -54,37 +53,6 @@ first byte of a stream an error is its last event, with the same body.
 A refusal for want of room has `retry-after` and `retry-after-ms` where waiting at most a minute
 helps. Where it takes longer, `x-should-retry: false` keeps clients from trying again by themselves.
 """
-
-METRICS_INTRO = """# Metrics
-
-Served as `/metrics` on the operations port (`GATEWAY_OPS_PORT`), in the text format of Prometheus.
-Labels hold names out of the policies only, never a key, a user or anything else that a caller made
-up: a model that no policy names is `other`. Figures for each key are in the usage database
-(`gateway usage --by key`).
-
-This version has no circuit breaker, and so no meter of its state.
-"""
-
-METRIC_NOTES = {
-    "gateway_overhead_seconds": "`stage` is `authenticate`, `match`, `redact`, `admit` or "
-    "`settle`.",
-    "gateway_tokens_total": "`source` is how we know: `provider`, `counted`, `estimated`, or "
-    "`abandoned`, the bound of a request whose end nobody saw. That one is counted by the process "
-    "that puts it into the book, which need not be the one that had the request.",
-    "gateway_cost_total": "`source` as of `gateway_tokens_total`.",
-    "gateway_redactions_total": "`direction` is `request`, or `answer` for what the model wrote of "
-    "itself.",
-    "gateway_degraded": """`part` is
-
-* `policy`: the policy files have errors, and the last good policy is in force;
-* `journal`: usage cannot be written and the buffer is full, so requests are refused;
-* `ner`: the model of an NER engine in the policy does not load;
-* `ocr`: the policy wants pictures to be read, and what reads them does not load;
-* `sweep`: reservations that nobody came back for cannot be booked now;
-* `background`: work beside requests ended by itself and is begun again;
-* `retention`: old entries cannot be pruned.""",
-}
-"""What the values of a label mean, where the help text of a meter has no room for it."""
 
 COMMANDS_INTRO = """# Commands
 
@@ -182,30 +150,6 @@ def texts(tree: ast.AST) -> list[str]:
     return [value for value in constants if isinstance(value, str)]
 
 
-def metrics_page() -> str:
-    parts = [MADE.format(source="gateway/metrics.py"), METRICS_INTRO]
-    for name, kind, labels, help, buckets in meters():
-        parts.append(f"\n## `{name}`\n\n{help}\n\n")
-        if name in METRIC_NOTES:
-            parts.append(f"{METRIC_NOTES[name]}\n\n")
-        parts.append(f"* Type: {kind}\n")
-        parts.append(f"* Labels: {', '.join(f'`{label}`' for label in labels) or 'none'}\n")
-        if buckets:
-            parts.append(f"* Buckets: {' '.join(f'{bound:g}' for bound in buckets)}\n")
-    return "".join(parts)
-
-
-def meters() -> Iterator[tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
-    """Name as exposed, type, labels, help and buckets of every meter."""
-    for meter in vars(Meters()).values():
-        if not hasattr(meter, "collect") or isinstance(meter, CollectorRegistry):
-            continue
-        (family,) = meter.collect()
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = meter.labels if hasattr(meter, "name") else meter._labelnames
-        yield name, family.type, labels, family.documentation, getattr(meter, "bounds", ())
-
-
 def commands_page() -> str:
     parts = [MADE.format(source="gateway/cli/"), COMMANDS_INTRO]
     for name, command in commands():
@@ -279,7 +223,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "errors.md": errors_page(),
-        REFERENCE / "metrics.md": metrics_page(),
+        REFERENCE / "metrics.md": metrics_page(MADE),
         REFERENCE / "commands.md": commands_page(),
         REFERENCE / "policy.md": policy_page(SELECTABLE),
         ROOT / "policies" / "schema.json": schema_text(SELECTABLE),

@@ -4,9 +4,10 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import Meters
+from gateway.metrics import PARTS, Meters
 from gateway.metrics import samples as read
 from gateway.quota.ledger import Claim, Standing
 from gateway.quota.limit import Level, Limit, Measure, Mode, Window
@@ -160,3 +161,102 @@ def test_no_created_series_are_exposed():
     meters = Meters()
     meters.record(ENTRY)
     assert b"_created" not in meters.exposition()
+
+
+def test_a_meter_without_room_says_so():
+    meters = Meters(series_max=3)
+    for n in range(5):
+        meters.record(replace(ENTRY, model=f"m{n}"))
+    assert value(meters, "gateway_series_refused_total", meter="gateway_requests") == 2
+    other = {"route": "other", "model": "other", "status": "other", "outcome": "other"}
+    assert value(meters, "gateway_requests_total", **other) == 2
+
+
+def test_only_listed_keys_have_meters_of_their_own():
+    meters = Meters(["key_a", "key_b"])
+    for key_id in ("key_a", "key_a", "key_z", ""):
+        meters.record(replace(ENTRY, key_id=key_id))
+    assert value(meters, "gateway_key_requests_total", key_id="key_a", outcome="ok") == 2
+    assert value(meters, "gateway_key_tokens_total", key_id="key_a", type="output") == 14
+    assert value(meters, "gateway_key_cost_total", key_id="key_a", currency="USD") == 3.0
+    assert b"key_z" not in meters.exposition()
+
+
+def test_errors_are_counted_by_their_code_and_every_code_is_there_from_the_start():
+    meters = Meters()
+    for code in ("insufficient_quota", "insufficient_quota", "of_an_upstream", ""):
+        meters.record(replace(ENTRY, code=code))
+    assert value(meters, "gateway_errors_total", code="insufficient_quota") == 2
+    assert value(meters, "gateway_errors_total", code="other") == 1
+    assert value(meters, "gateway_errors_total", code="redaction_failed") == 0
+
+
+def test_every_part_is_whole_from_the_start():
+    meters = Meters()
+    assert all(value(meters, "gateway_degraded", part=part) == 0 for part in PARTS)
+
+
+def test_when_a_budget_is_whole_again_is_shown_of_shared_limits_by_calendar():
+    meters = Meters()
+    shared = {"window": Window.MONTH, "name": "budget"}
+    for changes in (shared, {}, {**shared, "level": Level.KEY, "name": "of_a_key"}):
+        claim = Claim(limit(**changes), WHO)
+        meters.stand([Standing(claim, 10, 4, 1, 0, refused=False, resets_at=1_800_000_000.0)])
+    found = {
+        labels: when for (name, labels), when in samples(meters).items() if "limit_reset" in name
+    }
+    names = {"organization": "acme", "project": "demo", "limit": "budget"}
+    assert found == {tuple(sorted(names.items())): 1_800_000_000.0}
+    meters.use_policy("abc", 1.0)
+    assert "gateway_limit_reset_timestamp_seconds" not in {name for name, _ in samples(meters)}
+
+
+def test_a_process_tells_of_itself():
+    assert value(Meters(), "process_resident_memory_bytes") > 0
+
+
+GENAI = {
+    "gen_ai_operation_name": "chat",
+    "gen_ai_provider_name": "simulator",
+    "gen_ai_request_model": "echo",
+}
+
+
+def test_names_of_the_genai_conventions_are_there_on_demand_only():
+    off, on = Meters(), Meters(genai=True)
+    for meters in (off, on):
+        meters.record(ENTRY)
+    assert b"gen_ai" not in off.exposition()
+    usage = partial(value, on, "gen_ai_client_token_usage_sum", **GENAI)
+    assert usage(gen_ai_token_type="input") == 10
+    assert usage(gen_ai_token_type="output") == 7
+    took = value(on, "gen_ai_server_request_duration_seconds_sum", **GENAI, error_type="")
+    assert took == 0.12
+    assert value(on, "gen_ai_server_time_to_first_token_seconds_sum", **GENAI) == 0.06
+    within = value(on, "gen_ai_client_token_usage_bucket", **GENAI, gen_ai_token_type="output",
+                   le="16.0")  # fmt: skip
+    assert within == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"status": 429, "outcome": Outcome.REFUSED, "code": "insufficient_quota"},
+         "insufficient_quota"),
+        ({"status": 400, "outcome": Outcome.UPSTREAM_ERROR, "code": "their own word"}, "400"),
+        ({"status": 499, "outcome": Outcome.CLIENT_LEFT}, "499"),
+        ({"status": 200, "outcome": Outcome.CLIENT_LEFT}, "client_left"),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_is_a_word_of_ours(changes, error):
+    meters = Meters(genai=True)
+    meters.record(replace(ENTRY, **changes))
+    name = "gen_ai_server_request_duration_seconds_count"
+    assert value(meters, name, **GENAI, error_type=error) == 1
+
+
+def test_what_is_no_operation_of_a_model_has_no_genai_names():
+    meters = Meters(genai=True)
+    for changes in ({"upstream": ""}, {"endpoint": "models"}, {"outcome": Outcome.ABANDONED}):
+        meters.record(replace(ENTRY, **changes))
+    assert b"gen_ai_operation_name" not in meters.exposition()

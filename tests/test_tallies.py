@@ -72,3 +72,24 @@ def test_a_unit_divides_what_was_summed_up_in_whole_numbers() -> None:
     for _ in range(10):
         tally.add((), 100_000_000)
     assert told(tally) == {("c_total", (), 1.0)}
+
+
+def test_no_meter_has_more_series_than_its_bound_and_what_is_more_is_counted_together() -> None:
+    refused: list[str] = []
+    counter = CounterTally("c", "Counted.", ("one", "two"), series_max=2, no_room=refused.append)
+    histogram = HistogramTally("h", "Seen.", (1,), ("one",), series_max=2, no_room=refused.append)
+    gauge = GaugeTally("g", "Set.", ("one",), series_max=2, no_room=refused.append)
+    for n in range(10):
+        for _ in range(2):
+            counter.add((str(n), "x"), 3)
+            histogram.observe((str(n),), 0.5)
+            gauge.set((str(n),), n)
+    assert {(labels, value) for _, labels, value in told(counter)} == {
+        ((("one", "0"), ("two", "x")), 6),
+        ((("one", "1"), ("two", "x")), 6),
+        ((("one", "other"), ("two", "other")), 8 * 6),
+    }
+    counts = {labels: value for name, labels, value in told(histogram) if name == "h_count"}
+    assert counts == {(("one", "0"),): 2, (("one", "1"),): 2, (("one", "other"),): 16}
+    assert {labels for _, labels, _ in told(gauge)} == {(("one", "0"),), (("one", "1"),)}
+    assert {name: refused.count(name) for name in refused} == {"c": 16, "h": 16, "g": 16}

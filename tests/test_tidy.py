@@ -48,7 +48,7 @@ THIRD_PARTY_ROOMS = {
     "tldextract": ("backends/",),
     "redis": ("backends/",),
     "watchfiles": ("backends/",),
-    "prometheus_client": ("metrics.py", "tallies.py"),
+    "prometheus_client": ("metrics.py", "meter_maker.py", "tallies.py"),
     "structlog": ("logs.py",),
     "yaml": ("policy/document.py",),
     "typer": ("cli/",),

@@ -23,6 +23,7 @@ from gateway.errors import Unavailable
 from gateway.metrics import CONTENT_TYPE
 from gateway.parts import Parts
 from gateway.quota.ledger import CounterState
+from gateway.scrape import look
 
 CHECK_SECONDS = 5.0
 COUNTERS_MAX = 100_000
@@ -33,9 +34,7 @@ def build_ops(parts: Parts) -> ASGIApp:
     """The operations' ASGI app."""
 
     async def metrics(request: Request) -> Response:
-        parts.meters.observe_journal(parts.journal.state(parts.clock()))
-        parts.meters.inflight.set(parts.state.inflight)
-        parts.meters.ledger_owed.set(parts.ledger.owed())
+        await look(parts)
         return Response(parts.meters.exposition(), headers={"content-type": CONTENT_TYPE})
 
     async def livez(request: Request) -> Response:
