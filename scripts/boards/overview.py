@@ -210,7 +210,7 @@ TIMES: tuple[Panel, ...] = (
 
 PROCESSES: tuple[Panel, ...] = (
     table(
-        "Processes",
+        "What each process does",
         "Each process of the gateway: its version, since when it runs, what it has in work and "
         "what it takes.",
         (f"max by (instance, version) (gateway_build_info{{{HERE}}})", "Runs"),
@@ -242,7 +242,7 @@ BOARD = Board(
         ("Objectives", OBJECTIVES),
         ("Traffic", TRAFFIC),
         ("Time", TIMES),
-        ("Processes", PROCESSES),
+        ("Each process", PROCESSES),
     ),
     variables=(MODEL,),
 )

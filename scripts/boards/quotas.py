@@ -228,6 +228,6 @@ BOARD = Board(
     title="Completion Gateway / Quotas and spend",
     description="Who is near which limit, when it will be used up, and who spends what. Budgets "
     "need the recording rules of the chart; figures by key are in `gateway usage`.",
-    rows=(("Now", NOW), ("Limits", LIMITS), ("Spend", SPEND), ("Tokens", TOKENS)),
+    rows=(("Now", NOW), ("Limits", LIMITS), ("Spend", SPEND), ("Use of tokens", TOKENS)),
     variables=VARIABLES,
 )

@@ -118,7 +118,7 @@ ANSWERS: tuple[Panel, ...] = (
     ),
     series(
         "Failed by model",
-        "The same by model: is it one model, or the whole upstream?",
+        "The same by model. It tells whether one model fails, or the whole upstream.",
         "percentunit",
         (share(BAD, "model"), "{{model}}"),
     ),
@@ -144,7 +144,7 @@ TIMES: tuple[Panel, ...] = (
     ),
     series(
         "Whole reply by model, p95",
-        "From sending a request upstream to the end of its reply: is it one model?",
+        "From sending a request upstream to the end of its reply, for each model.",
         "s",
         (quantile(0.95, "upstream_duration", OF, "model"), "{{model}}"),
     ),
