@@ -42,7 +42,7 @@ ops-test: $(INSTALLED) ## Alerts, dashboards, chart and container, with the tool
 
 BENCH := PYTHONPATH=.:tests/exact $(PY)
 
-pictures: $(INSTALLED) ## Draw docs/operate/pictures: the dashboards, of a run with faults (five minutes).
+pictures: $(INSTALLED) ## Draw docs/operate/pictures: the dashboards, of a run with faults (four minutes).
 	@$(PY) scripts/ops_tools.py
 	@PYTHONPATH=scripts:tests/exact $(PY) tests/ops/shown.py $(ARGS)
 

@@ -44,7 +44,7 @@ def _drawn(board: Board, prometheus: Prometheus, shown: Shown, folder: Path, abo
 
 
 def photograph(source: Path, path: Path, size: tuple[int, int]) -> None:
-    """What Chromium shows of a page."""
+    """What Chromium shows of a page; in 256 colours where there is a pngquant."""
     chromium = path_of("chromium")
     if chromium is None:
         raise RuntimeError("there is no Chromium: install Debian's chromium")
@@ -56,6 +56,9 @@ def photograph(source: Path, path: Path, size: tuple[int, int]) -> None:
             f"--screenshot={path}", source.as_uri(),
         ]  # fmt: skip
         subprocess.run(words, check=True, capture_output=True, timeout=DRAW_SECONDS)
+    if smaller := path_of("pngquant"):
+        words = [smaller, "--force", "--nofs", "--output", str(path), "--", str(path)]
+        subprocess.run(words, check=True, timeout=DRAW_SECONDS)
 
 
 def main() -> None:

@@ -88,6 +88,24 @@ def test_no_page_is_about_an_alert_that_is_gone() -> None:
     assert headings == {alert["alert"] for alert in ALERTS}
 
 
+def queries_of_pages() -> list[str]:
+    pages = sorted((OPERATE / "runbooks").glob("*.md"))
+    blocks = re.findall(
+        r"^```promql\n(.*?)^```", "".join(page.read_text("utf-8") for page in pages), re.M | re.S
+    )
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("expr", queries_of_pages())
+def test_what_a_page_says_to_ask_can_be_asked(expr: str) -> None:
+    tree = parsed(expr)
+    for one in selectors(tree):
+        if one.name:
+            assert one.name in LABELS, one.name
+            assert one.matchers.keys() <= LABELS[one.name] | SCRAPED
+    assert set(grouped(tree)) <= known_labels(tree, LABELS) | {"le", "__name__"}
+
+
 def test_the_list_of_alerts_is_whole() -> None:
     text = (OPERATE / "alerts.md").read_text(encoding="utf-8")
     rows = {

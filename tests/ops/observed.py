@@ -17,7 +17,8 @@ from plant import Plant, Process, free_port, running, until
 
 JOB = "completion-gateway"
 HERE = Path(__file__).resolve().parent
-SCRAPE_SECONDS = 1
+SCRAPE_SECONDS = 2  # a scrape asks the ledger and the database, and waits for them as long
+RULES_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class PrometheusProcess(Process):
         told = {
             "global": {
                 "scrape_interval": f"{SCRAPE_SECONDS}s",
-                "evaluation_interval": f"{SCRAPE_SECONDS}s",
+                "scrape_timeout": f"{SCRAPE_SECONDS}s",
+                "evaluation_interval": f"{RULES_SECONDS}s",
             },
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": targets}]}],

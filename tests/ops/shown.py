@@ -23,8 +23,8 @@ POINTS = 150
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--per-second", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--per-second", type=float, default=10)
     parser.add_argument("--to", type=Path, default=FOLDER)
     asked = parser.parse_args()
     with observed() as found:

@@ -50,11 +50,11 @@ class Phase:
 
 
 PHASES = (
-    Phase(0.25, "calm", {}),
+    Phase(0.2, "calm", {}),
     Phase(0.2, "an upstream fails", {"mistral-large": {"error": 500}}),
-    Phase(0.1, "calm", {}),
-    Phase(0.1, "redis away", {}),
-    Phase(0.1, "postgres away", {"gpt-4o": {"error": 429}}),
+    Phase(0.05, "calm", {}),
+    Phase(0.15, "redis away", {}),
+    Phase(0.15, "postgres away", {"gpt-4o": {"error": 429}}),
     Phase(0.1, "an upstream is slow", {"gpt-4o": {"delay_seconds": 1.5}}),
     Phase(0.15, "a gateway killed, a policy with an error", {"mistral-large": {"hang": True}}),
 )
@@ -81,7 +81,7 @@ async def load(
 
 async def _broken(plant: Plant, name: str, seconds: float) -> None:
     """What the phase does to the processes; mended before it is over."""
-    away = seconds * 0.6
+    away = seconds * 0.7
     if name == "redis away":
         assert plant.redis is not None
         plant.redis.end(signal.SIGKILL)
