@@ -13,13 +13,14 @@ from typing import Any
 
 from gateway.answer_text import AnswerText
 from gateway.errors import ApiError, TextBlocked, UpstreamFailed
-from gateway.forward import Reply, answer_headers, error_object, judge, told_in_error
+from gateway.fault import error_object, judge, told_in_error
+from gateway.forward import Reply, answer_headers
+from gateway.json_text import write
 from gateway.openai.chunks import (
     DONE,
     choices,
     read_object,
     says_only_usage,
-    written,
 )
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
@@ -132,7 +133,7 @@ class Answer:
             raise _invalid("is not a JSON object")
         self._observe(answer)
         self.complete = not self._failed
-        body = written(answer) if await self._text.restore(answer, whole=True) else body
+        body = write(answer) if await self._text.restore(answer, whole=True) else body
         self._text.is_told()
         return body
 
@@ -145,7 +146,7 @@ class Answer:
         if error is not None or passed_on is None:
             raise error or _invalid("is not a JSON object")
         await self._text.restore(passed_on, whole=True)
-        return written(passed_on)
+        return write(passed_on)
 
     async def _body(self) -> bytes:
         body = bytearray()
@@ -222,13 +223,13 @@ class Answer:
             if hides:
                 del chunk["usage"]
             changed |= hides
-            out += (event.with_data(written(chunk)) if changed else event).encode()
+            out += (event.with_data(write(chunk)) if changed else event).encode()
         overrun = self._overrun if not self._failed else None
         if overrun and overrun.is_past(self.told) and (running := self._open - self._finished):
             self.cut = self.complete = self._done = True
             last = overrun.ending(chunk, sorted(running), self.told, self._wants_usage)
             out += await self._text.flush()
-            out += b"".join(map(encode, (*map(written, last), DONE.encode())))
+            out += b"".join(map(encode, (*map(write, last), DONE.encode())))
         return out
 
     async def _plain(self, event: Event, data: str) -> bytes:

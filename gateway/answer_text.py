@@ -6,7 +6,8 @@ from collections.abc import Container, Hashable, Mapping
 from typing import Any
 
 from gateway.errors import UpstreamFailed
-from gateway.openai.chunks import continued, put_text, text_at, written
+from gateway.json_text import write
+from gateway.openai.chunks import continued, put_text, text_at
 from gateway.openai.events import encode
 from gateway.openai.overrun import Overrun
 from gateway.openai.places import Path
@@ -81,7 +82,7 @@ class AnswerText:
             chunk, place = self._last[lane]
             if ending is None or place.choice in ending:
                 rest = await self._rest(lane, place.is_json)
-                out += encode(written(continued(chunk, place, rest)))
+                out += encode(write(continued(chunk, place, rest)))
         return out
 
     async def plain(self, data: str) -> str:

@@ -22,10 +22,10 @@ from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.background import done_with, fault_of, kept_up
 from gateway.beside import beside_requests, in_own_thread, keep_out_of_collections
-from gateway.circuit import Bounds, Circuits, State
 from gateway.detection import detecting
 from gateway.errors import Unavailable
-from gateway.forward import Target
+from gateway.forward import Patience, Target
+from gateway.guard import circuits_of, unless_open
 from gateway.loading import Prepare, load_models, models_lacking, wanted_by
 from gateway.logs import place_of
 from gateway.metrics import Meters
@@ -36,6 +36,7 @@ from gateway.policy.policy import Policy, UpstreamPolicy, WithoutKey
 from gateway.privacy.redact import DetectionFailed
 from gateway.retention import prune_forever
 from gateway.settings import Settings
+from gateway.telemetry import telling
 
 SIMULATOR_KEY = "sk-simulated"
 
@@ -43,9 +44,18 @@ SIMULATOR_KEY = "sk-simulated"
 def resolver(
     environ: Mapping[str, str], simulator_url: Callable[[], str]
 ) -> Callable[[UpstreamPolicy], Target]:
-    """Names a policy's upstream as a Target: URL and key out of the environment, or simulated."""
+    """Names a policy's upstream as a Target: URL and key out of the environment, or simulated.
+
+    Each is made once: a policy that is taken over has new ones."""
+    made: dict[str, tuple[UpstreamPolicy, Target]] = {}
 
     def resolve(upstream: UpstreamPolicy) -> Target:
+        known = made.get(upstream.name)
+        if known is None or known[0] is not upstream:
+            known = made[upstream.name] = upstream, target_of(upstream)
+        return known[1]
+
+    def target_of(upstream: UpstreamPolicy) -> Target:
         api_key = environ.get(upstream.api_key_env or "") or None
         base_url = environ.get(upstream.base_url_env or "") or upstream.base_url
         if is_simulated(upstream, environ):
@@ -100,6 +110,9 @@ async def assembled(
             genai=settings.meter_genai == "on",
         )
         meters.start_time.set(time.time())
+        telemetry = await stack.enter_async_context(
+            telling(settings, environ, os.urandom(8).hex(), meters, log)
+        )
         database = Database(settings.database_url, settings.database_threads)
         stack.push_async_callback(database.aclose)
         accounts = await stack.enter_async_context(
@@ -109,7 +122,7 @@ async def assembled(
         detection = await stack.enter_async_context(
             detecting(settings, os.urandom, workbench, meters.redactions_without_ner.inc)
         )
-        circuits = _circuits(settings, meters, log)
+        circuits = circuits_of(settings, meters, log)
         upstream = HttpUpstream(settings.upstream_connections_max)
         stack.push_async_callback(upstream.aclose)
         await asyncio.get_running_loop().run_in_executor(workbench, warm)
@@ -126,7 +139,7 @@ async def assembled(
             watching=detection.watching,
             reader=detection.reader,
             upstream=upstream,
-            resolve=_unless_open(circuits, resolver(environ, simulator_url)),
+            resolve=unless_open(circuits, resolver(environ, simulator_url)),
             pepper=pepper,
             meters=meters,
             log=log,
@@ -134,52 +147,33 @@ async def assembled(
             stopwatch=time.perf_counter,
             random_bytes=os.urandom,
             workbench=workbench,
+            patience=Patience(dice=lambda: os.urandom(1)[0] / 255),
             circuits=circuits,
+            traces=telemetry.traces,
         )
         parts.meters.use_policy(policy.digest, parts.clock())
         await load_models(parts, detection.prepare)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
-        background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "policy": partial(_follow_policies, parts, environ, detection.prepare),
-            "sweep": partial(_sweep, parts),
-            "retention": partial(prune_forever, parts, database),
-            **accounts.work,
-        }
-        if settings.policy_reload == "off":
-            del background["policy"]
-        for part, work in background.items():
+        beside = _background(parts, environ, detection.prepare, database) | accounts.work
+        beside |= {part: partial(send, parts) for part, send in telemetry.work.items()}
+        for part, work in beside.items():
             task = asyncio.create_task(kept_up(part, work, parts))
             stack.push_async_callback(_stopped, task)
         yield parts
 
 
-def _circuits(settings: Settings, meters: Meters, log: Any) -> Circuits:
-    def changed(upstream: str, state: State) -> None:
-        if state is State.OPEN:
-            meters.circuit_opened.add((upstream,))
-            log.error("circuit_opened", upstream=upstream)
-        else:
-            log.info("circuit_closed", upstream=upstream)
-
-    bounds = Bounds(
-        settings.circuit_failures, settings.circuit_window_seconds, settings.circuit_open_seconds
-    )
-    return Circuits(bounds, changed)
-
-
-def _unless_open(
-    circuits: Circuits, resolve: Callable[[UpstreamPolicy], Target]
-) -> Callable[[UpstreamPolicy], Target]:
-    """A request for an upstream that has a rest is refused before anything costly is done for
-    it."""
-    now = asyncio.get_running_loop().time
-
-    def looked(upstream: UpstreamPolicy) -> Target:
-        circuits.look(upstream.name, now())
-        return resolve(upstream)
-
-    return looked
+def _background(
+    parts: Parts, environ: Mapping[str, str], prepare: Prepare, database: Database
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """What runs beside requests, by the part that it keeps whole."""
+    work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "sweep": partial(_sweep, parts),
+        "retention": partial(prune_forever, parts, database),
+    }
+    if parts.settings.policy_reload == "on":
+        work["policy"] = partial(_follow_policies, parts, environ, prepare)
+    return work
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

@@ -8,13 +8,13 @@ docs/internals/bounds.md has the reasons.
 from __future__ import annotations
 
 import hmac
-import json
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
 from gateway.errors import ContextTooLong
+from gateway.json_text import write
 from gateway.openai.overrun import Cap
 from gateway.openai.refusals import refuse, shown
 from gateway.openai.request import Request
@@ -74,11 +74,11 @@ def weigh(request: Request, model: Model) -> Ask:
     Raises BadRequest (a cap over the model's) and ContextTooLong. The latter only by what was
     counted with the model's own vocabulary: where there is none, the upstream knows better."""
     counts = _counts(request, model)
-    cap = _cap(request, model, longest=max(count.least for count in counts))
+    cap = _cap(request, model, longest=max([count.least for count in counts]))
     return Ask(
         request=request,
-        input_tokens=sum(count.most for count in counts),
-        input_is_exact=all(count.least == count.most for count in counts),
+        input_tokens=sum([count.most for count in counts]),
+        input_is_exact=not [count for count in counts if count.least != count.most],
         output_tokens=cap * request.prompts * request.choices + _predicted(request, model),
         cap=cap,
     )
@@ -93,7 +93,7 @@ def output_cap(ask: Ask, model: Model) -> Cap | None:
         choice=ask.cap + ask.echoed_tokens,
         total=ask.output_tokens,
         input_tokens=ask.input_tokens,
-        tokenizer=model.tokenizer.value,
+        tokenizer=str(model.tokenizer),
     )
 
 
@@ -118,11 +118,7 @@ def outgoing(ask: Ask, model: Model) -> bytes:
         body[request.cap_field or _default_cap_field(request)] = ask.cap
     if request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can carry
-        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return write(body)
 
 
 def end_user_id(user: str, secret: bytes) -> str:
@@ -165,7 +161,7 @@ def _is_address(user: str) -> bool:
 
 def _counts(request: Request, model: Model) -> tuple[Count, ...]:
     """One for each prompt."""
-    body, tokenizer = request.body, model.tokenizer.value
+    body, tokenizer = request.body, str(model.tokenizer)
     if request.endpoint == Endpoint.CHAT:
         return (chat_count(body, tokenizer, model.image_tokens, model.context),)
     if request.endpoint == Endpoint.COMPLETIONS:

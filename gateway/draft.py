@@ -123,7 +123,7 @@ class Draft:
             model=self.model,
             served_model=answer.served_model if answer else "",
             upstream=rules.upstream.name if rules else "",
-            endpoint=self.call.endpoint.value,
+            endpoint=str(self.call.endpoint),
             stream=self.stream,
             status=status,
             outcome=outcome,
@@ -142,6 +142,8 @@ class Draft:
     def _redactions(self) -> dict[str, int]:
         """Of the request by `ENTITY:action`, of the answer by `ENTITY:action:answer`."""
         watched = self.answer.watched if self.answer else {}
+        if not watched:
+            return self.redactions
         return self.redactions | {f"{name}:answer": count for name, count in watched.items()}
 
     def _left(self, error: BaseException | None) -> bool:
@@ -205,12 +207,12 @@ class Draft:
         if answer.status >= 400 and told is None:
             return Tokens(), Source.NONE
         assert self.rules is not None
-        tokenizer = self.rules.model.tokenizer.value
+        tokenizer = str(self.rules.model.tokenizer)
         later = [answer.untold_text] if told else texts
         counted = _counted(later, tokenizer, ask)
         is_whole = (answer.complete or answer.status >= 400) and not answer.cut
         if told and _is_believable(told.output + counted + ask.echoed_tokens, texts, tokenizer):
-            tokens = replace(_told(told), output=told.output + counted)
+            tokens = _told(told, counted)
             if told.input and not counted:
                 return tokens, Source.PROVIDER if is_whole else Source.ESTIMATED
         else:
@@ -223,11 +225,11 @@ class Draft:
         return tokens, Source.COUNTED if is_whole and is_exact else Source.ESTIMATED
 
 
-def _told(told: Told) -> Tokens:
+def _told(told: Told, more_output: int) -> Tokens:
     return Tokens(
         input=told.input,
         cached_input=told.cached_input,
-        output=told.output,
+        output=told.output + more_output,
         reasoning=told.reasoning,
         audio_input=told.audio_input,
         audio_output=told.audio_output,

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import TypeVar
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 from gateway.admission import check_room, identify, reserve
 from gateway.answer import Answer
 from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
-from gateway.draft import Draft
 from gateway.errors import BadRequest, Unavailable
-from gateway.forward import Patience, forward
+from gateway.forward import forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import Parts
 from gateway.policy.match import Rules
@@ -39,13 +38,15 @@ smaller one these cost no more than the look does, which is a way to Redis and b
 NER engine any text costs more."""
 ASIDE_BYTES = 32 * 1024  # parsing and counting more than this would hold up other requests
 
+_bounds = lru_cache(maxsize=8)(Bounds)  # the settings', which are the same for all requests
+
 T = TypeVar("T")
 
 
 @asynccontextmanager
 async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
     """One governed request, from its key to its entry. Raises ApiError and ClientLeft."""
-    draft = Draft(call, parts.stopwatch)
+    draft = parts.traces.draft(call, parts.stopwatch)
     policy = parts.policies.current
     async with Settled(draft, parts):
         _check_capacity(call, parts)
@@ -53,7 +54,8 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.did("authenticate")
         raw = await call.read_body()
         draft.mark()
-        request = await _aside(parts, len(raw), lambda: _read(raw, call, parts))
+        aside = partial(_aside, parts, len(raw))
+        request = await aside(_read, raw, call, parts)
         assert draft.key is not None
         rules = parts.matches.match(policy, draft.key, call.endpoint, request.model, call.now)
         draft.matched(rules)
@@ -62,27 +64,19 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         if len(raw) > LOOK_FIRST_BYTES or rules.project.redaction.using.ner:
             await check_room(draft, parts)
         draft.did("match")
-        aside = partial(_aside, parts, len(raw))
         request, vault, watch = await redact_request(draft, request, rules, parts, aside)
         draft.did("redact")
-        asked = await aside(lambda: weigh(request, rules.model))
+        asked = await aside(weigh, request, rules.model)
         ask, standings = await reserve(draft, asked, parts)
         draft.ask = ask
         draft.did("admit")
-        body = await aside(lambda: outgoing(ask, rules.model))
+        body = await aside(outgoing, ask, rules.model)
         draft.sending()
         if rules.upstream.on_client_left is OnClientLeft.DRAIN:
             call.keep_on()
-        patience = Patience(dice=lambda: parts.random_bytes(1)[0] / 255)
+        path, headers, patience = PATHS[call.endpoint], parts.traces.passed_on(call), parts.patience
         async with forward(
-            parts.upstream,
-            target,
-            PATHS[call.endpoint],
-            body,
-            call.headers,
-            call.id,
-            patience,
-            parts.circuits,
+            parts.upstream, target, path, body, headers, call.id, patience, parts.circuits
         ) as reply:
             draft.upstream_code = str(reply.status)
             draft.answer = answer = Answer(
@@ -113,7 +107,7 @@ def _check_capacity(call: Call, parts: Parts) -> None:
             code="overloaded",
             retry_after_seconds=1,
         )
-    if parts.journal.state(call.now).full:
+    if parts.journal.is_full():
         raise Unavailable(
             "Usage cannot be written at the moment, so nothing is admitted. Try again later.",
             code="journal_full",
@@ -121,11 +115,11 @@ def _check_capacity(call: Call, parts: Parts) -> None:
         )
 
 
-async def _aside(parts: Parts, size_bytes: int, work: Callable[[], T]) -> T:
+async def _aside(parts: Parts, size_bytes: int, work: Callable[..., T], *given: Any) -> T:
     """Do pure work at once where it is small, and beside the event loop where it is not."""
     if size_bytes <= ASIDE_BYTES:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(parts.workbench, work)
+        return work(*given)
+    return await asyncio.get_running_loop().run_in_executor(parts.workbench, work, *given)
 
 
 def _read(raw: bytes, call: Call, parts: Parts) -> Request:
@@ -134,9 +128,11 @@ def _read(raw: bytes, call: Call, parts: Parts) -> Request:
             f"The request's JSON has more than {parts.settings.json_values_max} commas. Send less "
             "at once, or have GATEWAY_JSON_VALUES_MAX raised."
         )
-    bounds = Bounds(parts.settings.json_depth_max, parts.settings.choices_max)
+    bounds = _bounds(parts.settings.json_depth_max, parts.settings.choices_max)
     return read_request(parse_json(raw, bounds.depth_max), call.endpoint, call.engine, bounds)
 
 
 def _end_user(request: Request, rules: Rules, parts: Parts) -> str:
+    if not request.user:
+        return ""
     return end_user_id(request.user, parts.secret("end_user", rules.organization.name))

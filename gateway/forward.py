@@ -1,34 +1,31 @@
 """The verb forward, and its port Upstream: one request to a provider, one reply in pieces.
 
-Which headers pass in either direction, and whose fault an upstream's error is.
+Which headers pass in either direction, and when a request is sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Protocol
 
 import gateway
 from gateway.circuit import Circuits
-from gateway.errors import ApiError, Unavailable, UpstreamFailed, UpstreamTooSlow
-from gateway.openai.usage import Told, tokens_told
-
-RETRY_AFTER_SECONDS_MAX = 86_400.0  # what an upstream may tell a caller to wait
+from gateway.errors import Unavailable, UpstreamFailed, UpstreamTooSlow
+from gateway.fault import Headers as Headers
+from gateway.fault import retry_after_seconds, told_in_error
 
 RETRIED = frozenset({429, 500, 502, 503, 504, 529})
 """Statuses of an upstream that did not take a request up; 529 is "overloaded" of some."""
 RETRIED_BYTES_MAX = 64 * 1024  # of an error's body, read to see whether it tells usage
 RETRY_PAUSE_SECONDS = 0.1  # before the second attempt, doubled for each further one
 RETRY_PAUSE_SECONDS_MAX = 5.0  # an upstream that wants a longer one is not asked again
-
-Headers = Sequence[tuple[str, str]]
-"""Names in lower case, in order, repeats kept."""
 
 OURS: Headers = (
     ("content-type", "application/json"),
@@ -86,6 +83,9 @@ class Patience:
     dice: Callable[[], float] = lambda: 1.0
 
 
+PATIENCE = Patience()
+
+
 class Upstream(Protocol):
     """Leaving the context closes the exchange, and cancels the upstream if it is not at its end.
 
@@ -99,17 +99,16 @@ class Upstream(Protocol):
     ) -> AbstractAsyncContextManager[Reply]: ...
 
 
-@asynccontextmanager
-async def forward(
+def forward(
     upstream: Upstream,
     target: Target,
     path: str,
     body: bytes,
     caller_headers: Headers,
     request_id: str,
-    patience: Patience | None = None,
+    patience: Patience = PATIENCE,
     circuits: Circuits | None = None,
-) -> AsyncIterator[Reply]:
+) -> AbstractAsyncContextManager[Reply]:
     """Send `body` to `path` under the target, with our headers and the few of the caller's that
     may pass, and again, up to `target.retries` times, while the upstream does not take it up: no
     connection could be made, or it answered with one of RETRIED and told no usage. The last one
@@ -117,56 +116,87 @@ async def forward(
     sent, or `circuits` say that the upstream has a rest."""
     headers = outgoing_headers(target, caller_headers, request_id)
     send = partial(upstream.send, path=path, headers=headers, body=body)
-    async with AsyncExitStack() as stack:
-        yield await _answered(stack, send, target, patience or Patience(), circuits or Circuits())
+    return _Attempts(send, target, patience, circuits or Circuits())
 
 
-async def _answered(
-    stack: AsyncExitStack,
-    send: Callable[[Target], AbstractAsyncContextManager[Reply]],
-    target: Target,
-    patience: Patience,
-    circuits: Circuits,
-) -> Reply:
-    """The reply of the last attempt, whose exchange is left open on the stack."""
-    now = asyncio.get_running_loop().time
-    deadline = now() + target.total_timeout_seconds
-    this = target
-    for attempt in itertools.count(1):
-        reply, pause = (
-            None,
-            _pause_seconds(attempt, patience) if attempt <= target.retries else None,
-        )
-        tries = circuits.enter(target.name, now())
-        try:
-            async with AsyncExitStack() as one:
-                reply = await one.enter_async_context(send(this))
+class _Attempts:
+    """Those of one request. The exchange of the last one stays open until this is left."""
+
+    __slots__ = ("_circuits", "_exchange", "_patience", "_send", "_target")
+
+    _exchange: AbstractAsyncContextManager[Reply]
+
+    def __init__(
+        self,
+        send: Callable[[Target], AbstractAsyncContextManager[Reply]],
+        target: Target,
+        patience: Patience,
+        circuits: Circuits,
+    ) -> None:
+        self._send, self._target, self._patience = send, target, patience
+        self._circuits = circuits
+
+    async def __aenter__(self) -> Reply:
+        patience, target, circuits = self._patience, self._target, self._circuits
+        now = asyncio.get_running_loop().time
+        deadline = now() + target.total_timeout_seconds
+        this = target
+        for attempt in itertools.count(1):
+            reply, pause = None, None
+            if attempt <= target.retries:
+                pause = _pause_seconds(attempt, patience)
+            tries = circuits.enter(target.name, now())
+            try:
+                reply = await self._sent(this)
                 circuits.answered(target.name, reply.status, now(), tries)
-                if pause is not None:
-                    reply, pause = await _judged(reply, pause)
+                reply, pause = await self._judged(reply, pause)
                 if pause is None or now() + pause >= deadline:
-                    await stack.enter_async_context(one.pop_all())
-                    return replace(reply, attempts=attempt)
-        except (UpstreamFailed, UpstreamTooSlow) as error:
-            if reply is None:
-                circuits.failed(target.name, now(), tries)
-            was_sent = reply is not None or isinstance(error, BrokenOff)
-            if was_sent or error.code != "upstream_unreachable":
+                    return reply if attempt == 1 else replace(reply, attempts=attempt)
+                await self._exchange.__aexit__(None, None, None)
+            except (UpstreamFailed, UpstreamTooSlow) as error:
+                if reply is None:
+                    circuits.failed(target.name, now(), tries)
+                was_sent = reply is not None or isinstance(error, BrokenOff)
+                if was_sent or error.code != "upstream_unreachable":
+                    raise
+                if pause is None or now() + pause >= deadline:
+                    raise
+            except BaseException:
+                circuits.left(target.name, tries)
                 raise
-            if pause is None or now() + pause >= deadline:
-                raise
+            await patience.sleep(pause)
+            this = replace(target, total_timeout_seconds=deadline - now())
+        raise AssertionError("unreachable")
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._exchange.__aexit__(kind, error, tb)
+
+    async def _sent(self, target: Target) -> Reply:
+        exchange = self._send(target)
+        reply = await exchange.__aenter__()
+        self._exchange = exchange
+        return reply
+
+    async def _judged(self, reply: Reply, pause: float | None) -> tuple[Reply, float | None]:
+        """As `_judged`, where another attempt may follow; what goes wrong closes the exchange."""
+        if pause is None:
+            return reply, None
+        try:
+            return await _judged(reply, pause)
         except BaseException:
-            circuits.left(target.name, tries)
+            await self._exchange.__aexit__(*sys.exc_info())
             raise
-        await patience.sleep(pause)
-        this = replace(target, total_timeout_seconds=deadline - now())
-    raise AssertionError("unreachable")
 
 
 async def _judged(reply: Reply, pause: float) -> tuple[Reply, float | None]:
     """How long to wait before the request is sent again; None: this is the reply. What was read of
     it to see that comes again with its pieces."""
-    wanted = _retry_after_seconds(reply.headers)
+    wanted = retry_after_seconds(reply.headers)
     if reply.status not in RETRIED or (wanted or 0) > RETRY_PAUSE_SECONDS_MAX:
         return reply, None
     body = bytearray()
@@ -222,73 +252,5 @@ def answer_headers(headers: Headers) -> list[tuple[str, str]]:
     return list(shown.items())
 
 
-def judge(status: int, headers: Headers, body: bytes) -> ApiError | None:
-    """What a reply that is no success means for the caller; None where it is meant for the caller
-    and passes with its own status. Never quotes the body."""
-    if status in (401, 403):
-        return Unavailable(
-            f"The upstream refused the gateway's own key ({status}). An operator must look at it.",
-            code="upstream_key_refused",
-            retry=False,
-        )
-    if status == 429:
-        return Unavailable(
-            "The upstream limits the gateway's own account at the moment (429).",
-            code="upstream_rate_limited",
-            retry_after_seconds=_retry_after_seconds(headers),
-        )
-    if 400 <= status < 600 and error_object(body) is not None:
-        return None
-    return UpstreamFailed(
-        f"The upstream answered {status} without an error that could be passed on.",
-        code="upstream_invalid_answer",
-    )
-
-
-def error_object(body: bytes) -> dict[str, Any] | None:
-    """An upstream's error as `{"error": {message, type, param, code, …}}` with all four keys, or
-    None where the body has no error with a message.
-
-    Servers that put the four beside `"object": "error"` mean the same."""
-    try:
-        whole = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(whole, dict):
-        return None
-    error = whole if whole.get("object") == "error" else whole.get("error")
-    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
-        return None
-    known = {"message": "", "type": None, "param": None, "code": None}
-    rest = {} if error is whole else {name: whole[name] for name in whole if name != "error"}
-    return {"error": known | error, **rest}
-
-
-def told_in_error(body: bytes) -> Told | None:
-    """The usage that an error tells, beside its error object or in it: it is charged."""
-    try:
-        whole = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(whole, dict):
-        return None
-    error = whole.get("error")
-    inner = error.get("usage") if isinstance(error, dict) else None
-    return tokens_told(whole.get("usage")) or tokens_told(inner)
-
-
 def _can_be_header(value: str) -> bool:
     return value.isascii() and value.isprintable()
-
-
-def _retry_after_seconds(headers: Headers) -> float | None:
-    """What the upstream told, or None. Only numbers: a date would need its clock."""
-    told = dict(reversed(headers))
-    for name, unit_seconds in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(told[name]) * unit_seconds
-        except (KeyError, ValueError):
-            continue
-        if seconds >= 0:
-            return min(seconds, RETRY_AFTER_SECONDS_MAX)
-    return None

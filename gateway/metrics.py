@@ -16,7 +16,7 @@ from gateway import __version__
 from gateway.errors import CODES
 from gateway.genai_meters import GenAi
 from gateway.meter_maker import Maker
-from gateway.quota.ledger import Standing
+from gateway.quota.ledger import Standing, Subject
 from gateway.quota.limit import Level, Mode, Window
 from gateway.tallies import SERIES_MAX
 from gateway.usage.entry import NANO, Entry, Outcome
@@ -28,6 +28,7 @@ REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 60
 FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 40)
 OVERHEAD_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
+_SHARED = frozenset({Level.ORGANIZATION, Level.PROJECT})
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 PARTS = (
@@ -205,6 +206,11 @@ class Meters:
         self.start_time = make.gauge(
             "start_time_seconds", "When this process began to count, in unix seconds."
         )
+        self.telemetry_lost = make.counter(
+            "telemetry_lost",
+            "Spans, and sets of metrics, that did not reach OpenTelemetry's collector.",
+            "signal",
+        )
         self.build_info = make.gauge("build_info", "The version of the gateway.", "version")
         self.build_info.labels(__version__).set(1)
 
@@ -221,7 +227,7 @@ class Meters:
         for name, count in entry.redactions.items():
             entity, action, direction = f"{name}:request".split(":")[:3]
             self.redactions.add((entity, action, direction), count)
-        if entry.code:
+        if entry.code and entry.outcome is not Outcome.OK:  # one that is well may have been cut
             self.errors.add((entry.code if entry.code in CODES else OTHER,))
         if entry.key_id in self._keys:
             self._record_key(entry)
@@ -238,25 +244,23 @@ class Meters:
 
     def decided(self, standings: Iterable[Standing], granted: bool) -> None:
         """Count what each limit said of one request."""
+        usual = "admitted" if granted else "not_asked"
         for standing in standings:
-            limit = standing.claim.limit
-            enforced = limit.mode is Mode.ENFORCE
-            decision = "refused" if enforced else "would_refuse"
-            if not standing.refused:
-                decision = "admitted" if granted else "not_asked"
-            organization = dict(standing.claim.subject).get("organization", "")
+            limit, (organization, _) = standing.claim.limit, _whose(standing.claim.subject)
+            decision = usual
+            if standing.refused:
+                decision = "refused" if limit.mode is Mode.ENFORCE else "would_refuse"
             self.limit_decisions.add((organization, limit.name, decision))
 
     def stand(self, standings: Iterable[Standing]) -> None:
         """Show how full limits are, where they are shared by a whole organization or project."""
-        for standing in standings:
-            limit, subject = standing.claim.limit, dict(standing.claim.subject)
-            if limit.level in (Level.ORGANIZATION, Level.PROJECT) and standing.amount:
-                ratio = (standing.used + standing.reserved) / standing.amount
-                whose = (subject.get("organization", ""), subject.get("project", ""))
-                self.limit_used_ratio.set((*whose, limit.name), ratio)
-                if standing.resets_at is not None and limit.window in CALENDAR:
-                    self.limit_reset.set((*whose, limit.name), standing.resets_at)
+        for claim, amount, used, reserved, _, _, resets_at, _ in standings:
+            limit = claim.limit
+            if limit.level in _SHARED and amount:
+                labels = (*_whose(claim.subject), limit.name)
+                self.limit_used_ratio.set(labels, (used + reserved) / amount)
+                if resets_at is not None and limit.window in CALENDAR:
+                    self.limit_reset.set(labels, resets_at)
 
     def use_policy(self, digest: str, now: float) -> None:
         self.policy_info.clear()
@@ -277,6 +281,13 @@ class Meters:
     def exposition(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""
         return generate_latest(self.registry)
+
+
+def _whose(subject: Subject) -> tuple[str, str]:
+    """Its organization and project. They come first in a subject, so that nothing is searched."""
+    organization = subject[0][1] if subject and subject[0][0] == "organization" else ""
+    project = subject[1][1] if len(subject) > 1 and subject[1][0] == "project" else ""
+    return organization, project
 
 
 def samples(exposition: str) -> Iterator[Sample]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from gateway.access import Access
 from gateway.circuit import Circuits
-from gateway.forward import Target, Upstream
+from gateway.forward import PATIENCE, Patience, Target, Upstream
 from gateway.metrics import Meters
 from gateway.policy.live import Live
 from gateway.policy.matches import Matches
@@ -25,7 +25,11 @@ from gateway.privacy.profile import Images, Ner
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
 from gateway.settings import Settings
+from gateway.tracing import Traces, Untraced
 from gateway.usage.record import Journal
+
+SECRETS_MAX = 10_000
+"""Kept; all are made anew when there are more."""
 
 Wanted = Ner | Images
 """What of a policy needs models."""
@@ -79,7 +83,10 @@ class Parts:
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     state: State = field(default_factory=State)
     circuits: Circuits = field(default_factory=Circuits)
+    traces: Traces = field(default_factory=Untraced)
     matches: Matches = field(default_factory=Matches)
+    patience: Patience = PATIENCE
+    secrets: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what nobody waits for, and what may be left undone at the end."""
@@ -88,8 +95,15 @@ class Parts:
         task.add_done_callback(self.state.later.discard)
 
     def secret(self, purpose: str, *names: str) -> bytes:
-        """A secret of its own for each purpose and scope, derived from the pepper."""
-        return secret_of(self.pepper, purpose, *names)
+        """A secret of its own for each purpose and scope, derived from the pepper. It is kept: a
+        request needs some, and they are always the same."""
+        asked = (purpose, *names)
+        secret = self.secrets.get(asked)
+        if secret is None:
+            if len(self.secrets) >= SECRETS_MAX:
+                self.secrets.clear()
+            secret = self.secrets[asked] = secret_of(self.pepper, purpose, *names)
+        return secret
 
 
 def secret_of(pepper: bytes, purpose: str, *names: str) -> bytes:

@@ -249,6 +249,11 @@ class Settings:
         "Whether there are meters by the names of OpenTelemetry's conventions for generative AI, "
         "too.",
     )
+    otel: str = _setting(
+        "off",
+        choice("on", "off"),
+        "Whether traces and metrics go to OpenTelemetry's collector; OTEL_… variables say where.",
+    )
     log_level: str = _setting(
         "info", choice("debug", "info", "warning", "error"), "Least severe log line to write."
     )

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from gateway.draft import Draft
 from gateway.errors import TextBlocked, Unauthenticated
+from gateway.forward import Headers
 from gateway.logs import request_fields
 from gateway.parts import Parts
 from gateway.quota.admit import Refusal, warnings_of
@@ -46,7 +47,7 @@ class Settled:
         entry = self._draft.entry(error)
         if isinstance(error, Refusal):
             self._parts.meters.decided(error.standings, granted=False)
-        await to_the_end(self._end(entry))
+        await to_the_end(self._end(entry), at_once=self._parts.ledger.settles_at_once)
 
     async def _end(self, entry: Entry) -> None:
         try:
@@ -100,12 +101,14 @@ class Settled:
     def _count(self, entry: Entry) -> None:
         draft, meters = self._draft, self._parts.meters
         meters.record(entry)
-        for stage, seconds in draft.stage_seconds.items():
+        stages = draft.stage_seconds
+        for stage, seconds in stages.items():
             meters.overhead.observe((stage,), seconds)
-        overhead_seconds = sum(draft.stage_seconds.values())
+        self._parts.traces.ended(draft, entry)
+        if entry.redactions or "redact" in stages:
+            meters.redaction_duration.observe((), stages.get("redact", 0.0))
+        overhead_seconds = sum(stages.values())
         meters.overhead.observe(("total",), overhead_seconds)
-        if entry.redactions or "redact" in draft.stage_seconds:
-            meters.redaction_duration.observe((), draft.stage_seconds.get("redact", 0.0))
         if draft.sent_at is not None:
             served = (entry.upstream, entry.model)
             meters.upstream_requests.add((*served, draft.upstream_code))
@@ -113,9 +116,10 @@ class Settled:
         self._parts.log.info("request", **request_fields(entry, overhead_seconds * 1000))
 
 
-def record_costless(entry: Entry, parts: Parts) -> None:
+def record_costless(entry: Entry, parts: Parts, headers: Headers = ()) -> None:
     """Post, count and log a request that was no exchange: models, unknown URLs, refused heads."""
     _append_costless(entry, parts)
+    parts.traces.costless(entry, headers)
     parts.meters.record(entry)
     parts.log.info("request", **request_fields(entry, entry.duration_ms))
 
@@ -123,7 +127,7 @@ def record_costless(entry: Entry, parts: Parts) -> None:
 def _append_costless(entry: Entry, parts: Parts) -> None:
     """What cost nothing is not worth memory without bound: with a full journal it is only logged
     and counted."""
-    if parts.journal.state(entry.time).full:
+    if parts.journal.is_full():
         parts.meters.entries_dropped.inc()
     else:
         parts.journal.append(entry)

@@ -31,6 +31,7 @@ METRIC_NOTES = {
     "the upstream. 2: open, requests are refused with `upstream_circuit_open`.",
     "gateway_series_refused_total": "`meter` has `GATEWAY_METER_SERIES_MAX` sets of label values; "
     "what would be one more is counted under `other` in each label, or left out of a gauge.",
+    "gateway_telemetry_lost_total": "`signal` is `traces` or `metrics`; with `GATEWAY_OTEL=on`.",
     "gateway_key_requests_total": "Keys in `GATEWAY_METER_KEYS` only.",
     "gateway_key_tokens_total": "Keys in `GATEWAY_METER_KEYS` only.",
     "gateway_key_cost_total": "Keys in `GATEWAY_METER_KEYS` only.",

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from world import World, chat, plain_answer
 
-from gateway import app
 from gateway.circuit import Bounds, Circuits, State
 from gateway.errors import ApiError, Unavailable, UpstreamFailed, UpstreamTooSlow
 from gateway.exchange import exchange
-from gateway.forward import Reply, Target, forward
+from gateway.forward import PATIENCE, Reply, Target, forward
+from gateway.guard import unless_open
 from gateway.usage.entry import Outcome
 
 UP = "provider"
@@ -162,7 +162,7 @@ def send(upstream: Flaky, circuits: Circuits, retries: int = 0) -> str:
 
     async def main() -> str:
         try:
-            async with forward(upstream, target, "/x", b"", [], "r", None, circuits) as reply:
+            async with forward(upstream, target, "/x", b"", [], "r", PATIENCE, circuits) as reply:
                 return str(reply.status)
         except ApiError as error:
             return error.code or ""
@@ -211,7 +211,7 @@ def test_a_refusal_costs_the_caller_nothing_and_is_no_request_of_the_upstream() 
         now = asyncio.get_running_loop().time()
         for _ in range(20):
             circuits.failed(UP, now, tries=False)
-        object.__setattr__(parts, "resolve", app._unless_open(circuits, parts.resolve))
+        object.__setattr__(parts, "resolve", unless_open(circuits, parts.resolve))
         with pytest.raises(Unavailable, match="not asked for a moment"):
             async with exchange(world.call(chat("to ada@example.com")), parts):
                 pass

@@ -13,14 +13,13 @@ import pytest
 
 import gateway
 from gateway.errors import ApiError, Unavailable, UpstreamFailed
+from gateway.fault import error_object, judge
 from gateway.forward import (
     Headers,
     Reply,
     Target,
     answer_headers,
-    error_object,
     forward,
-    judge,
     outgoing_headers,
 )
 

@@ -25,7 +25,8 @@ from gateway.settings import PREFIX, Settings, settings_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRA = PROJECT["project"]["optional-dependencies"]["ocr"]
+OCR, OTEL = (PROJECT["project"]["optional-dependencies"][extra] for extra in ("ocr", "otel"))
+EXTRAS = ("requirements-ocr.txt", "requirements-otel.txt")
 BY_DATE = {"certifi", "tzdata"}  # their versions are dates, and newer is right
 VARIABLES = {PREFIX + option.name.upper() for option in settings_fields()}
 
@@ -49,7 +50,7 @@ def version_of(pin: Requirement) -> str:
 
 
 def test_every_package_is_pinned_to_one_version_by_name_only() -> None:
-    for pin in (*all_pins().values(), *pins("requirements-ocr.txt").values()):
+    for pin in (*all_pins().values(), *(pin for file in EXTRAS for pin in pins(file).values())):
         assert re.fullmatch(r"[\w.]+", version_of(pin)), pin
         assert pin.url is None, pin
 
@@ -59,7 +60,10 @@ def test_every_package_is_pinned_to_one_version_by_name_only() -> None:
     [
         (PROJECT["project"]["dependencies"], "requirements.txt"),
         (PROJECT["project"]["dependencies"], "requirements-ocr.txt"),
-        (EXTRA, "requirements-ocr.txt"),
+        (PROJECT["project"]["dependencies"], "requirements-otel.txt"),
+        (OCR, "requirements-ocr.txt"),
+        (OTEL, "requirements-otel.txt"),
+        (OTEL, "requirements-dev.txt"),
         (PROJECT["dependency-groups"]["dev"], "requirements-dev.txt"),
         (PROJECT["build-system"]["requires"], "requirements-dev.txt"),
     ],
@@ -73,12 +77,12 @@ def test_the_pins_are_within_what_the_project_asks_for(wanted: list[str], file: 
 
 
 def test_dependencies_have_a_lower_and_an_upper_bound() -> None:
-    for line in (*PROJECT["project"]["dependencies"], *EXTRA):
+    for line in (*PROJECT["project"]["dependencies"], *OCR, *OTEL):
         operators = {specifier.operator for specifier in Requirement(line).specifier}
         assert operators == {">=", "<"} or Requirement(line).name in BY_DATE, line
 
 
-@pytest.mark.parametrize("file", ["requirements-dev.txt", "requirements-ocr.txt"])
+@pytest.mark.parametrize("file", ["requirements-dev.txt", *EXTRAS])
 def test_the_files_of_pins_agree(file: str) -> None:
     runtime, other = pins("requirements.txt"), pins(file)
     for name in runtime.keys() & other.keys():
@@ -122,7 +126,7 @@ def imported_packages() -> set[str]:
 
 
 def test_what_the_gateway_imports_it_declares() -> None:
-    asked = [*PROJECT["project"]["dependencies"], *EXTRA]
+    asked = [*PROJECT["project"]["dependencies"], *OCR, *OTEL]
     declared = {canonicalize_name(Requirement(line).name) for line in asked}
     providers = {**metadata.packages_distributions(), "PIL": ["pillow"]}
     for package in imported_packages():

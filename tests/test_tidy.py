@@ -34,6 +34,7 @@ THIRD_PARTY_ROOMS = {
     "uvicorn": ("edge/", "simulator/"),
     "uvloop": ("cli/",),
     "httptools": ("backends/http_reply.py",),
+    "orjson": ("json_text.py",),
     "sqlalchemy": ("backends/",),
     "alembic": ("backends/",),
     "certifi": ("backends/",),
@@ -49,19 +50,21 @@ THIRD_PARTY_ROOMS = {
     "redis": ("backends/",),
     "watchfiles": ("backends/",),
     "prometheus_client": ("metrics.py", "meter_maker.py", "tallies.py"),
+    "opentelemetry": ("backends/otlp.py", "backends/otlp_metrics.py"),
     "structlog": ("logs.py",),
     "yaml": ("policy/document.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),
 }
 
+SHARED = ("gateway.errors", "gateway.json_text")
 ISLANDS = ("keys", "quota", "privacy", "usage", "openai")
 
 # What the parts of the house may import of it; rooms that are not named are free, but for the
 # direction that the other tests hold.
 ROOMS_MAY_IMPORT = {
-    **{island: ("gateway.errors", f"gateway.{island}") for island in ISLANDS},
-    "policy": ("gateway.errors", "gateway.policy", *(f"gateway.{island}" for island in ISLANDS)),
+    **{island: (*SHARED, f"gateway.{island}") for island in ISLANDS},
+    "policy": (*SHARED, "gateway.policy", *(f"gateway.{island}" for island in ISLANDS)),
 }
 
 # Names, or how they begin. Durations on the event loop (`loop.time`) are free everywhere.
@@ -300,7 +303,7 @@ def test_islands_and_policy_import_only_what_lies_below_them() -> None:
 
 
 def test_backends_are_chosen_by_the_app_and_the_commands_only() -> None:
-    wiring = ("app.py", "accounts.py", "detection.py", "retention.py")
+    wiring = ("app.py", "accounts.py", "detection.py", "retention.py", "telemetry.py")
     assert_none(importing("gateway.backends", (*wiring, "cli/", "backends/")))
 
 

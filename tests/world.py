@@ -98,6 +98,9 @@ class FakeJournal:
     def state(self, now: float) -> JournalState:
         return JournalState(0, 0.0, 0, self.full)
 
+    def is_full(self) -> bool:
+        return self.full
+
     async def spent(self, subject: Any, since: float, until: float | None = None) -> Amounts:
         await asyncio.sleep(0)
         return Amounts()

@@ -10,16 +10,15 @@ from sqlalchemy import JSON, Column
 
 from gateway.backends.sql_entries import entry_of_columns, row_of, storable
 from gateway.backends.tables import entries
+from gateway.json_text import write
 from gateway.usage.entry import Entry
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once
 
 
 def encode(entry: Entry) -> str:
     """One line of JSON: an object of the table's columns, `time` in whole microseconds.
 
     Figures are below 2⁵³, so that every reader of JSON has them exactly."""
-    return _encode(row_of(storable(entry)))
+    return write(row_of(storable(entry))).decode()
 
 
 def decode(text: str | bytes) -> Entry:

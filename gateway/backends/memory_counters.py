@@ -9,14 +9,13 @@ was asked about in the last hour.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import TracebackType
 
 from gateway import errors
+from gateway.backends.memory_seats import Place, Seated, seat_of
 from gateway.quota.counter import Budget, Counter, Rate, Slots
 from gateway.quota.ledger import Book, Claim, Generations, Subject
 from gateway.quota.limit import Limit, Measure, Window
@@ -29,63 +28,6 @@ SEATED_MAX = 4_000
 that a grant raised, are made anew for each request, and only pass through."""
 
 
-class Place(NamedTuple):
-    """Which counter a claim is about: its identity, whatever the limit's name or amount."""
-
-    subject: Subject
-    measure: Measure
-    window: Window
-    span: Span
-
-    @property
-    def is_calendar(self) -> bool:
-        return self.window not in BUCKET_SECONDS and self.measure is not Measure.CONCURRENCY
-
-
-class Seat(NamedTuple):
-    """Where a claim is counted, and the counter of the last window where some of that is carried
-    over into this one."""
-
-    claim: Claim
-    counter: Counter
-    before: Budget | None
-
-    @property
-    def amount(self) -> int:
-        """What may be used in all, as it is when this is asked."""
-        limit = self.claim.limit
-        if self.before is None:
-            return limit.amount
-        left = limit.amount - self.before.used - self.before.reserved
-        return limit.amount + min(limit.rollover, max(0, left))
-
-
-class _Seated:
-    """The seats of claims that were looked up before. `claims` are held, so that no others can
-    have their identity."""
-
-    __slots__ = ("_ends", "_generation", "_starts", "claims", "seats")
-
-    def __init__(
-        self, claims: Sequence[Claim], seats: list[Seat], spans: Sequence[Span], generation: int
-    ) -> None:
-        self.claims, self.seats = claims, seats
-        self._starts = max((span.start for span in spans), default=0.0)
-        self._ends = min((s.end for s in spans if s.end is not None), default=math.inf)
-        self._generation = generation
-
-    def holds(self, now: float, generation: int) -> bool:
-        """Whether they would be the same ones. Budgets of the last window are asked about anew."""
-        if generation != self._generation or not self._starts <= now < self._ends:
-            return False
-        for _, counter, before in self.seats:
-            if counter.gone or (before is not None and before.gone):
-                return False
-            if before is not None:
-                before.touch(now)
-        return True
-
-
 @dataclass(slots=True)
 class _Load:
     """One question to the book, and all the counters that wait for its answer."""
@@ -94,16 +36,27 @@ class _Load:
     task: asyncio.Task[None]
 
 
-@contextmanager
-def told_as_ledger() -> Iterator[None]:
+class _ToldAsLedger:
     """What the book cannot do, the ledger cannot either."""
-    try:
-        yield
-    except errors.Unavailable as error:
-        raise errors.Unavailable(
-            "The usage cannot be read or written now, so nothing can be admitted; try again soon.",
-            code="ledger_unavailable",
-        ) from error
+
+    def __enter__(self) -> None:
+        """What may be unavailable follows."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if isinstance(error, errors.Unavailable):
+            raise errors.Unavailable(
+                "The usage cannot be read or written now, so nothing can be admitted; try again "
+                "soon.",
+                code="ledger_unavailable",
+            ) from error
+
+
+TOLD_AS_LEDGER = _ToldAsLedger()  # it keeps nothing, so one is enough
 
 
 class Counters:
@@ -118,7 +71,7 @@ class Counters:
         self._loads: dict[tuple[Subject, Window, Span], _Load] = {}
         self._spans: dict[tuple[Window, str, int, int], tuple[Span, Span]] = {}
         self._generations: Generations | None = None
-        self._seated: OrderedDict[int, _Seated] = OrderedDict()
+        self._seated: OrderedDict[int, Seated] = OrderedDict()
 
     @property
     def access(self) -> int:
@@ -128,22 +81,32 @@ class Counters:
     def learn(self, seen: Generations) -> None:
         """Budgets that were read when the book was of an older generation are read again."""
         known = self._generations or seen
+        if known == seen:
+            self._generations = seen
+            return
         self._generations = Generations(max(known.access, seen.access), max(known.book, seen.book))
 
     async def ask_generations(self) -> None:
         """Raises errors.Unavailable (ledger_unavailable)."""
-        with told_as_ledger():
+        with TOLD_AS_LEDGER:
             self.learn(await self._book.generations())
 
-    async def seats(self, claims: Sequence[Claim], now: float) -> list[Seat]:
+    def seated(self, claims: Sequence[Claim], now: float) -> Seated | None:
+        """The seats of claims that were looked up before, where they still are the same."""
+        known = self._seated.get(id(claims))
+        generation = self._generations.book if self._generations else 0
+        if known is None or not known.holds(now, generation):
+            return None
+        self._seated.move_to_end(id(claims))
+        return known
+
+    async def seats(self, claims: Sequence[Claim], now: float) -> Seated:
         """One for each claim, read from the book where that is needed. After it returns, nothing
         has been awaited since all of them were there.
 
         Raises errors.Unavailable (ledger_unavailable)."""
-        known = self._seated.get(id(claims))
-        if known is not None and known.holds(now, self._book_generation()):
-            self._seated.move_to_end(id(claims))
-            return known.seats
+        if known := self.seated(claims, now):
+            return known
         if self._began is None:
             self._began = now
         if self._generations is None:
@@ -151,14 +114,14 @@ class Counters:
         pairs = [(self.place(claim, now), self._place_before(claim, now)) for claim in claims]
         await self._load_all([place for pair in pairs for place in pair if place], now)
         seats = [
-            Seat(claim, self._counters[place], before and self._budget(before, now))
+            seat_of(claim, self._counters[place], before and self._budget(before, now))
             for claim, (place, before) in zip(claims, pairs, strict=True)
         ]
         spans = [place.span for place, _ in pairs]
-        self._seated[id(claims)] = _Seated(claims, seats, spans, self._book_generation())
+        known = self._seated[id(claims)] = Seated(claims, seats, spans, self._book_generation())
         if len(self._seated) > SEATED_MAX:
             self._seated.popitem(last=False)
-        return seats
+        return known
 
     async def budgets(self) -> list[tuple[Place, Budget]]:
         """All calendar counters, none of them older than the book.
@@ -180,6 +143,8 @@ class Counters:
         """Look at old counters, and drop those that the book or time can replace.
 
         Two for each that was made: they cannot pile up, and no request pays for all of them."""
+        if not self._made:
+            return
         for _ in range(min(2 * self._made, len(self._counters))):
             place, counter = self._counters.popitem(last=False)
             counter.gone = counter.forgettable(now)
@@ -223,7 +188,7 @@ class Counters:
     async def _load_all(self, places: Sequence[Place], now: float) -> None:
         """A load goes on when one who waits for it is cancelled: others may wait, too."""
         while loads := self._loads_of(places, now):
-            with told_as_ledger():
+            with TOLD_AS_LEDGER:
                 await asyncio.shield(asyncio.gather(*(load.task for load in loads)))
 
     def _loads_of(self, places: Iterable[Place], now: float) -> list[_Load]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.backends.memory_counters import Counters, Place, Seat, told_as_ledger
+from gateway.backends.memory_counters import TOLD_AS_LEDGER, Counters
+from gateway.backends.memory_seats import Place, Seat, Seated
 from gateway.quota.counter import Counter
 from gateway.quota.ledger import (
     AlreadyResolved,
@@ -24,7 +25,7 @@ from gateway.quota.ledger import (
     Subject,
     Verdict,
 )
-from gateway.quota.limit import NOTHING, Amounts, Measure, Mode
+from gateway.quota.limit import NOTHING, ORDER, Amounts
 
 MICRO_DIGITS = 6
 """Times are whole microseconds, as in the book: else one could lie in two windows."""
@@ -32,13 +33,13 @@ MICRO_DIGITS = 6
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """`booked` are all counters that hold it: those of its claims, and those made since for limits
-    that are new."""
+    """`booked` are the counters that were made since for limits that are new, beside those of its
+    claims."""
 
     reservation: Reservation
     at: float
-    seats: list[Seat]
-    booked: dict[Counter, Measure]
+    seated: Seated
+    booked: tuple[tuple[Counter, int], ...]
     is_durable: bool = False
 
 
@@ -46,17 +47,16 @@ class _Question(NamedTuple):
     """One claim's question to its counter, answered before anything is booked."""
 
     seat: Seat
+    amount: int
     asked: int
     fits: bool
     room_at: float | None
 
-    def standing(self, now: float) -> Standing:
-        """As it is when this is called."""
-        return _standing(self.seat, now, self.asked, not self.fits, self.room_at)
-
 
 class MemoryLedger:
     """Implements gateway.quota.ledger.Ledger."""
+
+    settles_at_once = True
 
     def __init__(self, book: Book) -> None:
         self._book = book
@@ -66,13 +66,14 @@ class MemoryLedger:
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
         """Raises ValueError where a reservation of this id is open."""
         now = round(now, MICRO_DIGITS)
-        seats = await self._counters.seats(reservation.claims, now)
+        claims = reservation.claims
+        seated = self._counters.seated(claims, now) or await self._counters.seats(claims, now)
         # From here on nothing is awaited: all claims, or none.
         if reservation.id in self._open.by_id:
             raise ValueError(f"reservation {reservation.id} is open already")
-        asks = _questions(seats, reservation.bound, now)
-        opened = self._hold(reservation, seats, now) if _is_granted(asks) else None
-        standings = tuple([ask.standing(now) for ask in asks])
+        asks = _questions(seated, reservation.bound, now)
+        opened = self._hold(reservation, seated, now) if _is_granted(asks) else None
+        standings = _answers(asks, now)
         self._counters.forget(now)
         if opened is not None:
             await self._make_durable(opened)
@@ -83,7 +84,7 @@ class MemoryLedger:
     ) -> tuple[Standing, ...]:
         opened = self._close(reservation.id, used, now)
         self._book.append(record)
-        return _standings(opened.seats, now)
+        return _standings(opened.seated, now)
 
     async def release(
         self, reservation: Reservation, record: Record | None, now: float
@@ -93,7 +94,7 @@ class MemoryLedger:
             self._book.forget(reservation.id)
         else:
             self._book.append(record)
-        return _standings(opened.seats, now)
+        return _standings(opened.seated, now)
 
     def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:
         """Counters that are not known yet find the record in the book when they are read."""
@@ -117,17 +118,18 @@ class MemoryLedger:
     async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
         now = round(now, MICRO_DIGITS)
         asks = _questions(await self._counters.seats(claims, now), asked, now)
-        standings = tuple(ask.standing(now) for ask in asks)
+        standings = _answers(asks, now)
         self._counters.forget(now)
         return Verdict(_is_granted(asks), standings, self._counters.access, now)
 
     async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
         now = round(now, MICRO_DIGITS)
-        seats = await self._counters.seats(claims, now)
+        seated = await self._counters.seats(claims, now)
+        amounts = asked.in_order()
         return all(
-            seat.counter.fits(seat.amount, asked.of(seat.claim.limit.measure), now)
-            for seat in seats
-            if seat.claim.limit.mode is Mode.ENFORCE
+            seat.counter.fits(seat.amount, amounts[seat.at], now)
+            for seat in seated.seats
+            if seat.is_enforced
         )
 
     async def generation(self) -> int:
@@ -152,16 +154,15 @@ class MemoryLedger:
         """Whatever waits, waits in the book."""
         return 0
 
-    def _hold(self, reservation: Reservation, seats: list[Seat], now: float) -> _Open:
+    def _hold(self, reservation: Reservation, seated: Seated, now: float) -> _Open:
         """Book each counter once, however many of the claims are about it. What the last window
         left is not forgotten while somebody may ask how much that was."""
-        booked = {seat.counter: seat.claim.limit.measure for seat in seats}
-        for counter, measure in booked.items():
-            counter.hold(reservation.id, reservation.bound.of(measure), now)
-        for seat in seats:
-            if seat.before is not None:
-                seat.before.open += 1
-        opened = _Open(reservation, now, seats, booked)
+        id, bound = reservation.id, reservation.bound.in_order()
+        for counter, at in seated.booked:
+            counter.hold(id, bound[at], now)
+        for before in seated.befores:
+            before.open += 1
+        opened = _Open(reservation, now, seated, ())
         self._open.add(opened)
         return opened
 
@@ -169,7 +170,7 @@ class MemoryLedger:
         """Raises errors.Unavailable (ledger_unavailable); then, and when it is cancelled, nothing
         is reserved any more."""
         try:
-            with told_as_ledger():
+            with TOLD_AS_LEDGER:
                 self._counters.learn(await self._book.hold(opened.reservation))
             opened.is_durable = True
         finally:
@@ -187,12 +188,12 @@ class MemoryLedger:
     def _undo(self, opened: _Open, used: Amounts, now: float) -> None:
         """Replace what is held by what was used."""
         self._open.remove(opened)
-        reservation = opened.reservation
-        for counter, measure in opened.booked.items():
-            counter.resolve(reservation.id, reservation.bound.of(measure), used.of(measure), now)
-        for seat in opened.seats:
-            if seat.before is not None:
-                seat.before.open -= 1
+        id, seated = opened.reservation.id, opened.seated
+        bound, amounts = opened.reservation.bound.in_order(), used.in_order()
+        for counter, at in (*seated.booked, *opened.booked):
+            counter.resolve(id, bound[at], amounts[at], now)
+        for before in seated.befores:
+            before.open -= 1
 
     def _hold_what_is_open(self, place: Place, counter: Counter, now: float) -> None:
         """A new counter, perhaps of a new limit, sees requests that were admitted before it."""
@@ -200,7 +201,7 @@ class MemoryLedger:
             if place.span.holds(opened.at):
                 reservation = opened.reservation
                 counter.hold(reservation.id, reservation.bound.of(place.measure), now)
-                opened.booked[counter] = place.measure
+                opened.booked += ((counter, ORDER[place.measure]),)
 
 
 class _OpenOnes:
@@ -229,28 +230,37 @@ class _OpenOnes:
         return [one for one in fewest.values() if set(subject) <= set(one.reservation.whose)]
 
 
-def _questions(seats: Sequence[Seat], bound: Amounts, now: float) -> list[_Question]:
+def _questions(seated: Seated, bound: Amounts, now: float) -> list[_Question]:
+    amounts = bound.in_order()
     questions = []
-    for seat in seats:
-        asked, amount = bound.of(seat.claim.limit.measure), seat.amount
-        fits = seat.counter.fits(amount, asked, now)
-        room_at = None if fits else seat.counter.room_at(amount, asked, now)
-        questions.append(_Question(seat, asked, fits, room_at))
+    for seat in seated.seats:
+        counter, asked = seat.counter, amounts[seat.at]
+        amount = seat.claim.limit.amount if seat.before is None else seat.amount
+        fits = counter.fits(amount, asked, now)
+        room_at = None if fits else counter.room_at(amount, asked, now)
+        questions.append(_Question(seat, amount, asked, fits, room_at))
     return questions
 
 
 def _is_granted(asks: Iterable[_Question]) -> bool:
-    return not any(not ask.fits and ask.seat.claim.limit.mode is Mode.ENFORCE for ask in asks)
+    return not [ask for ask in asks if ask.seat.is_enforced and not ask.fits]
 
 
-def _standing(
-    seat: Seat, now: float, asked: int = 0, refused: bool = False, room_at: float | None = None
-) -> Standing:
-    amount = seat.amount
-    used, reserved, resets_at = seat.counter.stands(amount, now)
-    return Standing(seat.claim, amount, used, reserved, asked, refused, resets_at, room_at)
+def _answers(asks: Iterable[_Question], now: float) -> tuple[Standing, ...]:
+    """How the claims stand now that what they asked for is held, or refused."""
+    standings = []
+    for seat, amount, asked, fits, room_at in asks:
+        used, reserved, resets_at = seat.counter.stands(amount, now)
+        one = Standing(seat.claim, amount, used, reserved, asked, not fits, resets_at, room_at)
+        standings.append(one)
+    return tuple(standings)
 
 
-def _standings(seats: Sequence[Seat], now: float) -> tuple[Standing, ...]:
+def _standings(seated: Seated, now: float) -> tuple[Standing, ...]:
     """Who asks nothing is never refused."""
-    return tuple([_standing(seat, now) for seat in seats])
+    standings = []
+    for seat in seated.seats:
+        amount = seat.claim.limit.amount if seat.before is None else seat.amount
+        used, reserved, resets_at = seat.counter.stands(amount, now)
+        standings.append(Standing(seat.claim, amount, used, reserved, 0, False, resets_at))
+    return tuple(standings)

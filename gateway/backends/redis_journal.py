@@ -107,15 +107,20 @@ class RedisJournal:
         in_streams = sum(level.entries for level in levels)
         since = [level.oldest for level in levels if level.oldest is not None]
         since += [time for time, _ in list(self._buffer.values())[:1]]
-        died = self._task is not None and self._task.done()
-        full = len(self._buffer) >= self._pending_max or in_streams >= self._stream_max
         return JournalState(
             pending=len(self._buffer) + in_streams,
             lag_seconds=max(0.0, now - min(since, default=now)),
             errors=self._errors,
-            full=full or died,
+            full=self.is_full(),
             set_aside=sum(level.set_aside for level in levels),
         )
+
+    def is_full(self) -> bool:
+        if len(self._buffer) >= self._pending_max:
+            return True
+        if self._task is not None and self._task.done():
+            return True
+        return sum(level.entries for level in self._levels.values()) >= self._stream_max
 
     async def aclose(self, grace_seconds: float = 10.0) -> tuple[Entry, ...]:
         """Hand over what is pending, for at most so long. What Redis did not take comes back:

@@ -50,6 +50,8 @@ class RedisLedger:
     """Implements gateway.quota.ledger.Ledger. `encode` makes the JSON of an entry (entry_json.py)
     of a record. With `use_now` the time that a verb is told rules, in place of Redis' clock."""
 
+    settles_at_once = False
+
     def __init__(
         self, client: Client, book: Book, encode: Callable[[Any], str], use_now: bool = False
     ) -> None:

@@ -104,8 +104,8 @@ def row_of(entry: Entry) -> dict[str, Any]:
         **dict(zip(_SAME, _same(entry), strict=True)),
         **dict(zip(_TOKEN_COLUMNS, _kinds(entry.tokens), strict=True)),
         "time": micros(entry.time),
-        "outcome": entry.outcome.value,
-        "source": entry.source.value,
+        "outcome": str(entry.outcome),
+        "source": str(entry.source),
         "redactions": dict(entry.redactions),
     }
 

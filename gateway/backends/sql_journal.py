@@ -179,9 +179,14 @@ class SqlJournal:
             pending=pending,
             lag_seconds=0.0 if oldest is None else max(0.0, now - oldest),
             errors=self._errors,
-            full=pending >= self._pending_max or bool(self._writer and self._writer.done()),
+            full=self.is_full(),
             set_aside=len(self._unwritten.set_aside),
         )
+
+    def is_full(self) -> bool:
+        if len(self._unwritten.pending) >= self._pending_max:
+            return True
+        return self._writer is not None and self._writer.done()
 
     async def generations(self) -> Generations:
         return await self._read(read_generations)

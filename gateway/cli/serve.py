@@ -35,6 +35,7 @@ from gateway.parts import Parts
 from gateway.policy.policy import Policy
 from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
 from gateway.simulator.server import embedded
+from gateway.telemetry import trouble
 
 GEN0_THRESHOLD = 50_000  # collections this much rarer: 10-25 % less CPU a request
 SWITCH_SECONDS = 0.001
@@ -84,6 +85,8 @@ def _settings(flags: dict[str, str | None]) -> Settings:
     except SettingsError as problem:
         raise CommandError(str(problem), EXIT_USAGE) from None
     check_workers(settings)
+    if why := trouble(settings, environment()):
+        raise CommandError(why, EXIT_USAGE)
     return settings
 
 

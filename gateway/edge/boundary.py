@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.edge.replies import encoded, send_error
+from gateway.edge.replies import decoded, encoded, send_error
 from gateway.errors import ApiError, Failed, Unauthenticated
 from gateway.logs import place_of
 from gateway.parts import Parts
@@ -42,8 +42,9 @@ class Boundary:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 duration_ms = round((parts.stopwatch() - began) * 1000)
-                tags = encoded(tags_of(request_id, duration_ms))
-                message["headers"] = [*message.get("headers", ()), *tags]
+                headers = list(message.get("headers", ()))
+                headers += encoded(tags_of(request_id, duration_ms))
+                message["headers"] = headers
             await send(message)
 
         code = ""
@@ -67,7 +68,8 @@ class Boundary:
         finally:
             if not state.get("exchanged"):
                 duration_ms = round((parts.stopwatch() - began) * 1000)
-                record_costless(_entry(request_id, now, state, status, code, duration_ms), parts)
+                entry = _entry(request_id, now, state, status, code, duration_ms)
+                record_costless(entry, parts, decoded(scope["headers"]))
 
 
 def new_request_id(parts: Parts) -> str:

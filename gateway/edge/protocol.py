@@ -45,8 +45,10 @@ def _without_upgrade(data: bytes) -> bytes:
     """We speak HTTP/1.1 only, and an offer of another protocol may be ignored (RFC 9110, 7.8); the
     parser would take what follows it for that protocol."""
     end = data.find(b"\r\n\r\n")
-    head, body = (data, b"") if end < 0 else (data[:end], data[end:])
-    return _UPGRADE.sub(rb"\1x-ignored:", head) + body
+    end = len(data) if end < 0 else end
+    if not _UPGRADE.search(data, 0, end):  # as nearly always: nothing is copied
+        return data
+    return _UPGRADE.sub(rb"\1x-ignored:", data[:end]) + data[end:]
 
 
 class _BoundedProtocol(HttpToolsProtocol):
@@ -104,7 +106,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._stop_timer()
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
         if size > self.head_bytes_max:
             self._head_too_large()
         elif not self._refused:

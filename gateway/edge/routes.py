@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Mapping
+
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,7 +26,22 @@ def build_api(parts: Parts) -> ASGIApp:
         ("GET", "/v1/models/{model:path}", Models(parts)),
     ]
     routes = [Route(path, endpoint=_Only(method, app)) for method, path, app in table]
-    return Boundary(Router(routes, redirect_slashes=False, default=_unknown_url), parts)
+    router = Router(routes, redirect_slashes=False, default=_unknown_url)
+    return Boundary(
+        _Found({r.path: r.endpoint for r in routes if not r.param_convertors}, router), parts
+    )
+
+
+class _Found:
+    """Finds the usual URLs, those without a part of their own, by one look-up; all others by
+    Starlette's router, which tries one pattern after the other."""
+
+    def __init__(self, exact: Mapping[str, ASGIApp], router: ASGIApp) -> None:
+        self._exact, self._router = exact, router
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        app = self._router if scope.get("root_path") else self._exact.get(scope["path"])
+        return (app or self._router)(scope, receive, send)
 
 
 class _Only:
@@ -34,12 +51,12 @@ class _Only:
         self._method = method
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["method"] != self._method:
             raise MethodNotAllowed(
                 f"Not allowed to {scope['method']} on {scope['path']}. (HINT: use {self._method}.)"
             )
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 async def _unknown_url(scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,10 +6,10 @@ Source of the shapes: the OpenAI API reference, "The chat completion chunk objec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.json_text import read
 from gateway.openai.places import Path
 from gateway.openai.texts import AnswerPlace
 
@@ -20,19 +20,10 @@ _HEAD = ("id", "object", "created", "model", "system_fingerprint")
 def read_object(text: str | bytes) -> dict[str, Any] | None:
     """The JSON object that `text` is, or None where it is none."""
     try:
-        value = json.loads(text)
+        value = read(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def written(value: Mapping[str, Any]) -> bytes:
-    """Compact JSON in UTF-8, numbers as they were read; escaped only where UTF-8 cannot say it
-    (half a surrogate pair)."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def choices(chunk: Mapping[str, Any]) -> dict[int, bool]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from gateway.errors import BadRequest
+from gateway.json_text import quick
 from gateway.openai.places import is_deeper
 from gateway.openai.refusals import (
     kind_of,
@@ -66,10 +67,21 @@ def parse_json(raw: bytes, depth_max: int) -> dict[str, Any]:
 
     Raises BadRequest: not UTF-8 (or with a byte order mark), not JSON (NaN and infinities are not),
     a number out of range, nested deeper than `depth_max`, or not an object."""
+    value = quick(raw)
+    if value is None:
+        value = _read_slowly(raw, depth_max)
+    brackets = raw.count(b"[") + raw.count(b"{")
+    if brackets > depth_max and is_deeper(value, depth_max):
+        raise _too_deep(depth_max)
+    if not isinstance(value, dict):
+        raise _unreadable(f"expected an object, but got {kind_of(value)}")
+    return value
+
+
+def _read_slowly(raw: bytes, depth_max: int) -> Any:
+    """What is rare, or wrong, and then told."""
     try:
-        value = json.loads(
-            raw.decode("utf-8"), parse_float=_finite, parse_constant=_refuse_constant
-        )
+        return json.loads(raw.decode("utf-8"), parse_float=_finite, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise _unreadable(f"it is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -79,13 +91,7 @@ def parse_json(raw: bytes, depth_max: int) -> dict[str, Any]:
     except ValueError:
         raise _unreadable("it holds a number that is out of range") from None
     except RecursionError:
-        raise _unreadable(f"it is nested deeper than {depth_max} levels") from None
-    brackets = raw.count(b"[") + raw.count(b"{")
-    if brackets > depth_max and is_deeper(value, depth_max):
-        raise _unreadable(f"it is nested deeper than {depth_max} levels")
-    if not isinstance(value, dict):
-        raise _unreadable(f"expected an object, but got {kind_of(value)}")
-    return value
+        raise _too_deep(depth_max) from None
 
 
 def read_request(
@@ -267,6 +273,10 @@ def _integer(body: Mapping[str, Any], field: str, maximum: int | None = None) ->
             field, f"above maximum value. Expected a value <= {maximum}, but got {shown(value)}"
         )
     return value
+
+
+def _too_deep(depth_max: int) -> BadRequest:
+    return _unreadable(f"it is nested deeper than {depth_max} levels")
 
 
 def _unreadable(why: str) -> BadRequest:

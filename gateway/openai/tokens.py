@@ -98,6 +98,10 @@ def count(text: str, tokenizer: str) -> int:
     size = utf8_length(text)
     if tokenizer == BYTES or size > EXACT_BYTES_MAX:
         return size
+    return _exact(text, tokenizer)
+
+
+def _exact(text: str, tokenizer: str) -> int:
     try:
         return load(tokenizer).count(text)
     except UnicodeEncodeError:
@@ -168,7 +172,7 @@ class Counter:
         if self._tokenizer == BYTES or size > self._bytes_left:
             return size, False
         self._bytes_left -= size
-        return count(text, self._tokenizer), True
+        return _exact(text, self._tokenizer), True
 
 
 def chat_count(body: Mapping[str, Any], tokenizer: str, largest_image: int, context: int) -> Count:

@@ -99,7 +99,10 @@ class Model:
 
     def price_at(self, now: float) -> Price | None:
         """The price in force at `now` (unix seconds); None: the model has no price."""
-        return next((v.price for v in reversed(self.prices) if v.since <= now), None)
+        for version in reversed(self.prices):
+            if version.since <= now:
+                return version.price
+        return None
 
 
 @dataclass(frozen=True, slots=True)

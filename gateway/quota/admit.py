@@ -32,7 +32,13 @@ CAP_MAX = 10**9
 LEAST = Amounts(requests=1, input_tokens=1, concurrency=1)
 """Every request is one, and says something; it may be free, and answered without output."""
 
-_TOKENS = (Measure.TOKENS, Measure.INPUT_TOKENS, Measure.OUTPUT_TOKENS)
+_KINDS = {
+    Measure.REQUESTS: "requests",
+    Measure.TOKENS: "tokens",
+    Measure.INPUT_TOKENS: "tokens",
+    Measure.OUTPUT_TOKENS: "tokens",
+}
+"""Which headers tell of a measure."""
 
 
 class Refusal(errors.LimitReached):
@@ -168,6 +174,8 @@ def warnings_of(standings: Sequence[Standing], used: Amounts) -> list[Crossing]:
     Of all requests that are booked exactly one crosses a share, so nothing has to be remembered."""
     crossings = []
     for standing in standings:
+        if not standing.claim.limit.warn_at:
+            continue
         before = standing.used - used.of(standing.claim.limit.measure)
         for share in standing.claim.limit.warn_at:
             if before < math.ceil(Fraction(str(share)) * standing.amount) <= standing.used:
@@ -184,24 +192,21 @@ def soft_headers(standings: Sequence[Standing]) -> list[tuple[str, str]]:
 def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, str]]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, each from the enforced limit with
     the least room; none where nothing limits requests or tokens, no reset where there is none."""
-    headers = []
-    for kind, measures in (("requests", (Measure.REQUESTS,)), ("tokens", _TOKENS)):
-        tightest = min(
-            (
-                standing
-                for standing in standings
-                if standing.claim.limit.measure in measures
-                and standing.claim.limit.mode is Mode.ENFORCE
-            ),
-            key=lambda standing: (standing.remaining, -(standing.resets_at or math.inf)),
-            default=None,
-        )
-        if tightest is None:
+    tightest: dict[str, tuple[int, float, Standing]] = {}
+    for standing in standings:
+        limit = standing.claim.limit
+        kind = _KINDS.get(limit.measure)
+        if kind is None or limit.mode is not Mode.ENFORCE:
             continue
-        headers.append((f"x-ratelimit-limit-{kind}", str(tightest.amount)))
-        headers.append((f"x-ratelimit-remaining-{kind}", str(tightest.remaining)))
-        if tightest.resets_at is not None:
-            reset = duration(tightest.resets_at - now)
+        this = standing.remaining, -(standing.resets_at or math.inf), standing
+        if kind not in tightest or this[:2] < tightest[kind][:2]:
+            tightest[kind] = this
+    headers = []
+    for kind, (remaining, _, standing) in sorted(tightest.items()):
+        headers.append((f"x-ratelimit-limit-{kind}", str(standing.amount)))
+        headers.append((f"x-ratelimit-remaining-{kind}", str(remaining)))
+        if standing.resets_at is not None:
+            reset = duration(standing.resets_at - now)
             headers.append((f"x-ratelimit-reset-{kind}", reset))
     return headers
 

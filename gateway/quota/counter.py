@@ -81,7 +81,7 @@ class Budget:
         self._touched = now
 
     def fits(self, amount: int, asked: int, now: float) -> bool:
-        self.touch(now)
+        self._touched = now
         return asked == 0 or self.used + self.reserved + asked <= amount
 
     def room_at(self, amount: int, asked: int, now: float) -> float | None:
@@ -139,21 +139,24 @@ class Rate:
 
     def fits(self, amount: int, asked: int, now: float) -> bool:
         bucket = self._bucket(amount, now)
-        return asked == 0 or bucket.debt + asked * self._unit <= amount * self._unit
+        debt = bucket.settled + bucket.held
+        return asked == 0 or debt + asked * self._unit <= amount * self._unit
 
     def room_at(self, amount: int, asked: int, now: float) -> float | None:
         if asked > amount:
             return None
         bucket = self._bucket(amount, now)
-        excess = bucket.debt + (asked - amount) * self._unit
+        excess = bucket.settled + bucket.held + (asked - amount) * self._unit
         return (bucket.at + _ceil(excess, amount)) / MICRO if excess > 0 else now
 
     def stands(self, amount: int, now: float) -> tuple[int, int, float | None]:
         """Rounded so that what remains is the largest whole number that fits."""
         bucket = self._bucket(amount, now)
-        total = _ceil(bucket.debt, self._unit)
-        reserved = min(total, _ceil(bucket.held, self._unit))
-        whole_at = (bucket.at + _ceil(bucket.debt, amount)) / MICRO if amount > 0 else None
+        unit, debt = self._unit, bucket.settled + bucket.held
+        total, reserved = -(-debt // unit), -(-bucket.held // unit)
+        if reserved > total:
+            reserved = total
+        whole_at = (bucket.at - (-debt // amount)) / MICRO if amount > 0 else None
         return total - reserved, reserved, whole_at
 
     def hold(self, id: str, asked: int, now: float) -> None:
@@ -171,32 +174,35 @@ class Rate:
             return False
         if not self._buckets:  # loaded, and then nobody asked: what was loaded must be over
             return self._seed.at + self._unit <= _micros(now)
-        return not any(bucket.debt for bucket in self._drained(_micros(now)))
+        return not any(b.settled or b.held for b in self._drained(_micros(now)))
 
     def _drained(self, at: int) -> Collection[Bucket]:
         """All that must be booked."""
         if not self._buckets:
             return (self._seed,)
         for bucket in self._buckets.values():
-            bucket.drain(at)
+            if at > bucket.at:
+                bucket.drain(at)
         return self._buckets.values()
 
     def _bucket(self, amount: int, now: float) -> Bucket:
-        at = _micros(now)
+        at = round(now * MICRO)
         bucket = self._buckets.get(amount)
         if bucket is None:
-            if self._buckets:
-                nearest = min(self._buckets, key=lambda other: abs(other - amount))
-                self._buckets[nearest].drain(at)
-                bucket = self._buckets[nearest].with_amount(amount)
-            else:
-                bucket = self._seed.with_amount(amount)
-            self._buckets[amount] = bucket
-        bucket.drain(at)
+            bucket = self._buckets[amount] = self._new_bucket(amount, at)
+        if at > bucket.at:
+            bucket.drain(at)
         bucket.asked_at = at
         if len(self._buckets) > 1:
             self._drop_old_amounts(at)
         return bucket
+
+    def _new_bucket(self, amount: int, at: int) -> Bucket:
+        if not self._buckets:
+            return self._seed.with_amount(amount)
+        nearest = min(self._buckets, key=lambda other: abs(other - amount))
+        self._buckets[nearest].drain(at)
+        return self._buckets[nearest].with_amount(amount)
 
     def _drop_old_amounts(self, at: int) -> None:
         """An amount that nobody asked about for a whole window is not in the policy any more."""
@@ -206,26 +212,23 @@ class Rate:
 
 
 class Bucket:
-    """Debt in ticks at a time in microseconds; see the module for how it drains.
+    """Debt (`settled` + `held`) in ticks at a time in microseconds; see the module for how it
+    drains.
 
     An amount of 0 never drains and admits nothing, so it remembers only what is open."""
 
-    __slots__ = ("_holds", "_settled", "amount", "asked_at", "at", "held")
+    __slots__ = ("_holds", "amount", "asked_at", "at", "held", "settled")
 
     def __init__(self, amount: int, settled: int, at: int) -> None:
         self.amount = amount
         self.at = at
         self.asked_at = at
         self.held = 0
-        self._settled = settled if amount > 0 else 0
+        self.settled = settled if amount > 0 else 0
         self._holds: dict[str, int] = {}  # by age; only those that are not drained
 
-    @property
-    def debt(self) -> int:
-        return self._settled + self.held
-
     def with_amount(self, amount: int) -> Bucket:
-        other = Bucket(amount, self._settled, self.at)
+        other = Bucket(amount, self.settled, self.at)
         other.held = self.held
         other._holds = dict(self._holds)
         return other
@@ -236,8 +239,8 @@ class Bucket:
             return
         ticks = (at - self.at) * self.amount
         self.at = at
-        settled = min(ticks, self._settled)
-        self._settled -= settled
+        settled = min(ticks, self.settled)
+        self.settled -= settled
         ticks = min(ticks - settled, self.held)
         self.held -= ticks
         while ticks > 0:
@@ -258,7 +261,7 @@ class Bucket:
         left = self._holds.pop(id, 0)
         self.held -= left
         if self.amount > 0:
-            self._settled += max(0, used - (asked - left))
+            self.settled += max(0, used - (asked - left))
 
 
 def _micros(now: float) -> int:

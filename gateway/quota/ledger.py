@@ -162,7 +162,11 @@ class Book(Protocol):
 class Ledger(Protocol):
     """Raises `errors.Unavailable` (code ledger_unavailable) where the store cannot be reached.
 
-    `now` is unix seconds; a ledger with a clock of its own (Redis) may use that instead."""
+    `now` is unix seconds; a ledger with a clock of its own (Redis) may use that instead.
+    `settles_at_once`: its settle and release await nothing."""
+
+    @property
+    def settles_at_once(self) -> bool: ...
 
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
         """All claims, or none. Counters that are not known yet are rebuilt from the book first.

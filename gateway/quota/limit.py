@@ -80,17 +80,20 @@ class Amounts(NamedTuple):
     concurrency: int = 0
 
     def of(self, measure: Measure) -> int:
-        if measure is Measure.TOKENS:
-            return self.input_tokens + self.output_tokens
-        return self[_AT[measure]]
+        return self.in_order()[ORDER[measure]]
+
+    def in_order(self) -> tuple[int, ...]:
+        """Of every measure, by ORDER: for who asks for many of them."""
+        return (*self, self[1] + self[2])
 
 
 NOTHING = Amounts()
 
-_AT = {
+ORDER = {
     Measure.REQUESTS: 0,
     Measure.INPUT_TOKENS: 1,
     Measure.OUTPUT_TOKENS: 2,
     Measure.MONEY: 3,
     Measure.CONCURRENCY: 4,
+    Measure.TOKENS: 5,
 }

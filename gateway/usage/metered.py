@@ -29,9 +29,9 @@ def metered(entry: Entry, times: int = 1) -> Iterator[tuple[Series, int]]:
     """What an entry counts for, or the sum of `times` entries that are alike but for their figures.
     Cost in nano units. A model that no policy names is `other`."""
     model = entry.model if entry.upstream else OTHER
-    status, outcome = str(entry.status), entry.outcome.value
+    status, outcome = str(entry.status), str(entry.outcome)
     yield ("requests", (entry.endpoint or OTHER, model, status, outcome)), times
-    whose = (entry.organization or OTHER, entry.project or OTHER, model, entry.source.value)
+    whose = (entry.organization or OTHER, entry.project or OTHER, model, str(entry.source))
     for kind in KINDS:
         if tokens := getattr(entry.tokens, kind):
             yield ("tokens", (*whose, kind)), tokens
