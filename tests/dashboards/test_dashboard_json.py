@@ -210,7 +210,8 @@ def test_every_meter_that_tells_of_trouble_is_on_a_panel() -> None:
     optional = ("gateway_key_", "gen_ai_")
     elsewhere = {
         "gateway_upstream_requests_total", "gateway_limit_warnings_total",
-        "gateway_circuit_opened_total", "gateway_series_refused_total", "gateway_telemetry_lost_total",
+        "gateway_circuit_opened_total", "gateway_series_refused_total",
+        "gateway_telemetry_lost_total",
         "gateway_limit_reset_timestamp_seconds", "gateway_policy_reload_timestamp_seconds",
     }  # fmt: skip
     missing = {
