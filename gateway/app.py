@@ -89,11 +89,12 @@ async def assembled(
     environ: Mapping[str, str],
     simulator_url: Callable[[], str],
     log: Any,
+    meters: Meters | None = None,
 ) -> AsyncIterator[Parts]:
     """Everything that an exchange works with, started; stopped in the reverse order, so that the
     journal is written out last."""
     async with AsyncExitStack() as stack:
-        meters = Meters()
+        meters = meters or Meters()
         meters.start_time.set(time.time())
         database = Database(settings.database_url, settings.database_threads)
         stack.push_async_callback(database.aclose)

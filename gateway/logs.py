@@ -43,9 +43,9 @@ def build_log(level: str, stream: TextIO | None = None) -> Any:
     )
 
 
-def request_fields(entry: Entry, overhead_ms: float) -> dict[str, Any]:
-    """The canonical line of one request."""
-    return {
+def request_fields(entry: Entry, overhead_ms: float, client: str = "") -> dict[str, Any]:
+    """The canonical line of one request. `client` is the caller's address, where it may be told."""
+    fields = {
         "request_id": entry.id,
         "organization": entry.organization,
         "project": entry.project,
@@ -68,6 +68,7 @@ def request_fields(entry: Entry, overhead_ms: float) -> dict[str, Any]:
         "redactions": dict(entry.redactions),
         "policy_digest": entry.policy_digest,
     }
+    return fields | {"client": client} if client else fields
 
 
 def place_of(error: BaseException) -> dict[str, Any]:

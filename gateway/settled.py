@@ -35,6 +35,8 @@ class Settled:
         tb: TracebackType | None,
     ) -> None:
         self._parts.state.inflight -= 1
+        if self._draft.seat:
+            self._parts.state.seats.leave(self._draft.seat)
         self._draft.mark()
         if isinstance(error, TextBlocked) and error.counts:
             self._draft.redactions = dict(error.counts)
@@ -106,14 +108,15 @@ class Settled:
             meters.upstream_requests.add((*served, draft.upstream_code))
             meters.upstream_duration.observe(served, draft.upstream_seconds())
         overhead_ms = sum(draft.stage_seconds.values()) * 1000
-        self._parts.log.info("request", **request_fields(entry, overhead_ms))
+        fields = request_fields(entry, overhead_ms, draft.call.client)
+        self._parts.log.info("request", **fields)
 
 
-def record_costless(entry: Entry, parts: Parts) -> None:
+def record_costless(entry: Entry, parts: Parts, client: str = "") -> None:
     """Post, count and log a request that was no exchange: models, unknown URLs, refused heads."""
     _append_costless(entry, parts)
     parts.meters.record(entry)
-    parts.log.info("request", **request_fields(entry, entry.duration_ms))
+    parts.log.info("request", **request_fields(entry, entry.duration_ms, client))
 
 
 def _append_costless(entry: Entry, parts: Parts) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import gc
 import inspect
 import logging
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,18 +27,22 @@ from gateway.cli.welcome import greeting, is_loopback, make_first_keys
 from gateway.cli.workers import Supervisor, check_workers, supervise
 from gateway.edge.boundary import refused_heads
 from gateway.edge.ops import build_ops
+from gateway.edge.peers import Peers
 from gateway.edge.routes import build_api
 from gateway.edge.server import CannotListen, listen, url_of
 from gateway.edge.server import serve as serve_apps
+from gateway.edge.tls import TlsProblem, load_tls
 from gateway.errors import Unwritten
 from gateway.logs import LibraryLog, build_log
-from gateway.parts import Parts
+from gateway.metrics import Meters
+from gateway.parts import Log, Parts
 from gateway.policy.policy import Policy
 from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
 from gateway.simulator.server import embedded
 
 GEN0_THRESHOLD = 50_000  # collections this much rarer: 10-25 % less CPU a request
 SWITCH_SECONDS = 0.001
+OTHER_FILES = 1000  # of databases, processes of models and the like
 
 
 def serve(**flags: str | None) -> None:
@@ -52,7 +57,7 @@ def serve(**flags: str | None) -> None:
             raise typer.Exit(uvloop.run(supervise(supervisor)))
         try:
             uvloop.run(_serve(settings, policy))
-        except (CannotListen, DatabaseProblem, PepperProblem, Unwritten) as problem:
+        except (CannotListen, DatabaseProblem, PepperProblem, TlsProblem, Unwritten) as problem:
             raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
 
 
@@ -94,7 +99,11 @@ async def _serve(settings: Settings, policy: Policy) -> None:
     stop = _stop_event()
     log = build_log(settings.log_level)
     logging.getLogger().addHandler(LibraryLog(log))
-    environ = environment()
+    environ, meters = environment(), Meters()
+    tls = load_tls(settings, log, meters.tls_expires.set)
+    peers = Peers(settings, lambda reason: meters.connections_refused.labels(reason).inc())
+    meters.connections.set_function(lambda: peers.count)
+    _allow_open_files(settings, log)
     async with AsyncExitStack() as stack:
         api = stack.enter_context(listen(settings.host, settings.port, settings.reuse_port == "on"))
         ops = stack.enter_context(listen(settings.ops_host, settings.ops_port))
@@ -103,16 +112,20 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         pepper = load_pepper(settings)
         simulator_url = await stack.enter_async_context(_simulator(settings))
         parts = await stack.enter_async_context(
-            assembled(settings, policy, pepper, environ, lambda: simulator_url, log)
+            assembled(settings, policy, pepper, environ, lambda: simulator_url, log, meters)
         )
         if not stop.is_set():
             keys = await make_first_keys(settings, policy, pepper)
-            urls, troubles = (url_of(api), url_of(ops)), parts.state.not_loaded.values()
-            greeting(*urls, keys, simulated_upstreams(policy, environ), settings, troubles)
-            log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
+            troubles = parts.state.not_loaded.values()
+            api_url = url_of(api, "https" if tls else "http")
+            ops_url = url_of(ops, "https" if tls and tls.ops else "http")
+            simulated = simulated_upstreams(policy, environ)
+            greeting(api_url, ops_url, keys, simulated, settings, troubles)
+            log.info("started", api=api_url, ops=ops_url, policy_digest=policy.digest)
         _tune_interpreter()
         apps = (build_api(parts), api), (build_ops(parts), ops)
-        await serve_apps(*apps, settings, _drained(stop, parts), refused_heads(parts))
+        ended = _drained(stop, parts)
+        await serve_apps(*apps, settings, ended, refused_heads(parts), peers, tls)
     log.info("stopped")
 
 
@@ -130,6 +143,21 @@ async def _drained(stop: asyncio.Event, parts: Parts) -> None:
     await stop.wait()
     parts.state.draining = True
     await asyncio.sleep(parts.settings.drain_seconds)
+
+
+def _allow_open_files(settings: Settings, log: Log) -> None:
+    """As many as the connections that the settings allow, where the system lets us."""
+    wanted = 2 * settings.connections_max + settings.upstream_connections_max + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # some systems have a bound that they do not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    least = settings.connections_max + settings.upstream_connections_max
+    if soft != resource.RLIM_INFINITY and soft < least:
+        log.warning("open_files_few", allowed=soft, needed=least)
 
 
 @asynccontextmanager
