@@ -104,6 +104,14 @@ class Meters:
             "circuit_opened", "Times that an upstream failed too often in a row.", "upstream"
         )
         self.inflight = make.gauge("inflight_requests", "Requests in work.")
+        self.connections = make.gauge("connections", "Open connections of callers.")
+        self.connections_refused = make.counter(
+            "connections_refused", "Connections that were closed as one too many.", "reason"
+        )
+        self.tls_expires = make.gauge(
+            "tls_expires_timestamp_seconds",
+            "When the certificate in use ends, in unix seconds; 0 without TLS.",
+        )
 
     def _make_accounts(self, make: Maker) -> None:
         self.tokens = make.tally("tokens", "Tokens used, by type.", *LABELS["tokens"])
