@@ -4,7 +4,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test ops-test bench flame privacy-report growth fuzz lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test ops-test pictures bench flame privacy-report growth fuzz lint format docs lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -38,9 +38,14 @@ outage-test: $(INSTALLED) ## Postgres away for 60 seconds at 200 requests a seco
 
 ops-test: $(INSTALLED) ## Alerts, dashboards, chart and container, with the tools of their users (installs them as root).
 	@$(PY) scripts/ops_tools.py
+	@$(PY) scripts/chart_tools.py
 	@$(PY) -m pytest -m ops -rs tests/ops $(ARGS)
 
 BENCH := PYTHONPATH=.:tests/exact $(PY)
+
+pictures: $(INSTALLED) ## Draw docs/operate/pictures: the dashboards, of a run with faults (four minutes).
+	@$(PY) scripts/ops_tools.py
+	@PYTHONPATH=scripts:tests/exact $(PY) tests/ops/shown.py $(ARGS)
 
 bench: $(INSTALLED) ## What a request costs, beside nginx (PEERS=1: and other gateways; ARGS=--quick).
 	@$(BENCH) bench/bench.py $(if $(PEERS),--peers) $(ARGS)
@@ -66,8 +71,9 @@ format: $(INSTALLED) ## Rewrite the sources in the one style.
 	@$(PY) -m ruff check --fix $(SOURCES)
 	@$(PY) -m ruff format $(SOURCES)
 
-docs: $(INSTALLED) ## Write the generated pages of docs/reference/ anew.
+docs: $(INSTALLED) ## Write the generated pages of docs/reference/ and the dashboards anew.
 	@$(PY) scripts/reference.py
+	@$(PY) scripts/dashboards.py
 
 lock: ## Pin dependencies anew after a change of pyproject.toml (needs uv).
 	@scripts/lock

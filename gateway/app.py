@@ -14,12 +14,10 @@ from typing import Any
 from gateway.access import Access
 from gateway.accounts import Accounts, Sources, embedded
 from gateway.backends.database import Database
-from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.entities import SELECTABLE
 from gateway.backends.examine import examine
 from gateway.backends.http_upstream import HttpUpstream
 from gateway.backends.policy_folder import Folder, read_folder, watch
-from gateway.backends.schema import SchemaState, sentence_of
 from gateway.backends.sql_grants import SqlGrants
 from gateway.backends.sql_keyring import SqlKeyring
 from gateway.background import done_with, fault_of, kept_up
@@ -182,13 +180,8 @@ def _checks(
     """What readiness means: each check returns None, or a sentence that says what is wrong."""
 
     async def schema() -> str | None:
-        """A process that started has had tables of its version. Those of a newer one serve it too
-        until it is replaced; and with Redis it keeps accounts while the database is away."""
-        try:
-            state = await database.check()
-        except DatabaseProblem as problem:
-            return None if parts.settings.redis_url else str(problem)
-        return None if state is SchemaState.NEWER else sentence_of(state)
+        is_shared = parts.settings.redis_url is not None  # Redis keeps accounts meanwhile
+        return await database.trouble(writable=False, newer_will_do=True, away_will_do=is_shared)
 
     async def journal() -> str | None:
         return "usage cannot be written" if parts.journal.state(parts.clock()).full else None

@@ -39,9 +39,7 @@ def quick(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except ValueError:
         return None
-    if _MANY_DIGITS in raw.translate(_AS_DIGITS) or (len(raw) > _SURE_BYTES and _is_deep(value)):
-        return None
-    return value
+    return None if _has_many_digits(raw) or _is_deep(raw, value) else value
 
 
 def read_string(text: bytes) -> str | None:
@@ -82,8 +80,16 @@ def write(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _is_deep(value: Any) -> bool:
-    """Of what orjson has read, it refuses nothing else."""
+def _has_many_digits(raw: bytes) -> bool:
+    """So many in a row hold three of every sixth byte. To look at those first is half of the
+    work, and finds a time in seconds no reason to look at all."""
+    return b"000" in raw[::6].translate(_AS_DIGITS) and _MANY_DIGITS in raw.translate(_AS_DIGITS)
+
+
+def _is_deep(raw: bytes, value: Any) -> bool:
+    """Whether it is nested deeper than orjson writes: of what it has read, it refuses only that."""
+    if len(raw) <= _SURE_BYTES:
+        return False
     try:
         orjson.dumps(value)
     except TypeError:

@@ -17,6 +17,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from gateway.json_text import write
 from gateway.log_fields import cleaned
 from gateway.usage.entry import Entry, Outcome
 
@@ -58,10 +59,14 @@ def build_log(
             _closed(secrets),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(_as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
     )
+
+
+def _as_json(line: Any, **_: Any) -> str:
+    return write(line).decode()
 
 
 Fields = MutableMapping[str, Any]

@@ -12,7 +12,7 @@ from gateway.openai.request import Request
 from gateway.openai.texts import free_texts
 from gateway.parts import Parts
 from gateway.policy.policy import Endpoint
-from gateway.privacy.leads import bare, shown
+from gateway.privacy.leads import see
 from gateway.privacy.mint import Vault
 from gateway.privacy.profile import Profile
 from gateway.privacy.redact import DetectionFailed, look
@@ -37,12 +37,11 @@ async def read_ahead(
         for lane, one in said.items()
         for place in _as_history(lane, _told(one, vault), most.redaction_texts_max + 1)
     ]
-    texts, leads = [place.text for place in places], [place.lead for place in places]
-    seen = shown(texts, leads)
-    is_small = sum(map(len, seen)) <= most.redaction_bytes_max
-    if is_small and len(texts) <= most.redaction_texts_max:
+    seen = see([place.text for place in places], [place.lead for place in places])
+    is_small = sum(map(len, seen.shown)) <= most.redaction_bytes_max
+    if is_small and len(places) <= most.redaction_texts_max:
         with suppress(DetectionFailed):
-            await look(seen, bare(texts, leads), profile, parts.detector)
+            await look(seen, profile, parts.detector)
 
 
 def _told(text: str, vault: Vault) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge
@@ -20,10 +19,20 @@ from gateway.parts import Parts
 from gateway.pictures import Read, read_pictures, write_pictures
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint
+from gateway.privacy.leads import Seen, see
 from gateway.privacy.mint import Vault
 from gateway.privacy.pictures import Reader
 from gateway.privacy.profile import Images, Profile, Scope
-from gateway.privacy.redact import Aside, Detector, Findings, Redacted, in_place, redact
+from gateway.privacy.redact import (
+    Aside,
+    Detector,
+    Findings,
+    Redacted,
+    find,
+    in_place,
+    nothing_found,
+    replace,
+)
 from gateway.privacy.watch import Watch
 from gateway.privacy.wording import wordings
 from gateway.settings import Settings
@@ -54,8 +63,10 @@ async def redact_request(
     """The request with its private values replaced, the vault that can put them back, and who looks
     at the answer, if the policy has rules for it. Raises what `redact_body` does."""
     profile = rules.project.redaction
-    home = (rules.organization.name, rules.project.name)
     told = partial(_log, draft, parts) if parts.settings.redaction_debug == "on" else None
+    if told is None and _lets_all_pass(profile):
+        return request, Vault(), None
+    home = (rules.organization.name, rules.project.name)
     body, redacted, scope_key = await redact_body(request, profile, home, parts, aside, told)
     draft.redactions = dict(redacted.counts)
     vault = redacted.vault
@@ -63,7 +74,14 @@ async def redact_request(
     if profile.answer:
         stand_ins = wordings(vault.placeholders(), vault.synthetic())
         watch = Watch(profile, parts.watching, scope_key, stand_ins, redacted.reported)
-    return replace(request, body=body), vault, watch
+    if body is not request.body:
+        request = request._replace(body=body)
+    return request, vault, watch
+
+
+def _lets_all_pass(profile: Profile) -> bool:
+    """Whether nothing is looked for, in no direction: then no text is walked to."""
+    return not profile.rules and not profile.answer and profile.images is Images.ALLOW
 
 
 async def redact_body(
@@ -77,9 +95,10 @@ async def redact_body(
     """The body as it leaves, what was done with its texts, and the secret of the placeholders'
     scope. `home` are the names of the organization and the project.
 
-    `aside` does what is long beside the event loop. Raises BadRequest (images_refused), TooLarge,
-    and what `redact` and `read_pictures` do."""
-    body = request.body
+    `aside` does what is long beside the event loop: before the detector looks and after that all
+    at once. Raises BadRequest (images_refused), TooLarge, and what `redact` and `read_pictures` do.
+    """
+    body, most = request.body, means.settings
     if profile.images is Images.REFUSE and await aside(lambda: bool(image_places(body))):
         raise BadRequest(
             "The policy lets no pictures out, as nobody can read what stands in them. Take them "
@@ -87,32 +106,29 @@ async def redact_body(
             code="images_refused",
             param="messages",
         )
-    most = means.settings
-    places = await aside(lambda: free_texts(request.endpoint, body, most.redaction_texts_max + 1))
     read = Read()
     if profile.images is Images.OCR:
         read = await read_pictures(body, means.reader, most, aside)
-    seen = [*places, *read.texts]
-    texts, leads = [place.text for place in seen], [place.lead for place in seen]
-    size = await aside(lambda: sum(map(utf8_length, texts)))
-    if profile.rules:
-        _check_size(len(texts), size, most)
-    scope = [*home] if profile.scope is not Scope.ORGANIZATION else [home[0]]
-    if profile.scope is Scope.CONVERSATION:
-        scope.append(await aside(lambda: _began(body, places)))
-    scope_key = means.secret("redaction", *scope)
+    asked = await aside(lambda: _ask(request, profile, home, read.texts, most))
+    places = asked.places[: len(asked.places) - len(read.texts)]
+    scope_key = means.secret("redaction", *asked.scope)
+    sight = await find(asked.seen, profile, means.detector) if asked.is_looked_at else None
     findings: list[Findings] = []
 
     def tell(found: Findings) -> None:
         findings.append(found[len(places) :])
         if told:
-            told(seen, found)
+            told(asked.places, found)
 
     teller = tell if told or read.texts else None
-    redacted = await redact(
-        texts, profile, means.detector, scope_key, aside, teller, leads, len(read.texts)
-    )
-    body = await aside(lambda: lay_back(body, places, redacted.texts[: len(places)]))
+
+    def done() -> tuple[Mapping[str, Any], Redacted]:
+        if sight is None:
+            return body, nothing_found(asked.seen.texts, teller)
+        made = replace(asked.seen, sight, profile, scope_key, teller, len(read.texts))
+        return lay_back(body, places, made.texts[: len(places)]), made
+
+    body, redacted = await aside(done)
     if read.texts:
         body = await write_pictures(body, read, findings[0], means.reader, aside)
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
@@ -120,7 +136,41 @@ async def redact_body(
     return body, redacted, scope_key
 
 
-def _check_size(count: int, size: int, most: Settings) -> None:
+class _Asked(NamedTuple):
+    """The places of the texts, those in pictures last, what a detector is shown of them if it
+    `is_looked_at`, and what names the placeholders' scope."""
+
+    places: Sequence[Place]
+    seen: Seen
+    is_looked_at: bool
+    scope: Sequence[str]
+
+
+def _ask(
+    request: Request,
+    profile: Profile,
+    home: tuple[str, str],
+    pictured: Sequence[Place],
+    most: Settings,
+) -> _Asked:
+    """Raises TooLarge."""
+    own = free_texts(request.endpoint, request.body, most.redaction_texts_max + 1)
+    places = [*own, *pictured]
+    texts = [place.text for place in places]
+    if profile.rules:
+        _check_size(texts, most)
+    scope: Sequence[str] = home
+    if profile.scope is Scope.ORGANIZATION:
+        scope = home[:1]
+    elif profile.scope is Scope.CONVERSATION:
+        scope = (*home, _began(request.body, own))
+    if not profile.rules or not texts:
+        return _Asked(places, Seen(texts, (), ()), False, scope)
+    return _Asked(places, see(texts, [place.lead for place in places]), True, scope)
+
+
+def _check_size(texts: Sequence[str], most: Settings) -> None:
+    count, size = len(texts), sum(map(utf8_length, texts))
     if count > most.redaction_texts_max:
         raise TooLarge(
             f"This request has more than {most.redaction_texts_max} texts, which are too many to "

@@ -18,6 +18,7 @@ DEBIAN = {
     "alertmanager": "prometheus-alertmanager",
     "buildah": "buildah",
     "chromium": "chromium",
+    "pngquant": "pngquant",
 }
 """Commands that tests/ops asks for, and the package that brings each."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import typer
 
+import chart_reference
 from gateway import errors
 from gateway.backends.entities import SELECTABLE
 from gateway.cli.main import app
@@ -227,6 +228,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "commands.md": commands_page(),
         REFERENCE / "policy.md": policy_page(SELECTABLE),
         ROOT / "policies" / "schema.json": schema_text(SELECTABLE),
+        **chart_reference.pages(),
     }
 
 

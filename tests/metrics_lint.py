@@ -14,7 +14,7 @@ from gateway.usage.entry import Entry, Source, Tokens
 
 ENTRY = Entry(
     id="req_1", time=0.0, organization="acme", project="demo", key_id="key_1", model="echo",
-    upstream="simulator", endpoint="chat", status=200, code="cut_at_cap",
+    upstream="simulator", endpoint="chat", status=200,
     tokens=Tokens(input=10, cached_input=4, output=7), source=Source.PROVIDER,
     cost_nano=1_500_000_000, currency="USD", duration_ms=120, first_token_ms=60,
     redactions={"EMAIL_ADDRESS:placeholder": 2},

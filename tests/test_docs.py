@@ -154,7 +154,8 @@ def test_help_says_what_the_reference_says() -> None:
 
 def pages() -> list[Path]:
     """The pages that are the project's own."""
-    below = (path for folder in ("docs", "policies") for path in (ROOT / folder).rglob("*.md"))
+    folders = (ROOT / name for name in ("docs", "helm", "policies"))
+    below = (path for folder in folders for path in folder.rglob("*.md"))
     return sorted([*ROOT.glob("*.md"), *below])
 
 

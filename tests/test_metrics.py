@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.exposition import samples as read
 from gateway.metrics import PARTS, Meters
-from gateway.metrics import samples as read
 from gateway.quota.ledger import Claim, Standing
 from gateway.quota.limit import Level, Limit, Measure, Mode, Window
 from gateway.usage.entry import NANO, Entry, Outcome, Source, Tokens
@@ -185,7 +185,8 @@ def test_only_listed_keys_have_meters_of_their_own():
 def test_errors_are_counted_by_their_code_and_every_code_is_there_from_the_start():
     meters = Meters()
     for code in ("insufficient_quota", "insufficient_quota", "of_an_upstream", ""):
-        meters.record(replace(ENTRY, code=code))
+        meters.record(replace(ENTRY, code=code, outcome=Outcome.REFUSED))
+    meters.record(replace(ENTRY, code="cut_at_cap"))
     assert value(meters, "gateway_errors_total", code="insufficient_quota") == 2
     assert value(meters, "gateway_errors_total", code="other") == 1
     assert value(meters, "gateway_errors_total", code="redaction_failed") == 0

@@ -186,6 +186,27 @@ def test_a_caller_whose_trace_is_not_kept_has_no_spans_and_the_upstream_hears_so
     assert receiver.spans() == []
 
 
+def test_a_sampler_of_the_environment_decides(
+    receiver: Collector, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    kept: dict[str, bool] = {}
+
+    async def main() -> None:
+        async with traced(environ) as world:
+            world.upstream.pieces = [plain_answer("ok", USAGE)]
+            for half in ("1", "f"):
+                call = replace(world.call(chat()), id=f"req_{half * 16}{half * 15}0")
+                kept[half] = dict(world.parts.traces.passed_on(call))["traceparent"].endswith("1")
+                async with exchange(call, world.parts):
+                    pass
+
+    asyncio.run(main())
+    assert kept == {"1": True, "f": False}
+    assert {span.trace_id.hex() for span in receiver.spans()} == {"1" * 31 + "0"}
+
+
 def test_the_verb_that_refuses_is_the_last_one_and_says_why(
     receiver: Collector, environ: dict[str, str]
 ) -> None:

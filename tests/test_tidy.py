@@ -53,7 +53,7 @@ THIRD_PARTY_ROOMS = {
     "tldextract": ("backends/",),
     "redis": ("backends/",),
     "watchfiles": ("backends/",),
-    "prometheus_client": ("metrics.py", "meter_maker.py", "tallies.py"),
+    "prometheus_client": ("metrics.py", "meter_maker.py", "tallies.py", "exposition.py"),
     "opentelemetry": ("backends/otlp.py", "backends/otlp_metrics.py"),
     "structlog": ("logs.py",),
     "yaml": ("policy/document.py",),

@@ -99,14 +99,17 @@ class Database:
             return await self.write(lambda c: schema.check_writable(c, self._revisions))
         return await self.read(lambda c: schema.check(c, self._revisions))
 
-    async def trouble(self, *, writable: bool = True, newer_will_do: bool = False) -> str | None:
+    async def trouble(
+        self, *, writable: bool = True, newer_will_do: bool = False, away_will_do: bool = False
+    ) -> str | None:
         """A sentence about what keeps the database from being used (if not `writable`: from being
         read), or None. Tables of a newer version will do for who has to go on while replicas are
-        replaced one by one: each migration works with the release before it."""
+        replaced one by one: each migration works with the release before it. That it is away will
+        do for who keeps accounts without it for a time."""
         try:
             state = await self.check(writable=writable)
         except DatabaseProblem as problem:
-            return str(problem)
+            return None if away_will_do else str(problem)
         return None if newer_will_do and state is SchemaState.NEWER else schema.sentence_of(state)
 
     async def time(self) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
@@ -63,16 +64,14 @@ class Engine:
 
     def look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
         """The spans of a text of any length and in any characters; see `find`."""
-        read = unescaped(text)
+        find = partial(self.find, entities=entities, given_up=given_up)
+        read = unescaped(text) if "\\u" in text else None
         if read is None:
-            return self._look(text, entities, given_up)
+            return find_in_windows(plain(text), find)
         return [
             Span(read.original(span.start), read.original(span.end), span.entity, span.score)
-            for span in self._look(read.text, entities, given_up)
+            for span in find_in_windows(plain(read.text), find)
         ]
-
-    def _look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
-        return find_in_windows(plain(text), lambda window: self.find(window, entities, given_up))
 
     def find(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
         """Spans of `entities` in a plain text, best first, without those that are allowed and

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
-_KEPT_OUT: Final = frozenset({"requests", "spacy", "thinc"})  # and all that these bring
+_KEPT_OUT: Final = frozenset({"spacy", "thinc"})  # and all that these bring
 
 
 class _Name(type):

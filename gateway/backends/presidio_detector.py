@@ -166,7 +166,7 @@ class _Failure:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, tb: object
     ) -> bool:
-        if not isinstance(problem, Exception):
+        if problem is None or not isinstance(problem, Exception):
             return False
         self.why = _why(problem)
         return True

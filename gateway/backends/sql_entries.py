@@ -121,7 +121,7 @@ def _place_of(column: str) -> str:
     return column
 
 
-_COLUMNS = tuple(column.name for column in entries.columns)
+_COLUMNS = tuple(str(column.name) for column in entries.columns)  # plain ones, for orjson
 _TIME, _REDACTIONS = _COLUMNS.index("time"), _COLUMNS.index("redactions")
 _values = attrgetter(*map(_place_of, _COLUMNS))  # all in one call
 

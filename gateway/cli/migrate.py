@@ -22,11 +22,14 @@ _DONE = {
     SchemaState.EMPTY: "The tables were made.",
     SchemaState.BEHIND: "The tables were brought to this version.",
     SchemaState.UP_TO_DATE: "The tables are up to date.",
+    SchemaState.NEWER: "The tables are those of a newer version already; nothing was changed.",
 }
 
 Wait = Annotated[
     bool,
-    typer.Option("--wait", help="Change nothing: wait until the tables are those of this version."),
+    typer.Option(
+        "--wait", help="Change nothing: wait until the tables are those of this version, or newer."
+    ),
 ]
 Timeout = Annotated[
     float,
@@ -52,33 +55,45 @@ def migrate(
         settings = settings_for(database_url)
         work = _waited if wait else _migrated
         try:
-            before = asyncio.run(work(settings.database_url, timeout_seconds))
+            before, after = asyncio.run(work(settings.database_url, timeout_seconds))
         except DatabaseProblem as problem:
             raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
         except asyncio.CancelledError:
             raise CommandError("Told to stop, so it waits no longer.", EXIT_TERMINATED) from None
     if as_json:
         told = before and before.value  # None: the database could not be asked at first
-        print_json({"before": told, "after": SchemaState.UP_TO_DATE.value})
+        print_json({"before": told, "after": after.value})
     else:
-        typer.echo(_DONE[SchemaState.UP_TO_DATE if wait or before is None else before])
+        typer.echo(_DONE[after if wait or before is None else before])
 
 
-async def _migrated(url: str, _timeout_seconds: float) -> SchemaState:
-    """What the tables were; this version's, when it returns."""
+States = tuple[SchemaState | None, SchemaState]
+"""What the tables were at first, if that could be told, and what they are."""
+
+
+def _will_do(state: SchemaState, database: Database) -> bool:
+    """Tables of this version, or of a newer one on a server: there replicas of two versions work
+    side by side in an upgrade or on the way back, as each migration works with the release before
+    it. An SQLite file has one gateway."""
+    is_newer = state is SchemaState.NEWER and not database.is_sqlite
+    return is_newer or state is SchemaState.UP_TO_DATE
+
+
+async def _migrated(url: str, _timeout_seconds: float) -> States:
     database = Database(url, 1)
     try:
         before = await database.check()
+        if _will_do(before, database):
+            return before, before
         await asyncio.to_thread(database.migrate)
-        return before
+        return before, await database.check()
     finally:
         await database.aclose()
 
 
-async def _waited(url: str, timeout_seconds: float) -> SchemaState | None:
-    """What the tables were at first, if that could be told. Why it waits is said once for each
-    reason. A database that cannot be reached (yet) is waited for; one that a newer version wrote
-    is not, as that does not pass.
+async def _waited(url: str, timeout_seconds: float) -> States:
+    """Why it waits is said once for each reason. A database that cannot be reached (yet) is waited
+    for.
 
     Raises DatabaseProblem. Cancelled by SIGTERM: the first process of a container would not hear
     of it otherwise."""
@@ -98,16 +113,14 @@ async def _waited(url: str, timeout_seconds: float) -> SchemaState | None:
         await database.aclose()
 
 
-async def _until_current(database: Database, told: list[str]) -> SchemaState | None:
-    first: SchemaState | None = None
-    is_first = True
+async def _until_current(database: Database, told: list[str]) -> States:
+    seen: list[SchemaState | None] = []
     while True:
         state, why = await _looked(database)
-        if is_first:
-            first, is_first = state, False
-        if why is None:
-            return first
-        if why not in told[-1:]:
+        seen = seen or [state]
+        if state and why is None:
+            return seen[0], state
+        if why and why not in told[-1:]:
             told.append(why)
             typer.echo(f"gateway: waiting. {why}", err=True)
         await asyncio.sleep(LOOK_SECONDS)
@@ -119,7 +132,7 @@ async def _looked(database: Database) -> tuple[SchemaState | None, str | None]:
         state = await database.check()
     except DatabaseProblem as problem:
         return None, str(problem)
-    why = sentence_of(state)
+    why = None if _will_do(state, database) else sentence_of(state)
     if why and state is SchemaState.NEWER:
         raise CommandError(why, EXIT_UNAVAILABLE)
     return state, why

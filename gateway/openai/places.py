@@ -93,8 +93,8 @@ def each(item: Walk) -> Walk:
 
     def walk(value: Any, path: Path) -> Iterator[Place]:
         if isinstance(value, list):
-            for at, found in below(value, path):
-                yield from item(found, at)
+            for at, found in enumerate(value):
+                yield from item(found, (*path, at))
 
     return walk
 

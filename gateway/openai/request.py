@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from gateway.errors import BadRequest
 from gateway.json_text import quick
@@ -39,8 +39,7 @@ class Bounds:
     choices_max: int = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the gateway acts on, out of a body that is well-formed.
 
     `prompts` × `choices` answers are made, `choices` being the larger of `n` and `best_of`. `cap`

@@ -49,10 +49,7 @@ def free_texts(endpoint: str, body: Any, most: int | None = None) -> list[Place]
 
     `endpoint` is `chat`, `completions` or `embeddings` and says what a field means; a field that
     only another endpoint has is looked at as well, since it would be forwarded as it is."""
-    rows: dict[str, Walk] = {}
-    for table in (*_ENDPOINTS.values(), _EVERYWHERE, _ENDPOINTS[endpoint]):
-        rows.update(table)
-    return list(islice(fields(rows)(body, ()), most))
+    return list(islice(_REQUESTS[endpoint](body, ()), most))
 
 
 def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> list[AnswerPlace]:
@@ -105,6 +102,9 @@ def _content_in(field: str, index: int, is_json: bool) -> AnswerPlace:
 
 def _content(value: Any, path: Path) -> Iterator[Place]:
     """A string, a part, or a list of such things; the content of a part is content again."""
+    if isinstance(value, str):  # as nearly all content is
+        yield Place(path, text=value)
+        return
     stack: list[Iterator[tuple[Path, Any]]] = [iter([(path, value)])]
     while stack:
         for at, found in stack[-1]:
@@ -124,8 +124,12 @@ def _content(value: Any, path: Path) -> Iterator[Place]:
 
 def _message(value: Any, path: Path) -> Iterator[Place]:
     yield from _MESSAGE(value, path)
-    if isinstance(value, dict) and value.get("role") not in ("tool", "function"):
-        yield from string(value.get("name"), (*path, "name"))  # a tool's name is an identifier
+    if isinstance(value, dict) and "name" in value and value.get("role") not in _TOOLS:
+        yield from string(value["name"], (*path, "name"))
+
+
+_TOOLS: Final = ("tool", "function")
+"""Roles whose name is an identifier."""
 
 
 def _schema(value: Any, path: Path) -> Iterator[Place]:
@@ -197,6 +201,17 @@ _EVERYWHERE: Final[Mapping[str, Walk]] = {
     **dict.fromkeys(("user", "safety_identifier", "prompt_cache_key"), string),
     "stop": _content,  # the model writes in placeholders, so it stops at placeholders
 }
+
+
+def _whole_request(endpoint: str) -> Walk:
+    """What the endpoint says of a field holds over what another one does."""
+    rows: dict[str, Walk] = {}
+    for table in (*_ENDPOINTS.values(), _EVERYWHERE, _ENDPOINTS[endpoint]):
+        rows.update(table)
+    return fields(rows)
+
+
+_REQUESTS: Final = {endpoint: _whole_request(endpoint) for endpoint in _ENDPOINTS}
 
 
 def _items(value: Any) -> list[Any]:

@@ -19,7 +19,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 """`open` is there of a string that has no end yet, and may be the begin of an escape."""
-_POINT_ZERO: Final = re.compile(r"(?<=[0-9]{9})\.0++(?![0-9.eE+-])")
+_POINT_ZERO: Final = re.compile(r"\.(?<=[0-9]{9}\.)0++(?![0-9.eE+-])")
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
 
@@ -96,6 +96,8 @@ def with_numbers(spans: Sequence[Span], numbers: Sequence[Range]) -> list[Span]:
 
 def quoted(spans: Sequence[Span], numbers: Sequence[Range], stand_ins: Sequence[str]) -> list[str]:
     """The stand-ins, those of numbers in quotes unless they are whole numbers themselves."""
+    if not numbers:
+        return list(stand_ins)
     starts = {start for start, _ in numbers}
     return [
         json.dumps(made, ensure_ascii=False)

@@ -4,6 +4,7 @@ says what a bare value is (`"password": "…"`), and is never replaced. Pure."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from gateway.privacy.bare_numbers import without_point_zeros
 from gateway.privacy.spans import Span
@@ -12,45 +13,46 @@ _LEAD_MAX = 48  # characters of a key, its last: one long key may lead a hundred
 _QUOTES = "\"'`"
 
 
-def shown(texts: Sequence[str], leads: Sequence[str]) -> list[str]:
-    """What a detector is given: each text behind its key, but for those without a lead; whole
-    numbers in JSON without their `.0`. No `leads` at all are none for each."""
+class Seen(NamedTuple):
+    """`texts` that are redacted, and what a detector is given: each as it is `shown`, behind its
+    key, whole numbers in JSON without their `.0`; and those that have a lead `bare`, without it,
+    as an anchored pattern (`^E-[0-9]{6}$`) finds them so only. No `leads` are none for each."""
+
+    texts: Sequence[str]
+    leads: Sequence[str]
+    shown: Sequence[str]
+    bare: Sequence[str] = ()
+
+
+def see(texts: Sequence[str], leads: Sequence[str]) -> Seen:
     seen = list(map(without_point_zeros, texts))
     if not any(leads):
-        return seen
-    return [
+        return Seen(texts, (), seen)
+    shown = [
         _before(lead, text) + text + _quote(text) if lead else text
         for text, lead in zip(seen, leads, strict=True)
     ]
+    bare = [text for text, lead in zip(texts, leads, strict=True) if lead]
+    return Seen(texts, leads, shown, bare)
 
 
 def in_texts(
-    found: Sequence[Sequence[Span]], texts: Sequence[str], leads: Sequence[str]
-) -> list[Sequence[Span]]:
-    """The findings in what was shown as those in the texts: cut to them, and none of a lead."""
-    if not any(leads):
-        return list(found)
-    return [
+    seen: Seen, in_shown: Sequence[Sequence[Span]], in_bare: Sequence[Sequence[Span]]
+) -> Sequence[Sequence[Span]]:
+    """The findings in what was shown as those in the texts: cut to them, and none of a lead. Beside
+    them those in what was bare, if that was looked at."""
+    if not seen.leads:
+        return in_shown
+    found = [
         _cut(spans, len(_before(lead, text)), len(text)) if lead and spans else spans
-        for spans, text, lead in zip(found, texts, leads, strict=True)
+        for spans, text, lead in zip(in_shown, seen.texts, seen.leads, strict=True)
     ]
-
-
-def bare(texts: Sequence[str], leads: Sequence[str]) -> list[str]:
-    """The texts that have a lead, without it: an anchored pattern (`^E-[0-9]{6}$`) finds them so
-    only."""
-    return [text for text, lead in zip(texts, leads, strict=True) if lead] if any(leads) else []
-
-
-def with_bare(
-    found: Sequence[Sequence[Span]], in_bare: Sequence[Sequence[Span]], leads: Sequence[str]
-) -> list[Sequence[Span]]:
-    """The findings in texts, and beside them those in what `bare` gave, if that was looked at."""
     if not in_bare:
-        return list(found)
+        return found
     rest = iter(in_bare)
     return [
-        [*spans, *next(rest)] if lead else spans for spans, lead in zip(found, leads, strict=True)
+        [*spans, *next(rest)] if lead else spans
+        for spans, lead in zip(found, seen.leads, strict=True)
     ]
 
 

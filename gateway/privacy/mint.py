@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, KeysView, Mapping, Sequence
-from itertools import islice
 from typing import NoReturn
 
-from gateway.privacy.made_up import MadeUp
+from gateway.privacy.made_up import MadeUp, Private
 from gateway.privacy.placeholder import hashed, look_alikes, masked, placeholder, token
 from gateway.privacy.profile import Action
 from gateway.privacy.spans import Span
 
 Changes = Sequence[tuple[Span, Action, int]]
 """What is done at disjoint, sorted spans of a text, and how much of a masked value stays."""
+
+Wanted = tuple[str, str, Action, int]
+"""Entity and value, and the same."""
 
 
 def with_stand_ins(text: str, spans: Sequence[Span], stand_ins: Sequence[str]) -> str:
@@ -73,30 +75,46 @@ class Vault:
 
 
 class Mint:
-    """Makes what stands for values, over all `texts` of one request: each a name of its own."""
+    """Makes what stands for values, over all `texts` of one request: each a name of its own. The
+    texts are read for names that are taken once the first name is made."""
 
     def __init__(self, scope_key: bytes, texts: Iterable[str]) -> None:
         self._scope_key = scope_key
-        texts = tuple(texts)
-        self._taken = set[str]().union(*map(look_alikes, texts))
+        self._texts = tuple(texts)
+        self._taken: set[str] | None = None
         self._placeholders: dict[str, str] = {}
-        self._made_up = MadeUp(scope_key, texts)
+        self._made_up: MadeUp | None = None
         self._given: dict[tuple[Action, str, str], str] = {}
         self._salts: dict[str, int] = {}  # by unsalted placeholder: those below are taken
 
     def vault(self) -> Vault:
-        return Vault(self._placeholders, self._made_up.values)
+        return Vault(self._placeholders, self._made_up.values if self._made_up else None)
 
     def stand_ins(self, texts: Sequence[str], changes: Sequence[Changes]) -> list[list[str]]:
         """What stands for the value of each of the changes, of each text."""
-        found = [
-            (span.entity, text[span.start : span.end], action, keep_last)
-            for text, of_text in zip(texts, changes, strict=True)
-            for span, action, keep_last in of_text
-        ]
-        self._made_up.choose((one[0], one[1]) for one in found if one[2] is Action.REPLACE)
-        made = (self._stand_in(*one) for one in found)
-        return [list(islice(made, len(of_text))) for of_text in changes]
+        found: list[list[Wanted]] = []
+        replaced: list[Private] = []
+        for text, of_text in zip(texts, changes, strict=True):
+            wanted = []
+            for span, action, keep_last in of_text:
+                value = text[span.start : span.end]
+                wanted.append((span.entity, value, action, keep_last))
+                if action is Action.REPLACE:
+                    replaced.append((span.entity, value))
+            found.append(wanted)
+        if replaced:
+            self._choose(replaced)
+        made = []
+        for wanted in found:
+            made.append(names := list[str]())
+            for entity, value, action, keep_last in wanted:
+                names.append(self._stand_in(entity, value, action, keep_last))
+        return made
+
+    def _choose(self, replaced: Iterable[Private]) -> None:
+        if self._made_up is None:
+            self._made_up = MadeUp(self._scope_key, self._texts)
+        self._made_up.choose(replaced)
 
     def _stand_in(self, entity: str, value: str, action: Action, keep_last: int) -> str:
         if action is Action.MASK:
@@ -105,7 +123,9 @@ class Mint:
             return hashed(self._scope_key, entity, value)
         known = self._given.get((action, entity, value))
         if known is None:
-            made = self._made_up.of(entity, value) if action is Action.REPLACE else None
+            made = None
+            if action is Action.REPLACE and self._made_up:
+                made = self._made_up.of(entity, value)
             known = self._given[action, entity, value] = made or self._placeholder(entity, value)
         return known
 
@@ -113,11 +133,15 @@ class Mint:
         """Salted where it is taken: by another value (also one that only differs in how its
         characters are encoded, and one number can be written in thousands of ways), or by what
         somebody wrote into a text."""
+        if self._taken is None:
+            self._taken = set()
+            for text in self._texts:
+                self._taken |= look_alikes(text)
         made = unsalted = placeholder(self._scope_key, entity, value)
         salt = self._salts.get(unsalted, 0)
         if salt:
             made = placeholder(self._scope_key, entity, value, salt)
-        while made in self._placeholders or token(made) in self._taken:
+        while made in self._placeholders or (self._taken and token(made) in self._taken):
             salt += 1
             made = placeholder(self._scope_key, entity, value, salt)
         self._salts[unsalted] = salt + 1

@@ -126,9 +126,13 @@ class Using:
 
     custom: tuple[Custom, ...] = ()
     ner: Ner | None = None
+    patterned: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The entities that patterns of the policy find."""
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        patterned = frozenset(custom.entity for custom in self.custom if custom.patterns)
+        object.__setattr__(self, "patterned", patterned)
         object.__setattr__(self, "_hash", hash((self.custom, self.ner)))
 
     def __hash__(self) -> int:
@@ -138,11 +142,6 @@ class Using:
     def learned(self) -> frozenset[str]:
         """The entities that the NER engine finds."""
         return frozenset(entity for _, entity in self.ner.labels) if self.ner else frozenset()
-
-    @property
-    def patterned(self) -> frozenset[str]:
-        """The entities that patterns of the policy find."""
-        return frozenset(custom.entity for custom in self.custom if custom.patterns)
 
     def without_ner(self) -> Using:
         return replace(self, ner=None) if self.ner else self
@@ -154,7 +153,9 @@ BUILT_IN = Using()
 @dataclass(frozen=True, slots=True)
 class Profile:
     """Kinds of entities that no rule is about are not looked for. `answer` are the rules for what
-    the model writes of itself; `note` is told to it where placeholders were put into a chat."""
+    the model writes of itself; `note` is told to it where placeholders were put into a chat.
+    `entities`, those with a rule, are always the same set, so that it is hashed and compared but
+    once."""
 
     name: str
     rules: Mapping[str, Rule]
@@ -163,3 +164,7 @@ class Profile:
     scope: Scope = Scope.PROJECT
     note: str = ""
     using: Using = BUILT_IN
+    entities: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entities", frozenset(self.rules))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
-from unicodedata import normalize
 
 from gateway.errors import TextBlocked, Unavailable
-from gateway.privacy.bare_numbers import Range, bare_numbers, quoted, with_numbers
-from gateway.privacy.leads import bare, in_texts, shown, with_bare
-from gateway.privacy.mint import Mint, Vault, with_stand_ins
-from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Rule, Using
-from gateway.privacy.spans import Span, outside, resolve, unquoted, whole_words
+from gateway.privacy.bare_numbers import Range, bare_numbers, quoted
+from gateway.privacy.decide import NOTHING, Settled, any_acts, decide, reported, settle
+from gateway.privacy.leads import Seen, in_texts, see
+from gateway.privacy.mint import Changes, Mint, Vault, with_stand_ins
+from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Using
+from gateway.privacy.spans import Span
 
 T = TypeVar("T")
 
@@ -101,35 +100,33 @@ async def redact(
     Raises TextBlocked (pii_blocked) if something is found that the profile blocks, and Unavailable
     (redaction_failed) if the detector fails: nothing leaves unseen."""
     if not profile.rules or not texts:
-        if told:
-            told([()] * len(texts))
-        return Redacted(tuple(texts), Vault(), {})
-    seen = await aside(lambda: shown(texts, leads))
-    found, alone = await unless_failed(
-        look(seen, bare(texts, leads), profile, detector),
-        2,
-        "Private values could not be looked for",
+        return nothing_found(texts, told)
+    seen = await aside(lambda: see(texts, leads))
+    found = await find(seen, profile, detector)
+    return await aside(lambda: replace(seen, found, profile, scope_key, told, pictured))
+
+
+Sight = tuple[Sequence[Sequence[Span]], Sequence[Sequence[Span]]]
+"""What was found in the texts as they are shown, and in those that have a lead alone."""
+
+
+async def find(seen: Seen, profile: Profile, detector: Detector) -> Sight:
+    """What `look` finds. Raises Unavailable (redaction_failed)."""
+    shown, alone = await unless_failed(
+        look(seen, profile, detector), 2, "Private values could not be looked for"
     )
-
-    def replaced() -> Redacted:
-        known = with_bare(in_texts(found, texts, leads), alone, leads)
-        return _replace(texts, known, profile, scope_key, told, pictured)
-
-    return await aside(replaced)
+    return shown, alone
 
 
-async def look(
-    seen: Sequence[str], alone: Sequence[str], profile: Profile, detector: Detector
-) -> tuple[list[list[Span]], list[list[Span]]]:
+async def look(seen: Seen, profile: Profile, detector: Detector) -> Sight:
     """What the detector finds in the texts as they are shown, and what the policy's own patterns,
     which may be anchored, find in those that have a lead alone: nothing at all where it has no
     pattern. Raises DetectionFailed."""
-    entities, using = frozenset(profile.rules), profile.using
-    found = _for_each(seen, await detector.detect(seen, entities, using))
-    own = entities & using.patterned
-    if not own or not alone:
-        return found, []
-    return found, _for_each(alone, await detector.detect(alone, own, using.without_ner()))
+    entities, using = profile.entities, profile.using
+    found = _for_each(seen.shown, await detector.detect(seen.shown, entities, using))
+    if not seen.bare or not (own := entities & using.patterned):
+        return found, ()
+    return found, _for_each(seen.bare, await detector.detect(seen.bare, own, using.without_ner()))
 
 
 def _for_each(texts: Sequence[str], found: list[list[Span]]) -> list[list[Span]]:
@@ -138,117 +135,120 @@ def _for_each(texts: Sequence[str], found: list[list[Span]]) -> list[list[Span]]
     return found
 
 
-def decide(
-    texts: Sequence[str], found: Sequence[Sequence[Span]], rules: Mapping[str, Rule]
-) -> tuple[list[list[Span]], Mapping[str, Action]]:
-    """Of what was found that which rules are about, and what is done with each of its kinds: that
-    depends on how many different values of it there are."""
-    known = [_known(text, spans, rules) for text, spans in zip(texts, found, strict=True)]
-    kinds = {span.entity for spans in known for span in spans}
-    values: dict[str, set[str]] = {kind: set() for kind in kinds if rules[kind].count_min > 1}
-    for text, spans in zip(texts, known, strict=True) if values else ():
-        for span in resolve_each([span for span in spans if span.entity in values]):
-            of_kind = values[span.entity]
-            if len(of_kind) < rules[span.entity].count_min:
-                of_kind.add(normalize("NFKC", text[span.start : span.end]).casefold())
-    return known, {kind: rules[kind].action_for(len(values.get(kind, "1"))) for kind in kinds}
-
-
-def _known(text: str, spans: Sequence[Span], rules: Mapping[str, Rule]) -> list[Span]:
-    sure = (s for s in spans if s.entity in rules and s.score >= rules[s.entity].score_min)
-    return [span for span in (unquoted(text, s) for s in sure) if span.start < span.end]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What is done in one text, each disjoint and sorted. `acted`, which counts, are findings that
-    something is done with; `changes` are those as they are replaced: grown to whole words, and to
-    whole numbers of a document, where two may have become one. `reports` are outside of them."""
-
-    acted: Sequence[Span] = ()
-    changes: Sequence[Span] = ()
-    reports: Sequence[Span] = ()
-
-
-def settle(
-    text: str, spans: Sequence[Span], actions: Mapping[str, Action], numbers: Sequence[Range]
-) -> Settled:
-    """What is only reported takes no part in what is done with the others: it hides nothing."""
-    acted = resolve(span for span in spans if actions[span.entity] is not Action.REPORT)
-    changes = with_numbers(whole_words(text, acted), numbers)
-    return Settled(acted, changes, resolve(_reported(spans, actions, changes)))
-
-
-def _reported(
-    spans: Sequence[Span], actions: Mapping[str, Action], changes: Sequence[Span]
-) -> list[Span]:
-    return outside((span for span in spans if actions[span.entity] is Action.REPORT), changes)
-
-
-def resolve_each(spans: Sequence[Span]) -> list[Span]:
-    """The disjoint spans of each kind."""
-    kinds: dict[str, list[Span]] = {}
-    for span in spans:
-        kinds.setdefault(span.entity, []).append(span)
-    return [span for kind in kinds.values() for span in resolve(kind)]
-
-
-def _replace(
-    texts: Sequence[str],
-    found: Sequence[Sequence[Span]],
+def replace(
+    seen: Seen,
+    found: Sight,
     profile: Profile,
     scope_key: bytes,
-    told: Told | None,
-    pictured: int,
+    told: Told | None = None,
+    pictured: int = 0,
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
-    rules = profile.rules
-    known, actions = decide(texts, found, rules)
-    counts: Counter[str] = Counter()
-    covered = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
-    done = [actions] * (len(texts) - pictured) + [covered] * pictured
-    numbers = [
-        bare_numbers(text) if any(what[s.entity] is not Action.REPORT for s in spans) else []
-        for text, spans, what in zip(texts, known, done, strict=True)
-    ]
-    settled = [
-        settle(text, spans, what, in_document) if spans else Settled()
-        for text, spans, what, in_document in zip(texts, known, done, numbers, strict=True)
-    ]
-    for one, what in zip(settled, done, strict=True):
-        counts.update(f"{s.entity}:{what[s.entity]}" for s in (*one.reports, *one.acted))
-    reports = [one.reports for one in settled]
-    changes = [
-        [
-            (span, what[span.entity], 0 if what is covered else rules[span.entity].keep_last)
+    texts = seen.texts
+    known, actions = decide(texts, in_texts(seen, *found), profile.rules)
+    if not actions:
+        return nothing_found(texts, told)
+    work = _Work(texts, profile, actions, pictured)
+    for text, spans in zip(texts, known, strict=True):
+        work.settle(text, spans)
+    if blocked := work.blocked():
+        if told:
+            told(_findings(texts, work.settled, work.changes))
+        raise _refusal(blocked, work.counts)
+    mint = Mint(scope_key, texts)
+    sent = mint.stand_ins(texts, work.changes)
+    redacted = list(texts)
+    for at, one in enumerate(work.settled):
+        if one.changes:
+            if numbers := work.numbers[at]:
+                sent[at] = quoted(one.changes, numbers, sent[at])
+            redacted[at] = with_stand_ins(texts[at], one.changes, sent[at])
+    if told:
+        told(_findings(texts, work.settled, work.changes, sent))
+    left = _left(texts, known, work.settled, actions, profile) if profile.answer else {}
+    return Redacted(tuple(redacted), mint.vault(), work.counts, left)
+
+
+def nothing_found(texts: Sequence[str], told: Told | None) -> Redacted:
+    """The texts as they are."""
+    if told:
+        told([()] * len(texts))
+    return Redacted(tuple(texts), Vault(), {})
+
+
+class _Work:
+    """What is done in each of the texts, in their order, and how often by `ENTITY:action`. A text
+    in which nothing was found costs next to nothing."""
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        profile: Profile,
+        actions: Mapping[str, Action],
+        pictured: int,
+    ) -> None:
+        self._rules = profile.rules
+        self._actions = actions
+        self._first_picture = len(texts) - pictured
+        self.counts: dict[str, int] = {}
+        self.settled: list[Settled] = []
+        self.changes: list[Changes] = []
+        self.numbers: list[Sequence[Range]] = []
+
+    def settle(self, text: str, spans: Sequence[Span]) -> None:
+        if not spans:
+            self._note(NOTHING, (), ())
+            return
+        actions, in_picture = self._actions, len(self.settled) >= self._first_picture
+        if in_picture:
+            actions = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
+        numbers = bare_numbers(text) if any_acts(spans, actions) else ()
+        one = settle(text, spans, actions, numbers)
+        for span in (*one.reports, *one.acted):
+            name = f"{span.entity}:{actions[span.entity]}"
+            self.counts[name] = self.counts.get(name, 0) + 1
+        changes = [
+            (span, actions[span.entity], 0 if in_picture else self._rules[span.entity].keep_last)
             for span in one.changes
         ]
-        for one, what in zip(settled, done, strict=True)
-    ]
-    blocked = {entity for entity, action in actions.items() if action is Action.BLOCK}
-    if blocked := {entity for entity in blocked if counts[f"{entity}:{Action.BLOCK}"]}:
-        if told:
-            told(_findings(texts, reports, changes))
-        raise _refusal(blocked, counts)
-    names_values = any(action in REVERSIBLE for action in actions.values())
-    mint = Mint(scope_key, texts if names_values else ())
-    spans_of = [one.changes for one in settled]
-    sent = list(map(quoted, spans_of, numbers, mint.stand_ins(texts, changes)))
-    redacted = tuple(map(with_stand_ins, texts, spans_of, sent))
-    if told:
-        told(_findings(texts, reports, changes, sent))
+        self._note(one, changes, numbers)
+
+    def _note(self, settled: Settled, changes: Changes, numbers: Sequence[Range]) -> None:
+        self.settled.append(settled)
+        self.changes.append(changes)
+        self.numbers.append(numbers)
+
+    def blocked(self) -> Set[str]:
+        """The kinds of what was found that must not leave."""
+        if Action.BLOCK not in self._actions.values():
+            return frozenset()
+        return {
+            entity
+            for entity, action in self._actions.items()
+            if action is Action.BLOCK and f"{entity}:{Action.BLOCK}" in self.counts
+        }
+
+
+def _left(
+    texts: Sequence[str],
+    known: Sequence[Sequence[Span]],
+    settled: Sequence[Settled],
+    actions: Mapping[str, Action],
+    profile: Profile,
+) -> Mapping[str, Set[str]]:
+    """See `Redacted.reported`."""
     left: dict[str, set[str]] = {}
-    for text, spans, changed in zip(texts, known, spans_of, strict=True):
-        for span in resolve_each(_reported(spans, actions, changed)) if profile.answer else ():
+    for text, spans, one in zip(texts, known, settled, strict=True):
+        for span in reported(spans, actions, one.changes):
             if span.entity in profile.answer:
                 left.setdefault(span.entity, set()).add(text[span.start : span.end])
-    return Redacted(redacted, mint.vault(), dict(counts), left)
+    return left
 
 
 def _findings(
     texts: Sequence[str],
-    reports: Sequence[Sequence[Span]],
-    changes: Sequence[Sequence[tuple[Span, Action, int]]],
+    settled: Sequence[Settled],
+    changes: Sequence[Changes],
     sent: Sequence[Sequence[str]] | None = None,
 ) -> Findings:
     """In the order of each text; nothing is sent where `sent` is None."""
@@ -261,7 +261,7 @@ def _findings(
             for (span, action, _), made in zip(done, left, strict=True)
         ] + [
             Finding(span, Action.REPORT, text[span.start : span.end] if sent else "")
-            for span in reports[number]
+            for span in settled[number].reports
         ]  # fmt: skip
         findings.append(sorted(of_text, key=lambda finding: finding.span.start))
     return findings

@@ -9,18 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import lru_cache
 from itertools import count
-from typing import TypeVar
 
 from gateway.privacy.profile import BUILT_IN, Using
 from gateway.privacy.redact import Detector
 from gateway.privacy.spans import Span
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _DIGEST_BYTES = 16
 _AT_ONCE = 1000  # texts that are asked for in one turn of the event loop: a few milliseconds
@@ -33,7 +29,8 @@ question."""
 
 
 class Remembered:
-    """Answers of `detector`, and again without it.
+    """Answers of `detector`, and again without it. After so many texts (`_AT_ONCE`) the event loop
+    has its turn.
 
     `key`: 32 random bytes of this process, so that hashes tell nothing to others. `weight_max`
     bounds what is kept: a text weighs 1 and each of its findings 1, some 250 bytes each. What was
@@ -49,8 +46,8 @@ class Remembered:
         self._pool = pool
         self._weight = 0
         self._kept: OrderedDict[Question, tuple[Span, ...]] = OrderedDict()
-        numbers = count()
-        self._number = lru_cache(_QUESTIONS_MAX)(lambda entities, using: next(numbers))
+        self._numbers = count()
+        self._begun = lru_cache(_QUESTIONS_MAX)(self._begin)
 
     @property
     def weight(self) -> int:
@@ -60,43 +57,36 @@ class Remembered:
         self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN
     ) -> list[list[Span]]:
         """See the port. A text that stands there twice is looked at once."""
-        number = self._number(entities, using)
-        questions = await self._hashed(texts, number)
+        begun = self._begun(entities, using)
+        if self._pool is None or _are_few(texts):
+            questions = _hashes(texts, begun)
+        else:
+            run = asyncio.get_running_loop().run_in_executor
+            questions = await run(self._pool, _hashes, texts, begun)
         answers: dict[Question, tuple[Span, ...]] = {}
         new: dict[Question, str] = {}
-        async for one, text in _in_turns(questions, texts):
-            if (kept := self._recall(one)) is not None:
-                answers[one] = kept
+        for at, one in enumerate(questions, 1):
+            kept = self._kept.get(one)
+            if kept is None:
+                new[one] = texts[at - 1]
             else:
-                new[one] = text
+                self._kept.move_to_end(one)
+                answers[one] = kept
+            if at % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         if new:
             found = await self._detector.detect(list(new.values()), entities, using)
-            async for one, spans in _in_turns(new, found):
+            for at, (one, spans) in enumerate(zip(new, found, strict=True), 1):
                 answers[one] = tuple(spans)
                 self._keep(one, answers[one])
+                if at % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
         return [list(answers[one]) for one in questions]
 
-    async def _hashed(self, texts: Sequence[str], number: int) -> list[Question]:
-        few = len(texts) <= _AT_ONCE and sum(map(len, texts)) <= _CHARACTERS_AT_ONCE
-        if few or self._pool is None:
-            return self._hashes(texts, number)
-        run = asyncio.get_running_loop().run_in_executor
-        return await run(self._pool, self._hashes, texts, number)
-
-    def _hashes(self, texts: Sequence[str], number: int) -> list[Question]:
-        of_question = hashlib.blake2b(number.to_bytes(8), key=self._key, digest_size=_DIGEST_BYTES)
-        hashes = []
-        for text in texts:
-            of_text = of_question.copy()
-            of_text.update(text.encode("utf-8", "surrogatepass"))
-            hashes.append(of_text.digest())
-        return hashes
-
-    def _recall(self, question: Question) -> tuple[Span, ...] | None:
-        kept = self._kept.get(question)
-        if kept is not None:
-            self._kept.move_to_end(question)
-        return kept
+    def _begin(self, entities: frozenset[str], using: Using) -> hashlib.blake2b:
+        """What every hash of a question goes on from: a key costs more than most texts do."""
+        number = next(self._numbers).to_bytes(8)
+        return hashlib.blake2b(number, key=self._key, digest_size=_DIGEST_BYTES)
 
     def _keep(self, question: Question, spans: tuple[Span, ...]) -> None:
         if question in self._kept or 1 + len(spans) > self._weight_max:
@@ -108,9 +98,14 @@ class Remembered:
             self._weight -= 1 + len(gone)
 
 
-async def _in_turns(keys: Iterable[K], values: Iterable[V]) -> AsyncIterator[tuple[K, V]]:
-    """Pairs of them. The event loop has its turn after so many."""
-    for at, pair in enumerate(zip(keys, values, strict=True), 1):
-        yield pair
-        if at % _AT_ONCE == 0:
-            await asyncio.sleep(0)
+def _are_few(texts: Sequence[str]) -> bool:
+    return len(texts) <= _AT_ONCE and sum(map(len, texts)) <= _CHARACTERS_AT_ONCE
+
+
+def _hashes(texts: Sequence[str], begun: hashlib.blake2b) -> list[Question]:
+    hashes = []
+    for text in texts:
+        of_text = begun.copy()
+        of_text.update(text.encode("utf-8", "surrogatepass"))
+        hashes.append(of_text.digest())
+    return hashes

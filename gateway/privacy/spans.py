@@ -70,6 +70,8 @@ def unquoted(text: str, span: Span) -> Span:
     """The span without the quotes at its ends, nor a backslash that escapes one: they belong to the
     text, which may be JSON, and some recognizers take them along."""
     value = text[span.start : span.end]
+    if value.isalnum():
+        return span
     inner = value.lstrip(_QUOTES)
     start = span.end - len(inner)
     if inner.endswith(("'", '"')) or (
@@ -82,6 +84,8 @@ def unquoted(text: str, span: Span) -> Span:
 
 def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     """Those that lie in none of the disjoint, sorted `others`."""
+    if not others:
+        return list(spans)
     ends = [other.end for other in others]
     kept = []
     for span in spans:

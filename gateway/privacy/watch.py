@@ -19,9 +19,10 @@ from types import MappingProxyType
 
 from gateway.errors import TextBlocked, Unavailable
 from gateway.privacy.bare_numbers import Document, Range, quoted
+from gateway.privacy.decide import decide, settle
 from gateway.privacy.mint import Changes, Mint, with_stand_ins
 from gateway.privacy.profile import Action, Profile
-from gateway.privacy.redact import DetectionFailed, Detector, decide, settle
+from gateway.privacy.redact import DetectionFailed, Detector
 from gateway.privacy.spans import Span, resolve
 from gateway.privacy.unfinished import ENDS, WORD_ENDS, Unfinished, word_begin_before
 from gateway.privacy.wording import Literals, Wording

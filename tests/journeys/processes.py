@@ -139,6 +139,7 @@ class Gateway:
             "GATEWAY_POLICIES": str(self.policies),
             "GATEWAY_SIMULATOR_LOG": str(folder / "simulator.jsonl"),
             "GATEWAY_BOOTSTRAP": "never",
+            "GATEWAY_CIRCUIT_FAILURES": "0",  # one upstream fails for many journeys in a row
             "JOURNEY_UPSTREAM_KEY": UPSTREAM_KEY,
             "JOURNEY_WRONG_KEY": "sk-wrong-upstream-key",
         } | {f"GATEWAY_{name.upper()}": value for name, value in settings.items()}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from processes import UPSTREAM_KEY, Gateway, Simulator
+from processes import UPSTREAM_KEY, Gateway, Simulator, wait_until
 
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
 BEFORE: dict[str, tuple[str, dict[str, Any], int, str, str]] = {
@@ -150,3 +151,22 @@ def test_a_gateway_whose_upstream_failed_goes_on(gateway: Gateway) -> None:
     )
     assert "Traceback" not in gateway.program.errors
     assert UPSTREAM_KEY not in gateway.program.errors
+
+
+def test_an_upstream_that_failed_too_often_in_a_row_is_not_asked_and_then_tried(
+    new_gateway: Callable[..., Gateway], simulator: Simulator
+) -> None:
+    gateway = new_gateway(circuit_failures="3", circuit_open_seconds="0.5")
+    before = simulator.served()["requests"]
+    statuses = [gateway.chat(simulate={"error": 500}).status_code for _ in range(3)]
+    assert statuses == [500] * 3
+    refused = gateway.chat()
+    assert (refused.status_code, error_of(refused.text)["code"]) == (503, "upstream_circuit_open")
+    assert refused.headers["retry-after"] == "1"
+    assert simulator.served()["requests"] == before + 3
+    assert gateway.metric("gateway_circuit_state", upstream="simulator") > 0
+    wait_until(lambda: gateway.chat().status_code == 200, "the upstream is tried")
+    assert gateway.metric("gateway_circuit_state", upstream="simulator") == 0
+    assert gateway.metric("gateway_circuit_opened_total", upstream="simulator") == 1
+    entry = gateway.entry(refused.headers["x-request-id"])
+    assert (entry["requests"], entry["cost_nano"]) == (0, 0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.privacy.bare_numbers import Document, bare_numbers, without_point_zeros
-from gateway.privacy.leads import shown
+from gateway.privacy.leads import see
 from gateway.privacy.profile import Action, Profile, Rule
 from gateway.privacy.redact import Redacted, redact
 from gateway.privacy.spans import Span
@@ -63,7 +63,7 @@ def test_of_a_long_whole_number_in_json_the_point_zero_is_not_seen(
     text: str, seen: str | None
 ) -> None:
     assert without_point_zeros(text) == (seen or text)
-    assert shown([text], [""]) == [seen or text]
+    assert see([text], [""]).shown == [seen or text]
 
 
 def test_a_card_with_point_zero_is_found_by_what_looks_for_cards() -> None:

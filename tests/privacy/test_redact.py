@@ -13,10 +13,11 @@ import pytest
 
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.errors import TextBlocked, Unavailable
-from gateway.privacy.leads import in_texts, shown
+from gateway.privacy.decide import decide
+from gateway.privacy.leads import in_texts, see
 from gateway.privacy.placeholder import placeholder
 from gateway.privacy.profile import Action, Custom, Ner, Pattern, Profile, Rule, Using
-from gateway.privacy.redact import DetectionFailed, DetectorMissing, Redacted, decide, redact
+from gateway.privacy.redact import DetectionFailed, DetectorMissing, Redacted, redact
 from gateway.privacy.spans import Span
 
 T = TypeVar("T")
@@ -237,10 +238,11 @@ def test_a_second_look_that_fails_fails_the_request() -> None:
     ],
 )
 def test_a_quote_in_a_text_with_a_lead_does_not_seem_to_end_it(text: str, seen: str) -> None:
-    assert shown([text], ["pw"]) == [seen]
+    whole = see([text], ["pw"])
+    assert whole.shown == [seen]
     at = seen.index(text)
     spans = [Span(at, at + len(text), "PASSWORD", 0.8), Span(1, 3, "PASSWORD", 0.8)]
-    assert in_texts([spans], [text], ["pw"]) == [[Span(0, len(text), "PASSWORD", 0.8)]]
+    assert in_texts(whole, [spans], ()) == [[Span(0, len(text), "PASSWORD", 0.8)]]
 
 
 def test_a_password_with_a_quote_is_found_whole_behind_its_key() -> None:

@@ -50,17 +50,19 @@ class Email(Finder):
 
     def find(self, text: str) -> Iterator[Found]:
         done = 0
+        has_url = "://" in text
         for found in self._DOMAIN.finditer(text):
+            at = found.start()
             length = self._domain_length(found[1])
-            start = self._local_start(text, found.start(), done)
-            if length and start < found.start() and not self._is_in_url(text, found.start()):
+            start = self._local_start(text, at, done)
+            if length and start < at and not (has_url and self._is_in_url(text, at)):
                 done = found.start(1) + length
                 yield start, done, 1.0
 
     def _local_start(self, text: str, at: int, done: int) -> int:
         floor = max(done, at - self._LOCAL_MAX)
         start = _begin_of_run(self._LOCAL, text, at, floor)
-        if escape := self._ESCAPE.match(text, max(0, start - 1), at):
+        if text[start - 1 : start] == "\\" and (escape := self._ESCAPE.match(text, start - 1, at)):
             start = escape.end()
         first = self._LOCAL_START.search(text, start, at)
         return self._with_rare(text, first.start(), floor) if first else at
@@ -69,6 +71,8 @@ class Email(Finder):
         """`john#doe@`: characters of RFC 5322 that prose and URLs have too, where all before them
         up to a space or the like may be of the address."""
         further = _begin_of_run(self._RARE_LOCAL, text, start, floor)
+        if further == start:
+            return start
         if escape := self._ESCAPE.match(text, max(0, further - 1), start):
             further = escape.end()
         elif further and self._NOT_BEFORE_RARE.match(text, further - 1):
@@ -78,8 +82,7 @@ class Email(Finder):
     def _is_in_url(self, text: str, at: int) -> bool:
         """`user:password@host` of a URL: a password, and no address. Where it may as well be an
         address behind a URL with a port, it is one."""
-        before = text[max(0, at - self._IN_URL_MAX) : at]
-        return "://" in before and self._IN_URL.search(before) is not None
+        return bool(self._IN_URL.search(text[max(0, at - self._IN_URL_MAX) : at]))
 
     def _domain_length(self, domain: str) -> int:
         """How much of what looks like a domain is one: up to its last known suffix, or 0."""

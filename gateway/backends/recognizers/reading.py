@@ -20,7 +20,7 @@ class Reading(str):
     digits: int
 
     def __init__(self, text: str) -> None:
-        self.small = _small(text)
+        self.small = text.lower() if text.isascii() else _small(text)
         self.digits = len(text)
         if self.digits <= COUNTED_MAX:
             raw = text.encode("ascii", "replace")

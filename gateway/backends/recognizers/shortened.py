@@ -36,7 +36,7 @@ class Shortened(NamedTuple):
 def unescaped(text: str) -> Shortened | None:
     """With the characters for which there are JSON escapes; None if there is none. `\\\\u00fc` is a
     backslash and four letters and digits, and stays; so do surrogate pairs."""
-    return _shortened(text, _ESCAPE, _character) if "\\u" in text else None
+    return _shortened(text, _ESCAPE, _character)
 
 
 def on_one_line(text: str) -> Shortened | None:
