@@ -47,6 +47,8 @@ async def open_streams(count: int, folder: Path) -> dict[str, float]:
     environment = {
         "GROWTH_KEY": UPSTREAM_KEY,
         "GATEWAY_REQUESTS_MAX": str(2 * count),
+        "GATEWAY_REQUESTS_PER_KEY_MAX": str(2 * count),
+        "GATEWAY_CONNECTIONS_PER_ADDRESS_MAX": str(4 * count),
         "GATEWAY_UPSTREAM_CONNECTIONS_MAX": str(2 * count),
         "GATEWAY_LOG_LEVEL": "error",
     }

@@ -88,15 +88,11 @@ async def assembled(
     environ: Mapping[str, str],
     simulator_url: Callable[[], str],
     log: Any,
+    meters: Meters,
 ) -> AsyncIterator[Parts]:
     """Everything that an exchange works with, started; stopped in the reverse order, so that the
     journal is written out last."""
     async with AsyncExitStack() as stack:
-        meters = Meters(
-            (settings.meter_keys or "").split(","),
-            settings.meter_series_max,
-            genai=settings.meter_genai == "on",
-        )
         meters.start_time.set(time.time())
         telemetry = await stack.enter_async_context(
             telling(settings, environ, os.urandom(8).hex(), meters, log)

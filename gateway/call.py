@@ -15,7 +15,8 @@ class Call:
 
     `read_body` raises TooLarge, TooSlow or ClientLeft. `engine` is the model of the old
     `/v1/engines/{engine}/…` URLs. `caller_left` tells a caller's leaving from our own stopping.
-    From `keep_on` on, a caller's leaving ends nothing: the answer goes on, unheard."""
+    From `keep_on` on, a caller's leaving ends nothing: the answer goes on, unheard. `client` is the
+    address of the caller, where it may be logged."""
 
     id: str
     now: float
@@ -25,6 +26,7 @@ class Call:
     read_body: Callable[[], Awaitable[bytes]]
     caller_left: Callable[[], bool]
     keep_on: Callable[[], None] = lambda: None
+    client: str = ""
 
     @property
     def authorization(self) -> str | None:

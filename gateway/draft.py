@@ -39,6 +39,7 @@ class Draft:
         self.is_reserved = False  # the reservation is the ledger's, and not only our own
         self.model = ""
         self.key: Key | None = None
+        self.seat = ""  # whose requests in work this one is counted among
         self.rules: Rules | None = None
         self.end_user = ""
         self.stream = False

@@ -16,7 +16,8 @@ from gateway.admission import check_room, identify, reserve
 from gateway.answer import Answer
 from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
-from gateway.errors import BadRequest, Unavailable
+from gateway.draft import Draft
+from gateway.errors import BadRequest, LimitReached, Unavailable
 from gateway.forward import forward
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import Parts
@@ -51,6 +52,7 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
     async with Settled(draft, parts):
         _check_capacity(call, parts)
         await identify(draft, parts)
+        _take_seat(draft, parts)
         draft.did("authenticate")
         raw = await call.read_body()
         draft.mark()
@@ -113,6 +115,21 @@ def _check_capacity(call: Call, parts: Parts) -> None:
             code="journal_full",
             retry_after_seconds=5,
         )
+
+
+def _take_seat(draft: Draft, parts: Parts) -> None:
+    """Before the body is read: what a key sends slowly is held in memory, too."""
+    assert draft.key is not None
+    most = parts.settings.requests_per_key_max
+    if not parts.state.seats.take(draft.key.id, most):
+        raise LimitReached(
+            f"This key has {most} requests in work, as many as this gateway takes of one key at "
+            "once. Wait for some to end, or have GATEWAY_REQUESTS_PER_KEY_MAX raised.",
+            code="rate_limit_exceeded",
+            type="requests",
+            retry_after_seconds=1,
+        )
+    draft.seat = draft.key.id
 
 
 async def _aside(parts: Parts, size_bytes: int, work: Callable[..., T], *given: Any) -> T:

@@ -123,9 +123,9 @@ def _closed(secrets: Sequence[str]) -> Step:
     return closed
 
 
-def request_fields(entry: Entry, overhead_ms: float) -> dict[str, Any]:
-    """The canonical line of one request."""
-    return {
+def request_fields(entry: Entry, overhead_ms: float, client: str = "") -> dict[str, Any]:
+    """The canonical line of one request. `client` is the caller's address, where it may be told."""
+    fields: dict[str, Any] = {
         "request_id": entry.id,
         "organization": entry.organization,
         "project": entry.project,
@@ -148,6 +148,9 @@ def request_fields(entry: Entry, overhead_ms: float) -> dict[str, Any]:
         "redactions": dict(entry.redactions),
         "policy_digest": entry.policy_digest,
     }
+    if client:
+        fields["client"] = client
+    return fields
 
 
 def place_of(error: BaseException) -> dict[str, Any]:

@@ -6,11 +6,10 @@ that the operator lists from here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
 from gateway.errors import CODES
@@ -21,7 +20,6 @@ from gateway.quota.limit import Level, Mode, Window
 from gateway.tallies import SERIES_MAX
 from gateway.usage.entry import NANO, Entry, Outcome
 from gateway.usage.metered import KINDS, LABELS, OTHER, metered
-from gateway.usage.readings import Sample
 from gateway.usage.record import JournalState
 
 REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
@@ -104,6 +102,14 @@ class Meters:
             "circuit_opened", "Times that an upstream failed too often in a row.", "upstream"
         )
         self.inflight = make.gauge("inflight_requests", "Requests in work.")
+        self.connections = make.gauge("connections", "Open connections of callers.")
+        self.connections_refused = make.counter(
+            "connections_refused", "Connections that were closed as one too many.", "reason"
+        )
+        self.tls_expires = make.gauge(
+            "tls_expires_timestamp_seconds",
+            "When the certificate in use ends, in unix seconds; 0 without TLS.",
+        )
 
     def _make_accounts(self, make: Maker) -> None:
         self.tokens = make.tally("tokens", "Tokens used, by type.", *LABELS["tokens"])
@@ -288,10 +294,3 @@ def _whose(subject: Subject) -> tuple[str, str]:
     organization = subject[0][1] if subject and subject[0][0] == "organization" else ""
     project = subject[1][1] if len(subject) > 1 and subject[1][0] == "project" else ""
     return organization, project
-
-
-def samples(exposition: str) -> Iterator[Sample]:
-    """What an exposition says. Raises ValueError where it is none."""
-    for family in text_string_to_metric_families(exposition):
-        for sample in family.samples:
-            yield sample.name, sample.labels, float(sample.value)

@@ -24,6 +24,7 @@ from gateway.privacy.pictures import Reader
 from gateway.privacy.profile import Images, Ner
 from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
+from gateway.seats import Seats
 from gateway.settings import Settings
 from gateway.tracing import Traces, Untraced
 from gateway.usage.record import Journal
@@ -46,11 +47,12 @@ class Log(Protocol):
 @dataclass(slots=True)
 class State:
     """What changes while the process runs. `inflight` requests are in work, and `reserved` of them
-    hold a reservation. `ended`: work beside requests that ended by itself, and
-    how; `not_loaded`: what is wrong with the policy's models that are not loaded."""
+    hold a reservation; `seats`: requests in work, by key. `ended`: work beside requests that ended
+    by itself, and how; `not_loaded`: what is wrong with the policy's models that are not loaded."""
 
     inflight: int = 0
     reserved: int = 0
+    seats: Seats = field(default_factory=Seats)
     draining: bool = False
     ended: dict[str, str] = field(default_factory=dict)
     not_loaded: dict[Wanted, str] = field(default_factory=dict)

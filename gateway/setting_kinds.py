@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
+from dataclasses import field
 from functools import partial
+from typing import Any
 
 KEPT_DAYS_MIN = 32  # so that no entry which is still on its way comes after its month has gone
+
+
+def setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:
+    """A field of Settings: its default, how its text is read, and what it is for."""
+    return field(default=default, metadata={"parse": parse, "help": help, "secret": secret})
 
 
 def number(
@@ -71,3 +79,12 @@ def url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def networks(text: str) -> str:
+    """A list of networks, checked and left as text."""
+    try:
+        found = [ipaddress.ip_network(part.strip()) for part in text.split(",")]
+    except ValueError:
+        raise ValueError("networks with commas between them, like 10.0.0.0/8,fd00::/8") from None
+    return ",".join(map(str, found))

@@ -5,11 +5,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from gateway.setting_kinds import choice, integer, kept_days, names, number, seconds, text_of, url
+from gateway.setting_kinds import (
+    choice,
+    integer,
+    kept_days,
+    seconds,
+    setting,
+    text_of,
+    url,
+)
+from gateway.telemetry_settings import TelemetrySettings
 
 PREFIX = "GATEWAY_"
 
@@ -24,259 +33,197 @@ class SettingsError(Exception):
         self.usable = usable
 
 
-def _setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"parse": parse, "help": help, "secret": secret})
-
-
-_PORT = integer(0, 65535)
-
-
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(TelemetrySettings):
     """All options, parsed. Sizes in bytes, times in seconds."""
 
-    host: str = _setting("127.0.0.1", text_of("an address"), "Address of the API.")
-    port: int = _setting(8080, _PORT, "Port of the API; 0 takes a free one.")
-    reuse_port: str = _setting(
-        "off", choice("on", "off"), "Whether other processes may listen on the API's port, too."
-    )
-    ops_host: str = _setting("127.0.0.1", text_of("an address"), "Address of metrics and probes.")
-    ops_port: int = _setting(9090, _PORT, "Port of metrics and probes; 0 takes a free one.")
-    database_url: str = _setting(
+    database_url: str = setting(
         "sqlite:///var/gateway.db",
         url("sqlite", "postgresql", "postgres"),
         "Database of keys and usage: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
         secret=True,
     )
-    redis_url: str | None = _setting(
+    redis_url: str | None = setting(
         None,
         url("redis", "rediss"),
         "Redis of a ledger that several processes share: redis://HOST or rediss://…; without it, "
         "one process counts for itself.",
         secret=True,
     )
-    redis_timeout_seconds: float = _setting(
+    redis_timeout_seconds: float = setting(
         2.0, seconds(0.01, 60), "Redis must answer by then; else the ledger is away."
     )
-    redis_connections: int = _setting(
+    redis_connections: int = setting(
         64, integer(1, 10**4), "Connections of one process to Redis, or to each node of a cluster."
     )
-    stream_entries_max: int = _setting(
+    stream_entries_max: int = setting(
         1_000_000,
         integer(1000, 10**9),
         "Entries that may wait in Redis for the database; beyond, requests are refused with 503.",
     )
-    stream_claim_seconds: float = _setting(
+    stream_claim_seconds: float = setting(
         30.0,
         seconds(0.1, 3600),
         "Entries that another process took from Redis and did not write by then are taken over.",
     )
-    policies: str = _setting("policies", text_of("a folder"), "Folder of the policy files.")
-    policy_reload: str = _setting(
+    policies: str = setting("policies", text_of("a folder"), "Folder of the policy files.")
+    policy_reload: str = setting(
         "on", choice("on", "off"), "Watch the policy folder and take changes over."
     )
-    workers: int = _setting(
+    workers: int = setting(
         1,
         integer(1, 1024),
         "Processes; more than 1 need GATEWAY_REDIS_URL. Each has an operations port of its own, "
         "counted up from GATEWAY_OPS_PORT.",
     )
-    pepper: str | None = _setting(
+    pepper: str | None = setting(
         None,
         text_of("at least 32 random characters"),
         "Secret under which keys are hashed; without it, the pepper file is used.",
         secret=True,
     )
-    pepper_file: str = _setting(
+    pepper_file: str = setting(
         "var/pepper", text_of("a file"), "File of the pepper; made on the first start with SQLite."
     )
-    bootstrap: str = _setting(
+    bootstrap: str = setting(
         "auto",
         choice("auto", "never"),
         "auto: with no keys at all and on loopback, make an admin key and a demo key.",
     )
-    simulator_log: str = _setting(
+    simulator_log: str = setting(
         "var/simulator.jsonl",
         text_of("a file"),
         "Where the built-in upstream logs what it received.",
     )
-    body_bytes_max: int = _setting(
-        20 * 2**20, integer(1024, 2**31), "Largest request body; more is answered with 413."
-    )
-    body_timeout_seconds: float = _setting(
-        30.0, seconds(0.1, 3600), "A request body must have arrived by then; else 408."
-    )
-    header_bytes_max: int = _setting(
-        65536, integer(1024, 2**20), "Largest request head; more is answered with 431."
-    )
-    header_timeout_seconds: float = _setting(
-        10.0, seconds(0.1, 3600), "A request head must have arrived by then; else 408."
-    )
-    keep_alive_seconds: float = _setting(
-        75.0, seconds(0, 3600), "An idle connection of a client is closed after that."
-    )
-    json_depth_max: int = _setting(
+    json_depth_max: int = setting(
         64, integer(8, 500), "Deepest nesting of a request's JSON; more is answered with 400."
     )
-    json_values_max: int = _setting(
+    json_values_max: int = setting(
         1_000_000,
         integer(1000, 10**8),
         "Most commas in a request's JSON, which bound its values; more is answered with 400.",
     )
-    choices_max: int = _setting(
+    choices_max: int = setting(
         128, integer(1, 10**4), "Largest `n` or `best_of`; more is answered with 400."
     )
-    answer_bytes_max: int = _setting(
+    answer_bytes_max: int = setting(
         64 * 2**20,
         integer(1024, 2**31),
         "Largest answer, or event of a stream, taken from an upstream.",
     )
-    write_timeout_seconds: float = _setting(
-        60.0,
-        seconds(0.1, 3600),
-        "A caller must take each piece of the answer within this; else it is gone.",
-    )
-    requests_max: int = _setting(
+    requests_max: int = setting(
         1000, integer(1, 10**6), "Requests in work at once; more are answered with 503."
     )
-    upstream_connections_max: int = _setting(
+    requests_per_key_max: int = setting(
+        500,
+        integer(1, 10**6),
+        "Requests in work of one key at once, so that none takes all; more are answered with 429.",
+    )
+    upstream_connections_max: int = setting(
         1000, integer(1, 10**6), "Connections to all upstreams at once."
     )
-    circuit_failures: int = _setting(
+    circuit_failures: int = setting(
         20,
         integer(0, 10**6),
         "An upstream that failed so often in a row (no connection, no answer in time, or 500 and "
         "above) is not asked for a while: 503. 0 asks always.",
     )
-    circuit_window_seconds: float = _setting(
+    circuit_window_seconds: float = setting(
         30.0, seconds(0.1, 3600), "Failures that are further apart than this are in no row."
     )
-    circuit_open_seconds: float = _setting(
+    circuit_open_seconds: float = setting(
         10.0, seconds(0.1, 3600), "After that, one request tries an upstream that failed."
     )
-    redaction_threads: int = _setting(2, integer(1, 256), "Threads that detect private text.")
-    redaction_timeout_seconds: float = _setting(
+    redaction_threads: int = setting(2, integer(1, 256), "Threads that detect private text.")
+    redaction_timeout_seconds: float = setting(
         5.0, seconds(0.01, 600), "Detection must be done by then; else the request is refused."
     )
-    redaction_timeout_seconds_per_mib: float = _setting(
+    redaction_timeout_seconds_per_mib: float = setting(
         10.0, seconds(0, 600), "So much longer for each MiB of text."
     )
-    ner_processes: int = _setting(
+    ner_processes: int = setting(
         1, integer(1, 64), "Processes of each NER engine; every one has the model in memory."
     )
-    ner_load_seconds: float = _setting(
+    ner_load_seconds: float = setting(
         60.0, seconds(0.1, 3600), "The start waits so long for models of NER engines and of OCR."
     )
-    ocr_processes: int = _setting(1, integer(1, 64), "Processes that read pictures.")
-    ocr_timeout_seconds: float = _setting(
+    ocr_processes: int = setting(1, integer(1, 64), "Processes that read pictures.")
+    ocr_timeout_seconds: float = setting(
         30.0, seconds(0.1, 600), "Pictures must be read by then, and be written by then again."
     )
-    images_max: int = _setting(20, integer(1, 10**4), "Most pictures of a request to be read.")
-    image_bytes_max: int = _setting(10 * 2**20, integer(1024, 2**31), "Largest picture read.")
-    image_pixels_max: int = _setting(40_000_000, integer(1000, 10**9), "Most pixels of one read.")
-    image_side_max: int = _setting(
+    images_max: int = setting(20, integer(1, 10**4), "Most pictures of a request to be read.")
+    image_bytes_max: int = setting(10 * 2**20, integer(1024, 2**31), "Largest picture read.")
+    image_pixels_max: int = setting(40_000_000, integer(1000, 10**9), "Most pixels of one read.")
+    image_side_max: int = setting(
         2048, integer(64, 10**5), "Pictures are read, and leave, with no longer side, in pixels."
     )
-    images_remembered_max: int = _setting(1000, integer(0, 10**6), "Pictures read only once.")
-    redaction_remembered_max: int = _setting(
+    images_remembered_max: int = setting(1000, integer(0, 10**6), "Pictures read only once.")
+    redaction_remembered_max: int = setting(
         100_000,
         integer(0, 10**8),
         "Texts and findings in them that are remembered by a keyed hash, so that a text that is "
         "sent again is not looked at again: at most some 300 bytes each.",
     )
-    redaction_bytes_max: int = _setting(
+    redaction_bytes_max: int = setting(
         2 * 2**20, integer(1024, 2**31), "Most text of one request scanned; more is refused."
     )
-    redaction_texts_max: int = _setting(
+    redaction_texts_max: int = setting(
         20_000,
         integer(1, 10**7),
         "Most texts of one request that are scanned (parts of messages, strings in tool arguments "
         "and schemas, …); more are refused.",
     )
-    redaction_debug: str = _setting(
+    redaction_debug: str = setting(
         "off",
         choice("off", "on"),
         "Log where something was found in each request and what was done, without the values.",
     )
-    database_wait_seconds: float = _setting(
+    database_wait_seconds: float = setting(
         60.0,
         seconds(0, 3600),
         "The start waits so long for a database on a server to be there and to have the tables of "
         "this version, which `gateway migrate` makes; an SQLite file is migrated by the start.",
     )
-    database_threads: int = _setting(4, integer(1, 256), "Threads that talk to the database.")
-    journal_flush_seconds: float = _setting(
+    database_threads: int = setting(4, integer(1, 256), "Threads that talk to the database.")
+    journal_flush_seconds: float = setting(
         0.1, seconds(0.001, 60), "Usage is written at least that often."
     )
-    journal_batch_max: int = _setting(1000, integer(1, 10**5), "Entries in one transaction.")
-    journal_pending_max: int = _setting(
+    journal_batch_max: int = setting(1000, integer(1, 10**5), "Entries in one transaction.")
+    journal_pending_max: int = setting(
         100_000,
         integer(1, 10**8),
         "Unwritten entries that may wait; beyond, requests are refused with 503.",
     )
-    entries_kept_days: int = _setting(
+    entries_kept_days: int = setting(
         0,
         kept_days,
         "Entries of usage are deleted by whole months (UTC) when all of a month is older, unless a "
         "limit still counts by them; their sums stay. 0 keeps all.",
     )
-    reservation_margin_seconds: float = _setting(
+    reservation_margin_seconds: float = setting(
         60.0,
         seconds(0, 3600),
         "A reservation outlives the upstream's times and the write timeout by this.",
     )
-    generation_seconds: float = _setting(
+    generation_seconds: float = setting(
         5.0,
         seconds(0.05, 3600),
         "How often changes of keys and grants are passed on to Redis, should the command that made "
         "them not have come to it.",
     )
-    keys_kept_max: int = _setting(
+    keys_kept_max: int = setting(
         100_000, integer(1, 10**8), "Keys that are kept in memory once they were looked up."
     )
-    sweep_seconds: float = _setting(
+    sweep_seconds: float = setting(
         5.0, seconds(0.05, 3600), "How often reservations that nobody came back for are booked."
     )
-    drain_seconds: float = _setting(
+    drain_seconds: float = setting(
         0.0,
         seconds(0, 600),
         "After SIGTERM, keep serving so long while probes already say that this is not ready.",
     )
-    shutdown_grace_seconds: float = _setting(
+    shutdown_grace_seconds: float = setting(
         30.0, seconds(0, 3600), "After SIGTERM, requests in work have this long to finish."
-    )
-    meter_series_max: int = _setting(
-        20_000,
-        integer(100, 10**7),
-        "Most sets of label values of one meter; what is more is counted as `other`.",
-    )
-    meter_keys: str | None = _setting(
-        None,
-        names("ids of keys", 1000),
-        "Ids of the keys that have meters of their own, with commas between; the others have none.",
-    )
-    meter_genai: str = _setting(
-        "off",
-        choice("on", "off"),
-        "Whether there are meters by the names of OpenTelemetry's conventions for generative AI, "
-        "too.",
-    )
-    otel: str = _setting(
-        "off",
-        choice("on", "off"),
-        "Whether traces and metrics go to OpenTelemetry's collector; OTEL_… variables say where.",
-    )
-    log_level: str = _setting(
-        "info", choice("debug", "info", "warning", "error"), "Least severe log line to write."
-    )
-    log_sample: float = _setting(
-        1.0,
-        number(float, "a share", 0, 1),
-        "Of requests that went well and were not slow, the share whose log line is written, with "
-        "`sampled` in it. All others have their line.",
-    )
-    log_slow_seconds: float = _setting(
-        10.0, seconds(0, 3600), "A request that took so long has its log line, whatever the sample."
     )
 
 

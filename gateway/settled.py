@@ -39,6 +39,8 @@ class Settled:
         self._parts.state.reserved -= (
             self._draft.is_reserved and self._draft.reservation is not None
         )
+        if self._draft.seat:
+            self._parts.state.seats.leave(self._draft.seat)
         self._draft.mark()
         if isinstance(error, TextBlocked) and error.counts:
             self._draft.redactions = dict(error.counts)
@@ -113,15 +115,16 @@ class Settled:
             served = (entry.upstream, entry.model)
             meters.upstream_requests.add((*served, draft.upstream_code))
             meters.upstream_duration.observe(served, draft.upstream_seconds())
-        self._parts.log.info("request", **request_fields(entry, overhead_seconds * 1000))
+        fields = request_fields(entry, overhead_seconds * 1000, draft.call.client)
+        self._parts.log.info("request", **fields)
 
 
-def record_costless(entry: Entry, parts: Parts, headers: Headers = ()) -> None:
+def record_costless(entry: Entry, parts: Parts, headers: Headers = (), client: str = "") -> None:
     """Post, count and log a request that was no exchange: models, unknown URLs, refused heads."""
     _append_costless(entry, parts)
     parts.traces.costless(entry, headers)
     parts.meters.record(entry)
-    parts.log.info("request", **request_fields(entry, entry.duration_ms))
+    parts.log.info("request", **request_fields(entry, entry.duration_ms, client))
 
 
 def _append_costless(entry: Entry, parts: Parts) -> None:

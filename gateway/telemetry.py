@@ -37,6 +37,12 @@ class Telemetry:
     work: Mapping[str, Callable[[Parts], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
 
+def meters_of(settings: Settings) -> Meters:
+    """All meters, as the settings want them."""
+    keys = (settings.meter_keys or "").split(",")
+    return Meters(keys, settings.meter_series_max, genai=settings.meter_genai == "on")
+
+
 def trouble(settings: Settings, environ: Mapping[str, str]) -> str | None:
     """Why the telemetry that is asked for cannot be, and what to do; None where it can."""
     if not _is_on(settings, environ):

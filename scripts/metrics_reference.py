@@ -47,6 +47,8 @@ METRIC_NOTES = {
     "gateway_cost_total": "`source` as of `gateway_tokens_total`.",
     "gateway_redactions_total": "`direction` is `request`, or `answer` for what the model wrote of "
     "itself.",
+    "gateway_connections_refused_total": "`reason` is the setting that says how many: "
+    "`connections` (`GATEWAY_CONNECTIONS_MAX`) or `connections_per_address`.",
     "gateway_degraded": """`part` is
 
 * `policy`: the policy files have errors, and the last good policy is in force;

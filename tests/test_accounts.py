@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway.accounts import _examine, _follow_generations, _pass_on, _tell_unwritten
+from gateway.accounts import tell_unwritten
+from gateway.accounts_shared import _examine, _follow_generations, _pass_on
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.entry_json import encode
@@ -94,11 +95,11 @@ def placed(server: RedisServer, folder: Path, work: Callable[[Place], Awaitable[
 def test_entries_that_the_database_did_not_take_are_logged_in_full() -> None:
     log = FakeLog()
     with pytest.raises(Unwritten, match="1 entries"):
-        _tell_unwritten([Entry("req_1", 5.0, key_id="key_1", cost_nano=7)], log)
+        tell_unwritten([Entry("req_1", 5.0, key_id="key_1", cost_nano=7)], log)
     ((event, fields),) = log.lines
     assert event == "entry_not_written"
     assert (fields["request_id"], fields["cost_nano"], fields["time"]) == ("req_1", 7, 5.0)
-    _tell_unwritten([], log)
+    tell_unwritten([], log)
     assert len(log.lines) == 1
 
 

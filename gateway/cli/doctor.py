@@ -17,6 +17,7 @@ from gateway.cli.doctor_machine import clock, data, disk, exposure, open_files
 from gateway.cli.doctor_running import running
 from gateway.cli.doctor_settings import ends, keys, policies, settings_given
 from gateway.cli.doctor_stores import database, redis
+from gateway.cli.doctor_tls import tls
 from gateway.cli.doctor_upstreams import upstreams
 from gateway.settings import SettingsError, environment, load
 
@@ -32,6 +33,7 @@ CHECKS: dict[str, Check] = {
     "clock": clock,
     "open files": open_files,
     "exposure": exposure,
+    "tls": tls,
     "end": ends,
     "gateway": running,
 }
@@ -44,7 +46,7 @@ def doctor(
         float, typer.Option(min=0.1, max=600, help="Most time of one check; all run at once.")
     ] = 10.0,
 ) -> None:
-    """Check settings, policies, keys, files, database, Redis, upstreams and clocks.
+    """Check settings, policies, keys, files, database, Redis, upstreams, TLS and clocks.
 
     Takes the settings of `gateway serve` from the environment, changes nothing, and sends upstreams
     one GET of their models, with the key. Prints no secret. Exits with 1 where something is wrong;

@@ -89,21 +89,22 @@ def disk(patient: Patient) -> Iterator[Finding]:
 
 
 def open_files(patient: Patient) -> Iterable[Finding]:
+    """Against the hard limit: the start raises the soft one by itself."""
     settings = patient.settings
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = (
-        settings.requests_max
+        settings.connections_max
         + settings.upstream_connections_max
         + (settings.redis_connections if settings.redis_url else 0)
         + settings.database_threads
         + FILES_BESIDES
     )
-    found = f"{soft} files may be open, and {needed} can be needed at once"
-    if soft == resource.RLIM_INFINITY or soft >= needed:
+    found = f"{most} files may be open, and {needed} can be needed at once"
+    if most == resource.RLIM_INFINITY or most >= needed:
         return [Finding("open files", State.OK, found)]
     do = (
-        f"Raise it with `ulimit -n {needed}` (LimitNOFILE of systemd; it can be up to {hard}), or "
-        f"lower {PREFIX}REQUESTS_MAX and {PREFIX}UPSTREAM_CONNECTIONS_MAX."
+        f"Raise it with `ulimit -Hn {needed}` (LimitNOFILE of systemd), or "
+        f"lower {PREFIX}CONNECTIONS_MAX and {PREFIX}UPSTREAM_CONNECTIONS_MAX."
     )
     return [Finding("open files", State.WARNING, found, do)]
 

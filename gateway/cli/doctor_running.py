@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 
 from gateway.cli.diagnosis import Finding, Patient, State
+from gateway.cli.doctor_tls import operations_link
 
 ANSWER_BYTES_MAX = 100_000
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -16,8 +17,9 @@ def running(patient: Patient) -> Iterable[Finding]:
     settings = patient.settings
     host = _ANY.get(settings.ops_host, settings.ops_host)
     where = f"{host}:{settings.ops_port}"
-    link = http.client.HTTPConnection(host, settings.ops_port, timeout=patient.seconds)
+    link: http.client.HTTPConnection | None = None
     try:
+        link = operations_link(patient, host)
         link.request("GET", "/readyz?verbose")
         answer = link.getresponse()
         told = json.loads(answer.read(ANSWER_BYTES_MAX))
@@ -28,7 +30,8 @@ def running(patient: Patient) -> Iterable[Finding]:
         found = f"something else, or a gateway that hangs, is at {where}"
         return [Finding("gateway", State.WARNING, found, do)]
     finally:
-        link.close()
+        if link:
+            link.close()
     if answer.status == 200:
         return [Finding("gateway", State.OK, f"one runs at {where} and is ready")]
     checks = told.items() if isinstance(told, dict) else ()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import resource
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 import typer
@@ -27,9 +29,11 @@ from gateway.cli.workers import Supervisor, check_workers, patience_for, supervi
 from gateway.edge.boundary import refused_heads
 from gateway.edge.ending import Ending
 from gateway.edge.ops import Opening, build_ops
+from gateway.edge.peers import Peers
 from gateway.edge.routes import build_api
 from gateway.edge.server import CannotListen, bind, open_to_callers, operations, url_of
 from gateway.edge.server import serve as serve_api
+from gateway.edge.tls import TlsProblem, load_tls, renewing
 from gateway.errors import Unwritten
 from gateway.logs import build_log, log_everything_else
 from gateway.parts import Log, Parts
@@ -38,10 +42,11 @@ from gateway.secret_values import secret_values
 from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
 from gateway.simulated import simulated_upstreams
 from gateway.simulator.server import embedded
-from gateway.telemetry import trouble
+from gateway.telemetry import meters_of, trouble
 
 GEN0_THRESHOLD = 50_000  # collections this much rarer: 10-25 % less CPU a request
 SWITCH_SECONDS = 0.001
+OTHER_FILES = 1000  # of databases, processes of models and the like
 
 
 def serve(**flags: str | None) -> None:
@@ -58,7 +63,7 @@ def serve(**flags: str | None) -> None:
             raise typer.Exit(uvloop.run(supervise(supervisor)))
         try:
             uvloop.run(_serve(settings, policy))
-        except (CannotListen, DatabaseProblem, PepperProblem, Unwritten) as problem:
+        except (CannotListen, DatabaseProblem, PepperProblem, TlsProblem, Unwritten) as problem:
             raise CommandError(str(problem), EXIT_UNAVAILABLE) from None
 
 
@@ -101,31 +106,42 @@ async def _serve(settings: Settings, policy: Policy) -> None:
 
     ending = _ending()
     log = _log(settings)
-    environ = environment()
+    environ, meters = environment(), meters_of(settings)
+    tls = load_tls(settings, log, meters.tls_expires.set)
+    api_tls, ops_tls = (tls.api, tls.ops) if tls else (None, None)
+    peers = Peers(settings, lambda reason: meters.connections_refused.labels(reason).inc())
+    meters.connections.set_function(lambda: peers.count)
+    _allow_open_files(settings, log)
     async with AsyncExitStack() as stack:
         api = stack.enter_context(bind(settings.host, settings.port, settings.reuse_port == "on"))
         ops = stack.enter_context(bind(settings.ops_host, settings.ops_port))
         _check_no_loop(url_of(api), policy, environ)
         opening = Opening()
-        await stack.enter_async_context(operations(opening, ops, settings))
+        await stack.enter_async_context(renewing(tls))
+        await stack.enter_async_context(operations(opening, ops, settings, ops_tls))
         async with ending.unless_asked():
             pepper = load_pepper(settings)
             await prepare_database(settings, log, opening.wait_for)
             opening.wait_for("loading models and accounts")
             simulator_url = await stack.enter_async_context(_simulator(settings))
             parts = await stack.enter_async_context(
-                assembled(settings, policy, pepper, environ, lambda: simulator_url, log)
+                assembled(settings, policy, pepper, environ, lambda: simulator_url, log, meters)
             )
             keys = await make_first_keys(settings, policy, pepper)
             open_to_callers(api)
             opening.open(build_ops(parts))
         if not ending.asked.is_set():
-            urls, troubles = (url_of(api), url_of(ops)), parts.state.not_loaded.values()
+            urls = url_of(api, _scheme(api_tls)), url_of(ops, _scheme(ops_tls))
+            troubles = parts.state.not_loaded.values()
             greeting(*urls, keys, simulated_upstreams(policy, environ), settings, troubles)
-            log.info("started", api=url_of(api), ops=url_of(ops), policy_digest=policy.digest)
+            log.info("started", api=urls[0], ops=urls[1], policy_digest=policy.digest)
             _tune_interpreter()
-            await _serve_until_the_end(api, settings, ending, parts)
+            await _serve_until_the_end(api, ending, parts, peers, api_tls)
     log.info("stopped")
+
+
+def _scheme(tls: SSLContext | None) -> str:
+    return "https" if tls else "http"
 
 
 def _log(settings: Settings) -> Log:
@@ -141,7 +157,7 @@ def _log(settings: Settings) -> Log:
 
 
 async def _serve_until_the_end(
-    api: socket.socket, settings: Settings, ending: Ending, parts: Parts
+    api: socket.socket, ending: Ending, parts: Parts, peers: Peers, tls: SSLContext | None
 ) -> None:
     """Probes say from the first moment of the end that this process is not ready."""
 
@@ -151,7 +167,8 @@ async def _serve_until_the_end(
         parts.log.info("stopping", inflight=parts.state.inflight)
 
     telling = asyncio.create_task(tell())
-    cut = await serve_api(build_api(parts), api, settings, ending, refused_heads(parts))
+    app, refused = build_api(parts), refused_heads(parts)
+    cut = await serve_api(app, api, parts.settings, ending, refused, peers, tls)
     telling.cancel()
     if cut:
         parts.log.warning("requests_cut", count=cut)
@@ -170,6 +187,21 @@ def _leave_at_once(*_: object) -> None:
     """At SIGTERM before anything was begun. As the first process of a container, one that does not
     say what to do with the signal would not get it at all."""
     raise SystemExit(0)
+
+
+def _allow_open_files(settings: Settings, log: Log) -> None:
+    """As many as the connections that the settings allow, where the system lets us."""
+    wanted = 2 * settings.connections_max + settings.upstream_connections_max + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # some systems have a bound that they do not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    least = settings.connections_max + settings.upstream_connections_max
+    if soft != resource.RLIM_INFINITY and soft < least:
+        log.warning("open_files_few", allowed=soft, needed=least)
 
 
 @asynccontextmanager

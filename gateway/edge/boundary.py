@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.edge.addresses import Clients
 from gateway.edge.replies import decoded, encoded, send_error
 from gateway.errors import ApiError, Failed, Unauthenticated
 from gateway.logs import place_of
@@ -26,6 +27,7 @@ class Boundary:
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app = app
         self._parts = parts
+        self._clients = Clients(parts.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,8 +49,9 @@ class Boundary:
                 message["headers"] = headers
             await send(message)
 
-        code = ""
+        code = seat = ""
         try:
+            seat = self._clients.enter(scope)
             await self._app(scope, receive, tagged)
         except ApiError as error:
             code = error.code or ""
@@ -66,10 +69,13 @@ class Boundary:
             )
             await send_error(tagged, failure, now)
         finally:
+            if seat:
+                self._clients.leave(seat)
             if not state.get("exchanged"):
                 duration_ms = round((parts.stopwatch() - began) * 1000)
                 entry = _entry(request_id, now, state, status, code, duration_ms)
-                record_costless(entry, parts, decoded(scope["headers"]))
+                client = state.get("client", "")
+                record_costless(entry, parts, decoded(scope["headers"]), client)
 
 
 def new_request_id(parts: Parts) -> str:

@@ -85,6 +85,7 @@ class Completions:
             read_body=caller.body,
             caller_left=caller.has_left,
             keep_on=caller.keep_on,
+            client=scope["state"].get("client", ""),
         )
 
 

@@ -1,7 +1,7 @@
-"""HTTP/1.1 with bounds on a request's head: its size and the time that it may take.
+"""HTTP/1.1 with bounds: on connections, on what waits on one, on a head's size and time.
 
-uvicorn bounds neither, so that one caller could hold memory or a connection for ever. Bodies are
-bounded in `caller.py`.
+uvicorn bounds none of these, so that one caller could hold memory or a connection for ever. Bodies
+are bounded in `caller.py`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.errors import ApiError, BadRequest, HeadTooLarge, TooSlow
+from gateway.edge.peers import Peers
+from gateway.errors import ApiError, BadRequest, HeadTooLarge, TooSlow, Unavailable
+from gateway.settings import Settings
 
 Refused = Callable[[ApiError], Sequence[tuple[str, str]]]
 Leaving = Callable[[], bool]
 LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
 BUSY_SECONDS = 0.1  # for what arrived while the event loop was busy to be read after all
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
-_REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
 
 
 def no_tags(error: ApiError) -> Sequence[tuple[str, str]]:
@@ -33,18 +40,21 @@ def stays() -> bool:
 
 
 def bounded_protocol(
-    header_bytes_max: int,
-    header_timeout_seconds: float,
+    settings: Settings,
+    connected: Peers,
     refused: Refused = no_tags,
     is_leaving: Leaving = stays,
 ) -> type[asyncio.Protocol]:
-    """A protocol class for uvicorn's `http` option, with these bounds. `refused` hears of every
-    head that is refused, and says what headers its answer gets. Once `is_leaving`, each answer
-    ends its connection, and says so."""
+    """A protocol class for uvicorn's `http` option, with the bounds of the settings; `connected`
+    are the peers of its port. `refused` hears of every head that is refused, and says what headers
+    its answer gets. Once `is_leaving`, each answer ends its connection, and says so."""
 
     class BoundedProtocol(_BoundedProtocol):
-        head_bytes_max = header_bytes_max
-        head_timeout_seconds = header_timeout_seconds
+        peers = connected
+        head_bytes_max = settings.header_bytes_max
+        headers_max = settings.headers_max
+        head_timeout_seconds = settings.header_timeout_seconds
+        pipelined_max = settings.pipelined_max
         tags = staticmethod(refused)
         leaving = staticmethod(is_leaving)
 
@@ -62,8 +72,11 @@ def _without_upgrade(data: bytes) -> bytes:
 
 
 class _BoundedProtocol(HttpToolsProtocol):
+    peers: Peers
     head_bytes_max: int
+    headers_max: int
     head_timeout_seconds: float
+    pipelined_max: int
     tags: Refused
     leaving: Leaving
 
@@ -74,13 +87,20 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._in_message = False
         self._refused = False
+        self._seat: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._start_timer(self.head_timeout_seconds, self._head_is_due)
+        self._seat = self.peers.enter(self.client[0] if self.client else "")
+        if self._seat is None:
+            self._turn_away()
+        else:
+            self._start_timer(self.head_timeout_seconds, self._head_is_due)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._seat is not None:
+            self.peers.leave(self._seat)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -120,6 +140,19 @@ class _BoundedProtocol(HttpToolsProtocol):
         size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
         if size > self.head_bytes_max:
             self._head_too_large()
+        elif len(self.headers) > self.headers_max:
+            self._refuse(
+                HeadTooLarge(f"The request has more than {self.headers_max} headers. Send fewer.")
+            )
+        elif self.parser.should_upgrade():  # its name came in two pieces: see _without_upgrade
+            self._refuse(BadRequest("This server speaks HTTP/1.1 only; do not offer an upgrade."))
+        elif len(self.pipeline) >= self.pipelined_max and not self._is_idle():
+            self._refuse(
+                BadRequest(
+                    f"More than {self.pipelined_max} requests wait on this connection. Send them "
+                    "on several, or wait for the answers."
+                )
+            )
         elif not self._refused:
             super().on_headers_complete()
             if type(self).leaving():
@@ -147,6 +180,9 @@ class _BoundedProtocol(HttpToolsProtocol):
         if unread and not self.transport.is_closing():
             self._start_timer(LINGER_SECONDS, self.transport.close)
 
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
     def _start_timer(self, seconds: float, then: Any) -> None:
         self._stop_timer()
         self._timer = self.loop.call_later(seconds, then)
@@ -157,8 +193,12 @@ class _BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _head_is_due(self) -> None:
-        """Let what has arrived while the event loop was busy be read first."""
-        self._start_timer(BUSY_SECONDS, self._head_too_slow)
+        """Let what has arrived while the event loop was busy be read first; and where it is we who
+        do not read, as other requests wait on this connection, nobody is late."""
+        if self.flow.read_paused:
+            self._start_timer(self.head_timeout_seconds, self._head_is_due)
+        else:
+            self._start_timer(BUSY_SECONDS, self._head_too_slow)
 
     def _head_too_slow(self) -> None:
         if self._head_bytes == 0:
@@ -167,6 +207,16 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._refuse(
             TooSlow(
                 f"The request's head was not complete after {self.head_timeout_seconds:g} seconds."
+            )
+        )
+
+    def _turn_away(self) -> None:
+        """One connection too many. It asked nothing yet, so there is nothing to write down."""
+        self._refused = True
+        self._answer(
+            Unavailable(
+                "The gateway has as many connections as it may have. Try again in a moment.",
+                code="overloaded",
             )
         )
 
@@ -184,13 +234,16 @@ class _BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         tags = "".join(f"{name}: {value}\r\n" for name, value in type(self).tags(error))
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._is_idle():
             self.transport.close()  # an answer is on its way: this one would be taken for its rest
             return
+        self._answer(error, tags)
+
+    def _answer(self, error: ApiError, headers: str = "") -> None:
         body = json.dumps(error.body()).encode()
         head = (
             f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\n"
-            f"content-type: application/json\r\n{tags}"
+            f"content-type: application/json\r\n{headers}"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

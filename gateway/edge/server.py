@@ -1,5 +1,6 @@
 """Listening: sockets bound early so that a taken port is a sentence, two uvicorn servers in one
-loop, and an end that lets requests in work finish (docs/operate/lifecycle.md).
+loop, TLS where it is wanted, and an end that lets requests in work finish
+(docs/operate/lifecycle.md).
 """
 
 from __future__ import annotations
@@ -7,18 +8,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.edge.ending import Ending, first_of
+from gateway.edge.peers import Peers
 from gateway.edge.protocol import Leaving, Refused, bounded_protocol, no_tags, stays
 from gateway.settings import Settings
 
 BACKLOG = 2048
+UNREAD_SECONDS = HANDSHAKE_SECONDS = 10.0
+TICKS_OF_A_SECOND = 10  # uvicorn looks around so often
 LAST_WORDS_SECONDS = 5.0  # for what was cancelled to end its stream and post its entry
 LOOK_SECONDS = 0.05
 
@@ -76,22 +82,54 @@ def _said(host: str, port: int) -> Iterator[None]:
         ) from None
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, scheme: str = "http") -> str:
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Server(uvicorn.Server):
     """uvicorn's server without its signal handlers, as one place of ours decides when to stop;
-    `ready` is set once it listens."""
+    `ready` is set once it listens. Closing a connection waits for its peer to read the rest, which
+    uvicorn does without end, and this does for `unread_seconds`."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        unread_seconds: float = UNREAD_SECONDS,
+        tls: ssl.SSLContext | None = None,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
+    ) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._unread_seconds = unread_seconds
+        self._tls = tls
+        self._handshake_seconds = handshake_seconds
+        self._closing: dict[Any, float] = {}
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"backlog": BACKLOG}
+        if self._tls is not None:
+            options |= {"ssl": self._tls, "ssl_handshake_timeout": self._handshake_seconds}
+        protocol: Any = self.config.http_protocol_class
+        make = partial(protocol, config=self.config, server_state=self.server_state, app_state={})
+        self.servers = [
+            await loop.create_server(make, sock=one, **options) for one in sockets or ()
+        ]
+        self.started = True
         self.ready.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_OF_A_SECOND == 0:
+            self._abort_unread(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def _abort_unread(self, now: float) -> None:
+        closing = [one for one in self.server_state.connections if one.transport.is_closing()]
+        self._closing = {one: self._closing.get(one, now) for one in closing}
+        for one, since in self._closing.items():
+            if now - since > self._unread_seconds:
+                one.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,12 +137,16 @@ class Server(uvicorn.Server):
 
 
 def _server(
-    app: ASGIApp, settings: Settings, refused: Refused = no_tags, leaving: Leaving = stays
+    app: ASGIApp,
+    settings: Settings,
+    peers: Peers,
+    tls: ssl.SSLContext | None,
+    refused: Refused = no_tags,
+    leaving: Leaving = stays,
 ) -> Server:
-    bounds = settings.header_bytes_max, settings.header_timeout_seconds
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(*bounds, refused, leaving),
+        http=bounded_protocol(settings, peers, refused, leaving),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -113,13 +155,15 @@ def _server(
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
     )
-    return Server(config)
+    return Server(config, settings.write_timeout_seconds, tls, settings.header_timeout_seconds)
 
 
 @asynccontextmanager
-async def operations(app: ASGIApp, bound: socket.socket, settings: Settings) -> AsyncIterator[None]:
+async def operations(
+    app: ASGIApp, bound: socket.socket, settings: Settings, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """The operations port, served while inside: probes see the start and the whole end."""
-    server = _server(app, settings)
+    server = _server(app, settings, Peers(settings), tls)
     run = asyncio.create_task(server.serve([bound]))
     try:
         await first_of(run, server.ready)
@@ -135,14 +179,17 @@ async def serve(
     settings: Settings,
     ending: Ending,
     refused: Refused = no_tags,
+    peers: Peers | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> int:
     """Serve the API until its end is asked for; how many requests had to be cut then.
 
     First, every answer ends its connection, so that callers go elsewhere with the next. After
     `drain_seconds` nobody is let in any more; requests in work have `shutdown_grace_seconds`, and
-    are cancelled after that, or when the end is hurried. `refused` hears of heads that are."""
+    are cancelled after that, or when the end is hurried. `refused` hears of heads that are,
+    and `peers` are those of this port."""
     leaving = asyncio.Event()
-    server = _server(app, settings, refused, leaving.is_set)
+    server = _server(app, settings, peers or Peers(settings), tls, refused, leaving.is_set)
     run = asyncio.create_task(server.serve([bound]))
     await first_of(run, ending.asked)
     leaving.set()

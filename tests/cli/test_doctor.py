@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import resource
 import shutil
 import socket
 import ssl
@@ -258,10 +259,12 @@ def test_a_disk_that_is_nearly_full_is_told(home: Path, monkeypatch: pytest.Monk
         assert states(doctor_machine.disk(patient())) == [state]
 
 
-def test_more_requests_than_files_is_told() -> None:
-    (one,) = doctor_machine.open_files(patient(requests_max=10**6))
+def test_more_connections_than_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))  # the start raises the 1st
+    assert states(doctor_machine.open_files(patient())) == [State.OK]
+    (one,) = doctor_machine.open_files(patient(connections_max=20_000))
     assert one.state is State.WARNING
-    assert "ulimit -n" in one.do
+    assert "ulimit -Hn" in one.do
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def main(words: list[str]) -> int:
         reservation_margin_seconds="2",
         sweep_seconds="0.5",
         requests_max=str(asked.clients * 2),
+        requests_per_key_max=str(asked.clients * 2),
     ) as plant:
         seen = _drive(plant, asked)
         settled(plant, plant.gateways[0], SETTLE_SECONDS)
