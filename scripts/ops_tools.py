@@ -17,6 +17,8 @@ DEBIAN = {
     "promtool": "prometheus",
     "alertmanager": "prometheus-alertmanager",
     "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
+    "unshare": "util-linux",
     "chromium": "chromium",
 }
 """Commands that tests/ops asks for, and the package that brings each."""

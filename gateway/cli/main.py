@@ -7,6 +7,7 @@ import typer
 from gateway import __version__
 from gateway.cli.check import check
 from gateway.cli.grant import app as grant_app
+from gateway.cli.health import health
 from gateway.cli.key import app as key_app
 from gateway.cli.migrate import migrate
 from gateway.cli.redact import redact
@@ -43,6 +44,7 @@ app.command()(simulate)
 app.command()(check)
 app.command()(redact)
 app.command()(migrate)
+app.command()(health)
 app.add_typer(key_app, name="key", help="API keys: create, list, show, revoke, rotate.")
 app.add_typer(grant_app, name="grant", help="Top-ups and raises of limits: add, list, end.")
 app.add_typer(usage_app, name="usage")
