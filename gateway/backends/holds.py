@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from gateway.backends.sql_book import Hold
+from gateway.errors import Unavailable
 from gateway.quota.ledger import Generations
 
 HOLDS_MIN = 32  # so many share a commit well enough
@@ -58,3 +59,8 @@ class Holds:
         self._waiting = {}
         self.tell(list(self._working), why)
         return maybe
+
+
+def cannot_hold(why: str) -> Unavailable:
+    """What whoever wants to reserve is told."""
+    return Unavailable(why, code="ledger_unavailable")

@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem, DataRefused
-from gateway.backends.holds import Holds
+from gateway.backends.holds import Holds, cannot_hold
 from gateway.backends.moment import Moment
 from gateway.backends.ownership import Ownership
 from gateway.backends.sql_book import (
@@ -134,7 +134,7 @@ class SqlJournal:
         """As the port says. Unavailable has the code ledger_unavailable, and comes at once."""
         hold = hold_of(reservation)
         if self._taken_over or self._writer is None or self._writer.done():
-            raise _cannot_hold(TAKEN_OVER if self._taken_over else ENDED)
+            raise cannot_hold(TAKEN_OVER if self._taken_over else ENDED)
         waiting = self._holds.add(hold)
         self._hold_waits.set()
         self._wake.set()
@@ -145,7 +145,7 @@ class SqlJournal:
                 self.forget(reservation.id)
             raise
         if isinstance(told, str):
-            raise _cannot_hold(told)
+            raise cannot_hold(told)
         return told
 
     def forget(self, id: str) -> None:
@@ -180,9 +180,8 @@ class SqlJournal:
         )
 
     def is_full(self) -> bool:
-        if len(self._unwritten.pending) >= self._pending_max:
-            return True
-        return self._writer is not None and self._writer.done()
+        has_ended = self._writer is not None and self._writer.done()
+        return has_ended or len(self._unwritten.pending) >= self._pending_max
 
     async def generations(self) -> Generations:
         return await self._read(read_generations)
@@ -299,7 +298,3 @@ class SqlJournal:
 
 def _log() -> logging.Logger:
     return logging.getLogger(LOGGER)
-
-
-def _cannot_hold(why: str) -> Unavailable:
-    return Unavailable(why, code="ledger_unavailable")
