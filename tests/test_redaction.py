@@ -192,6 +192,13 @@ def test_logprobs_show_what_the_model_wrote_and_logit_bias_leaves_as_it_is(strea
     assert "ann@example.com" in answer
 
 
+def test_a_policy_that_looks_for_nothing_sends_the_body_as_it_is() -> None:
+    world = world_with("entities: {}")
+    (sent,) = sent_by(world, chat("mail ann@example.com"))
+    assert content_of(sent) == "mail ann@example.com"
+    assert world.journal.entries[0].redactions == {}
+
+
 def test_too_many_texts_are_refused_where_they_would_be_looked_at() -> None:
     parts = [{"type": "text", "text": "a"} for _ in range(4)]
     body = {**chat(), "messages": [{"role": "user", "content": parts}]}

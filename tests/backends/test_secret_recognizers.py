@@ -3,11 +3,15 @@ they are."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.backends.recognizers.credentials import Password, Secret
 from gateway.backends.recognizers.network import Email
-from gateway.backends.recognizers.secrets import ApiKey
+from gateway.backends.recognizers.secrets import ApiKey, long_runs
 
 HEX = "9f86d081884c7d659a2feaa0c55ad015"
 BASE64 = "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA=="
@@ -157,3 +161,28 @@ def test_the_password_of_a_url_is_no_address_though_it_ends_in_one() -> None:
 def test_an_address_behind_a_url_with_a_port_is_one(before: str) -> None:
     text = f"{before}ann@example.com"
     assert [text[start:end] for start, end, _ in Email().find(text)] == ["ann@example.com"]
+
+
+PIECES = [
+    "a",
+    "Z9",
+    "=",
+    "_.:/+~$%-",
+    "x" * 18,
+    "x" * 19,
+    " ",
+    "\n",
+    "é",
+    "卡",
+    "\ud800",
+    "😀",
+    "?",
+    '"',
+    "\0",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_long_runs_are_those_that_a_pattern_finds(text: str) -> None:
+    runs = re.finditer(r"[0-9A-Za-z_.:/+=~$%-]{19,}", text)
+    assert list(long_runs(text)) == [run.span() for run in runs]

@@ -63,7 +63,7 @@ class ApiKey(Finder):
 
     def find(self, text: str) -> Iterator[Found]:
         longest = 0
-        for run in _long_runs(text):
+        for run in long_runs(text):
             longest = max(longest, run[1] - run[0])
             if self._PROMISING.search(text, *run):
                 for start, end in chain(self._by_lead(text, run), self._by_middle(text, run)):
@@ -105,7 +105,7 @@ class ApiKey(Finder):
                     yield found.span(1)
 
 
-def _long_runs(text: str) -> Iterator[Run]:
+def long_runs(text: str) -> Iterator[Run]:
     """Runs of what keys are made of that are long enough for one. The text is mapped to two bytes,
     in which a long run is a word to search for: a pattern would read each word again from each of
     its letters."""
