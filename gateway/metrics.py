@@ -293,6 +293,7 @@ class Meters:
         return generate_latest(self.registry)
 
 
+@lru_cache(4096)
 def _whose(subject: Subject) -> tuple[str, str]:
     """Its organization and project. They come first in a subject, so that nothing is searched."""
     organization = subject[0][1] if subject and subject[0][0] == "organization" else ""

@@ -7,9 +7,9 @@ after that; until it is, its room is taken, but nobody can settle it and no swee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 from gateway.backends.memory_counters import TOLD_AS_LEDGER, Counters
 from gateway.backends.memory_seats import Place, Seat, Seated
@@ -43,14 +43,12 @@ class _Open:
     is_durable: bool = False
 
 
-class _Question(NamedTuple):
-    """One claim's question to its counter, answered before anything is booked."""
+_Question = tuple[Seat, int, int, bool, float | None]
+"""One claim's question to its counter, answered before anything is booked: its seat, the amount and
+what is asked of it, whether that fits, and else when it will."""
 
-    seat: Seat
-    amount: int
-    asked: int
-    fits: bool
-    room_at: float | None
+_standing: Callable[[tuple[Claim, int, int, int, int, bool, float | None, float | None]], Standing]
+_standing = partial(tuple.__new__, Standing)  # as its constructor, but that is a call of Python
 
 
 class MemoryLedger:
@@ -238,12 +236,12 @@ def _questions(seated: Seated, bound: Amounts, now: float) -> list[_Question]:
         amount = seat.claim.limit.amount if seat.before is None else seat.amount
         fits = counter.fits(amount, asked, now)
         room_at = None if fits else counter.room_at(amount, asked, now)
-        questions.append(_Question(seat, amount, asked, fits, room_at))
+        questions.append((seat, amount, asked, fits, room_at))
     return questions
 
 
 def _is_granted(asks: Iterable[_Question]) -> bool:
-    return not [ask for ask in asks if ask.seat.is_enforced and not ask.fits]
+    return not [1 for seat, _, _, fits, _ in asks if not fits and seat.is_enforced]
 
 
 def _answers(asks: Iterable[_Question], now: float) -> tuple[Standing, ...]:
@@ -251,8 +249,8 @@ def _answers(asks: Iterable[_Question], now: float) -> tuple[Standing, ...]:
     standings = []
     for seat, amount, asked, fits, room_at in asks:
         used, reserved, resets_at = seat.counter.stands(amount, now)
-        one = Standing(seat.claim, amount, used, reserved, asked, not fits, resets_at, room_at)
-        standings.append(one)
+        one = (seat.claim, amount, used, reserved, asked, not fits, resets_at, room_at)
+        standings.append(_standing(one))
     return tuple(standings)
 
 
@@ -262,5 +260,6 @@ def _standings(seated: Seated, now: float) -> tuple[Standing, ...]:
     for seat in seated.seats:
         amount = seat.claim.limit.amount if seat.before is None else seat.amount
         used, reserved, resets_at = seat.counter.stands(amount, now)
-        standings.append(Standing(seat.claim, amount, used, reserved, 0, False, resets_at))
+        one = (seat.claim, amount, used, reserved, 0, False, resets_at, None)
+        standings.append(_standing(one))
     return tuple(standings)

@@ -161,12 +161,14 @@ class Rate:
 
     def hold(self, id: str, asked: int, now: float) -> None:
         self.open += 1
-        for bucket in self._drained(_micros(now)):
-            bucket.hold(id, asked * self._unit)
+        ticks = asked * self._unit
+        for bucket in self._drained(round(now * MICRO)):
+            if ticks > 0:
+                bucket.hold(id, ticks)
 
     def resolve(self, id: str, asked: int, used: int, now: float) -> None:
         self.open -= 1
-        for bucket in self._drained(_micros(now)):
+        for bucket in self._drained(round(now * MICRO)):
             bucket.resolve(id, asked * self._unit, used * self._unit)
 
     def forgettable(self, now: float) -> bool:
@@ -253,9 +255,9 @@ class Bucket:
             ticks = -left
 
     def hold(self, id: str, ticks: int) -> None:
-        if ticks > 0:
-            self._holds[id] = ticks
-            self.held += ticks
+        """`ticks` above 0."""
+        self._holds[id] = ticks
+        self.held += ticks
 
     def resolve(self, id: str, asked: int, used: int) -> None:
         left = self._holds.pop(id, 0)
