@@ -106,6 +106,8 @@ class Meters:
         self.connections_refused = make.counter(
             "connections_refused", "Connections that were closed as one too many.", "reason"
         )
+        for reason in ("connections", "connections_per_address"):
+            self.connections_refused.labels(reason)
         self.tls_expires = make.gauge(
             "tls_expires_timestamp_seconds",
             "When the certificate in use ends, in unix seconds; 0 without TLS.",
