@@ -4,7 +4,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test ops-test pictures bench flame privacy-report growth fuzz lint format docs lock clean
+.PHONY: help install run test crash-test overspend-test outage-test ops-test pictures bench flame privacy-report growth fuzz lint format docs lock sbom clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -77,6 +77,9 @@ docs: $(INSTALLED) ## Write the generated pages of docs/reference/ and the dashb
 
 lock: ## Pin dependencies anew after a change of pyproject.toml (needs uv).
 	@scripts/lock
+
+sbom: $(INSTALLED) ## Write dist/sbom.cdx.json: what is shipped, as CycloneDX (ARGS=FILE).
+	@$(PY) scripts/sbom.py $(ARGS)
 
 clean: ## Remove everything that is made, but var/ (the database and the pepper).
 	@rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

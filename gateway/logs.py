@@ -5,6 +5,7 @@ else the interpreter or a library would print.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import structlog
 
@@ -24,19 +25,38 @@ from gateway.usage.entry import Entry, Outcome
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-class _Forgiving:
-    """A stream whose end that breaks never decides what happens to a request."""
+class _Lines:
+    """A logger that writes lines to a stream. A stream that breaks never decides what happens to a
+    request.
+
+    What an event loop says in one turn is written at its end, at once: a line for each request
+    would be a call of the system for each. Elsewhere, and warnings, are written as they come."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._waiting: list[str] = []
 
-    def write(self, text: str) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.write(text)
+    def info(self, line: str) -> None:
+        self._waiting.append(line)
+        if len(self._waiting) > 1:  # somebody comes for them
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._write)
+        except RuntimeError:  # there is no loop in this thread
+            self._write()
 
-    def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.flush()
+    def warning(self, line: str) -> None:
+        self._waiting.append(line)
+        self._write()
+
+    error = warning
+
+    def _write(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            with suppress(OSError, ValueError):
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
 
 
 def build_log(
@@ -53,7 +73,7 @@ def build_log(
     went well and took less than `slow_seconds`, only the share `sample` is written."""
     sampled = [_sampler(sample, slow_seconds * 1000)] if sample < 1 else []
     return structlog.wrap_logger(
-        structlog.WriteLogger(cast(TextIO, _Forgiving(stream or sys.stderr))),
+        _Lines(stream or sys.stderr),
         processors=[
             *sampled,
             _closed(secrets),

@@ -27,6 +27,8 @@ FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 40)
 OVERHEAD_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
 _SHARED = frozenset({Level.ORGANIZATION, Level.PROJECT})
+CONNECTION_BOUNDS = ("connections", "connections_per_address")
+"""Why a connection is refused: the settings that say how many there may be."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 PARTS = (
@@ -106,7 +108,7 @@ class Meters:
         self.connections_refused = make.counter(
             "connections_refused", "Connections that were closed as one too many.", "reason"
         )
-        for reason in ("connections", "connections_per_address"):
+        for reason in CONNECTION_BOUNDS:
             self.connections_refused.labels(reason)
         self.tls_expires = make.gauge(
             "tls_expires_timestamp_seconds",

@@ -156,7 +156,10 @@ def _ask(
     """Raises TooLarge."""
     own = free_texts(request.endpoint, request.body, most.redaction_texts_max + 1)
     places = [*own, *pictured]
-    texts = [place.text for place in places]
+    texts, leads = [], []
+    for place in places:
+        texts.append(place.text)
+        leads.append(place.lead)
     if profile.rules:
         _check_size(texts, most)
     scope: Sequence[str] = home
@@ -166,7 +169,7 @@ def _ask(
         scope = (*home, _began(request.body, own))
     if not profile.rules or not texts:
         return _Asked(places, Seen(texts, (), ()), False, scope)
-    return _Asked(places, see(texts, [place.lead for place in places]), True, scope)
+    return _Asked(places, see(texts, leads), True, scope)
 
 
 def _check_size(texts: Sequence[str], most: Settings) -> None:

@@ -17,6 +17,8 @@ DEBIAN = {
     "promtool": "prometheus",
     "alertmanager": "prometheus-alertmanager",
     "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
+    "unshare": "util-linux",
     "chromium": "chromium",
     "pngquant": "pngquant",
 }

@@ -100,7 +100,7 @@ def without_twins(spans: Sequence[Span]) -> list[Span]:
     """Without those of score 0, and those that a finding of the same entity and of no lower score
     contains: the rule of `EntityRecognizer.remove_duplicates`."""
     if len(spans) < 2:
-        return [span for span in spans if span.score > 0]
+        return list(spans) if spans and spans[0].score > 0 else []
     kept: list[Span] = []
     ordered = sorted(set(spans), key=lambda one: (one.entity, one.start, -one.end, -one.score))
     for _, same in groupby(ordered, key=attrgetter("entity")):

@@ -8,6 +8,7 @@ from gateway import __version__
 from gateway.cli.check import check
 from gateway.cli.doctor import doctor
 from gateway.cli.grant import app as grant_app
+from gateway.cli.health import health
 from gateway.cli.key import app as key_app
 from gateway.cli.migrate import migrate
 from gateway.cli.redact import redact
@@ -45,6 +46,7 @@ app.command()(check)
 app.command()(doctor)
 app.command()(redact)
 app.command()(migrate)
+app.command()(health)
 app.add_typer(key_app, name="key", help="API keys: create, list, show, revoke, rotate.")
 app.add_typer(grant_app, name="grant", help="Top-ups and raises of limits: add, list, end.")
 app.add_typer(usage_app, name="usage")

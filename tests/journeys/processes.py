@@ -26,7 +26,7 @@ UPSTREAM_KEY = "sk-upstream-0123456789abcdef"
 MODELS = "echo,davinci-codex,text-embedding-3-small"
 CLOSED_URL = "http://127.0.0.1:9/v1"  # the discard port, where nothing listens
 DEADLINE_SECONDS = 60
-_URLS = re.compile(r"listens on (http://\S+)/v1 \(operations: (http://\S+)/metrics\)")
+_URLS = re.compile(r"listens on (https?://\S+)/v1 \(operations: (http://\S+)/metrics\)")
 
 
 def clean_environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -29,9 +29,9 @@ class Email(Finder):
     NEEDLES = ("@", "%40")
     _LABEL = r"[0-9A-Za-z\u00C0-\u024F-]++"
     _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL}){{1,126}})")
-    _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]*+")
+    _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]++")
     _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
-    _RARE_LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'#!$*^-]*+")
+    _RARE_LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'#!$*^-]++")
     _NOT_BEFORE_RARE = re.compile(r"[0-9A-Za-z:/?=&@\\|%{}.]")
     _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})")
     _IN_URL = re.compile(
@@ -65,14 +65,16 @@ class Email(Finder):
         if text[start - 1 : start] == "\\" and (escape := self._ESCAPE.match(text, start - 1, at)):
             start = escape.end()
         first = self._LOCAL_START.search(text, start, at)
-        return self._with_rare(text, first.start(), floor) if first else at
+        if first is None:
+            return at
+        start = first.start()
+        goes_on = start > floor and self._RARE_LOCAL.match(text, start - 1, start)
+        return self._with_rare(text, start, floor) if goes_on else start
 
     def _with_rare(self, text: str, start: int, floor: int) -> int:
         """`john#doe@`: characters of RFC 5322 that prose and URLs have too, where all before them
         up to a space or the like may be of the address."""
         further = _begin_of_run(self._RARE_LOCAL, text, start, floor)
-        if further == start:
-            return start
         if escape := self._ESCAPE.match(text, max(0, further - 1), start):
             further = escape.end()
         elif further and self._NOT_BEFORE_RARE.match(text, further - 1):
