@@ -8,7 +8,7 @@ import statistics
 import time
 
 from gateway.backends.entities import SELECTABLE
-from gateway.backends.recognizers.custom import examine
+from gateway.backends.examine import examine
 from gateway.beside import beside_requests, keep_out_of_collections
 from gateway.keys.key import Key, Role
 from gateway.policy.live import Live

@@ -1,8 +1,7 @@
 """Every meter, once. A registry per app; labels are names from the policies, never caller-made.
 
-A model that no policy names is `other`. Per-key figures come from the usage database, and for keys
-that the operator lists from here.
-"""
+A model that no policy names is `other`. Figures of keys are in the usage database, and of those
+that the operator lists here."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from gateway import __version__
 from gateway.errors import CODES
 from gateway.genai_meters import GenAi
 from gateway.meter_maker import Maker
-from gateway.quota.ledger import Standing, Subject
+from gateway.quota.ledger import Standing, home_of
 from gateway.quota.limit import Level, Mode, Window
 from gateway.tallies import SERIES_MAX
 from gateway.usage.entry import NANO, Entry, Outcome
@@ -256,7 +255,7 @@ class Meters:
         """Count what each limit said of one request."""
         usual = "admitted" if granted else "not_asked"
         for standing in standings:
-            limit, (organization, _) = standing.claim.limit, _whose(standing.claim.subject)
+            limit, (organization, _) = standing.claim.limit, home_of(standing.claim.subject)
             decision = usual
             if standing.refused:
                 decision = "refused" if limit.mode is Mode.ENFORCE else "would_refuse"
@@ -267,7 +266,7 @@ class Meters:
         for claim, amount, used, reserved, _, _, resets_at, _ in standings:
             limit = claim.limit
             if limit.level in _SHARED and amount:
-                labels = (*_whose(claim.subject), limit.name)
+                labels = (*home_of(claim.subject), limit.name)
                 self.limit_used_ratio.set(labels, (used + reserved) / amount)
                 if resets_at is not None and limit.window in CALENDAR:
                     self.limit_reset.set(labels, resets_at)
@@ -291,11 +290,3 @@ class Meters:
     def exposition(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""
         return generate_latest(self.registry)
-
-
-@lru_cache(4096)
-def _whose(subject: Subject) -> tuple[str, str]:
-    """Its organization and project. They come first in a subject, so that nothing is searched."""
-    organization = subject[0][1] if subject and subject[0][0] == "organization" else ""
-    project = subject[1][1] if len(subject) > 1 and subject[1][0] == "project" else ""
-    return organization, project

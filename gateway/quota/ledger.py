@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from gateway.quota.limit import NOTHING, Amounts, Limit, Measure, Window
@@ -22,6 +23,14 @@ from gateway.quota.limit import NOTHING, Amounts, Limit, Measure, Window
 Subject = tuple[tuple[str, str], ...]
 """Whom a counter counts, as (field of a usage entry, value) pairs in the order organization,
 project, key_id, end_user, model; only those that the limit looks at."""
+
+
+@lru_cache(4096)  # each request asks for the same few ten times
+def home_of(subject: Subject) -> tuple[str, str]:
+    """Its organization and project, "" where it has none: they come first, if at all."""
+    organization = subject[0][1] if subject and subject[0][0] == "organization" else ""
+    project = subject[1][1] if len(subject) > 1 and subject[1][0] == "project" else ""
+    return organization, project
 
 
 class Record(Protocol):
