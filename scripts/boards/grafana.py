@@ -100,7 +100,7 @@ def _defaults(panel: Panel) -> Json:
         "thresholds": _thresholds(panel.steps),
         "custom": CUSTOM[panel.kind](panel),
         "mappings": _mappings(panel.states),
-        "noValue": "—",
+        "noValue": panel.no_value,
     }
     if panel.kind != "state-timeline":
         found["min"] = panel.min

@@ -208,6 +208,39 @@ TIMES: tuple[Panel, ...] = (
     ),
 )
 
+CONNECTIONS: tuple[Panel, ...] = (
+    series(
+        "Open connections",
+        "Connections of callers that are open, by process; GATEWAY_CONNECTIONS_MAX bounds them.",
+        "none",
+        (f"sum by (instance) (gateway_connections{{{HERE}}})", "{{instance}}"),
+        width=10,
+    ),
+    series(
+        "Refused connections",
+        "Connections that were closed as one too many, by the bound that said so: of the port, or "
+        "of one address. Above 0 callers get 503 before they asked anything.",
+        "ops",
+        (
+            f"sum by (reason) (rate(gateway_connections_refused_total{{{HERE}}}{RATE}))",
+            "{{reason}}",
+        ),
+        width=10,
+        stacked=True,
+    ),
+    stat(
+        "TLS certificate, days",
+        "Days until the certificate in use ends, of the process where it ends first. Below 0 no "
+        "client connects. Without TLS there is no figure.",
+        "none",
+        f"(min(gateway_tls_expires_timestamp_seconds{{{HERE}}} > 0) - time()) / 86400",
+        steps=((None, RED), (7, ORANGE), (30, GREEN)),
+        decimals=1,
+        height=8,
+        no_value="no TLS",
+    ),
+)
+
 PROCESSES: tuple[Panel, ...] = (
     table(
         "What each process does",
@@ -269,6 +302,7 @@ BOARD = Board(
         ("Objectives", OBJECTIVES),
         ("Traffic", TRAFFIC),
         ("Time", TIMES),
+        ("Connections", CONNECTIONS),
         ("Each process", PROCESSES),
         ("Connections", CONNECTIONS),
     ),

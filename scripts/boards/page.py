@@ -84,7 +84,7 @@ def _panel(panel: Panel, place: Mapping[str, int], frame: Frame, shown: Shown) -
 
 def _stat(panel: Panel, frame: Frame, shown: Shown, size: tuple[int, int]) -> str:
     if not frame.lines:
-        return '<div class="body big">—</div>'
+        return f'<div class="body big">{html.escape(panel.no_value)}</div>'
     shares = []
     for line in frame.lines[:2]:
         color = color_of(line.last, panel.steps)

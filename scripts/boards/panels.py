@@ -10,6 +10,7 @@ HERE = 'job=~"$job",instance=~"$instance"'
 """What every query of a meter is limited to."""
 
 WIDTH = 24
+NO_VALUE = "—"
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 
 Steps = tuple[tuple[float | None, str], ...]
@@ -42,7 +43,7 @@ class Panel:
     """`kind` is stat, timeseries, bargauge, table or state-timeline. `states` words for values.
     `labels` of a table are its first columns, `columns` how the figures by legend are shown.
     `min` and `max` end a scale that has natural ends; `leads_to` is the dashboard that tells
-    more."""
+    more. `no_value` is shown where there are no data; words say why none is as it should be."""
 
     kind: str
     title: str
@@ -61,6 +62,7 @@ class Panel:
     labels: tuple[tuple[str, str], ...] = ()
     columns: Mapping[str, Column] = field(default_factory=dict)
     leads_to: str = ""
+    no_value: str = NO_VALUE
 
 
 @dataclass(frozen=True, slots=True)

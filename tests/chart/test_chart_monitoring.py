@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 import yaml
 from chart_values import MATRIX
-from charted import CHART, PEPPER, SHARED, changed, container, objects, of_kind, the
+from charted import (
+    CHART,
+    PEPPER,
+    SHARED,
+    changed,
+    container,
+    loaded,
+    objects,
+    of_kind,
+    refusal,
+    the,
+    workload,
+)
 
 VALUES = MATRIX["metrics"]
 DASHBOARDS = CHART / "files" / "dashboards"
@@ -130,18 +142,68 @@ def test_a_pod_monitor_finds_the_pods() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
-@pytest.mark.parametrize("name", ["nameOverride", "fullnameOverride"])
-def test_prometheus_job_is_the_one_of_rules_and_dashboards_whatever_the_release_is_called(
-    name: str, kind: str
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"nameOverride": "other"},
+        {"fullnameOverride": "other"},
+        {"commonLabels": {JOB_LABEL: "other"}, "podLabels": {JOB_LABEL: "other"}},
+    ],
+    ids=str,
+)
+def test_prometheus_job_is_the_one_of_rules_whatever_the_release_is_called(
+    own: dict[str, Any], kind: str
 ) -> None:
+    """The job is the value of `jobLabel` on what the monitor finds: a Service, or the pods."""
     key = kind[0].lower() + kind[1:]
-    values: dict[str, Any] = PEPPER | {name: "other", "metrics": {key: {"enabled": True}}}
-    label = the(values, kind)["spec"]["jobLabel"]
-    labelled = the(values, "Service", "-ops")["metadata"]["labels"]
-    assert labelled[label] == "completion-gateway"
-    for file in (*RULES.glob("*.yaml"), *DASHBOARDS.glob("*.json")):
-        for matcher in re.findall(r'job=~\\?"([^"\\$]+)\\?"', file.read_text("utf-8")):
-            assert re.fullmatch(matcher, labelled[label]), f"{file.name}: {matcher}"
+    values: dict[str, Any] = PEPPER | own | {"metrics": {key: {"enabled": True}}}
+    spec = the(values, kind)["spec"]
+    assert spec["jobLabel"] == JOB_LABEL
+    if kind == "ServiceMonitor":
+        labels = the(values, "Service", "-ops")["metadata"]["labels"]
+    else:
+        labels = workload(values)["spec"]["template"]["metadata"]["labels"]
+    assert spec["selector"]["matchLabels"].items() <= labels.items()
+    for file in RULES.glob("*.yaml"):
+        matchers = set(re.findall(r'job=~"([^"]+)"', file.read_text("utf-8")))
+        assert matchers, file.name
+        for matcher in matchers:
+            assert re.fullmatch(matcher, labels[spec["jobLabel"]]), f"{file.name}: {matcher}"
+
+
+def runbooks(values: dict[str, Any]) -> set[str]:
+    return {
+        alert["annotations"]["runbook_url"]
+        for one in of_kind(objects(values), "PrometheusRule")
+        for group in one["spec"]["groups"]
+        for alert in group["rules"]
+        if "alert" in alert
+    }
+
+
+BASE = "metrics.prometheusRule.runbookBaseUrl"
+
+
+def test_runbooks_are_where_you_keep_them() -> None:
+    standing = {url.rpartition("/")[2] for url in runbooks(VALUES)}
+    (default,) = {url.rpartition("/")[0] for url in runbooks(VALUES)}
+    assert default == loaded().values["metrics"]["prometheusRule"]["runbookBaseUrl"]
+    for own in ("https://wiki.example.com/a/gateway", "http://wiki:8080/?page=runbooks"):
+        for end in ("", "/"):
+            moved = changed(VALUES, BASE, own + end)
+            assert runbooks(moved) == {f"{own}/{page}" for page in standing}
+    one, other = (
+        [o["spec"] for o in of_kind(objects(v), "PrometheusRule")]
+        for v in (VALUES, changed(VALUES, BASE, "https://a"))
+    )
+    assert yaml.safe_dump(one).replace(default, "https://a") == yaml.safe_dump(other)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "wiki", "ftp://a", "https://a b", "https://a/{{ b }}", "https://$1"]
+)
+def test_an_address_of_runbooks_that_is_none_is_refused(wrong: str) -> None:
+    assert "runbookBaseUrl" in refusal(changed(VALUES, BASE, wrong))
 
 
 def test_how_often_is_yours() -> None:

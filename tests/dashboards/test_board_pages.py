@@ -7,8 +7,9 @@ import math
 import pytest
 
 from boards.frames import frame
+from boards.overview import BOARD as OVERVIEW
 from boards.page import page
-from boards.panels import Board, Panel, Query, panels, series
+from boards.panels import NO_VALUE, Board, Panel, Query, panels, series
 from boards.prometheus import Prometheus, Series, Shown
 from boards.units import told
 from dashboards import BOARDS
@@ -95,3 +96,10 @@ def test_a_panel_without_data_is_drawn_empty() -> None:
     text, _ = page(empty, [frame(panel, Answering({"none": []}), SHOWN) for panel in panels(empty)],
                    SHOWN, "")  # fmt: skip
     assert "polyline" not in text
+
+
+def test_a_figure_that_may_be_off_says_so() -> None:
+    (certificate,) = [one for one in panels(OVERVIEW) if one.no_value != NO_VALUE]
+    empty = Answering({SHOWN.filled(query.expr): [] for query in certificate.queries})
+    text, _ = page(OVERVIEW, [frame(one, empty, SHOWN) for one in panels(OVERVIEW)], SHOWN, "")
+    assert '<div class="body big">no TLS</div>' in text

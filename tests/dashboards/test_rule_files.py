@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from promql import SCRAPED, grouped, known_labels, labels_by_series, parsed, rules, selectors
 
+import dashboards  # scripts/dashboards.py
 from gateway.metrics import FIRST_TOKEN_BUCKETS, OVERHEAD_BUCKETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -124,6 +127,21 @@ def test_the_list_of_alerts_is_whole() -> None:
     assert rows == {
         (name, pages[name], ", ".join(sorted(found))) for name, found in severities.items()
     }
+
+
+def test_the_command_that_moves_runbooks_in_plain_files_does(tmp_path: Path) -> None:
+    text = (OPERATE / "alerts.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^sed .+$", text, re.M)
+    for path in dashboards.RULES.glob("*.yaml"):
+        shutil.copy(path, tmp_path)
+    folder = dashboards.RULES.relative_to(ROOT).as_posix()
+    subprocess.run(command.replace(f"{folder}/", ""), shell=True, check=True, cwd=tmp_path)
+    moved = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.yaml"))
+    found = re.findall(r"runbook_url: (.*)", moved)
+    old = [alert["annotations"]["runbook_url"] for alert in ALERTS]
+    assert sorted(found) == sorted(
+        "https://wiki.example.com/gateway/" + url.partition(RUNBOOKS)[2] for url in old
+    )
 
 
 def test_every_objective_is_recorded_once_and_watched_over_all_windows() -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from boards.overview import BOARD as OVERVIEW
+from boards.panels import panels
+from boards.prometheus import Shown
 from dashboards import RULES
 from ops_tools import path_of
 
@@ -19,6 +22,7 @@ pytestmark = [
 CASES = Path(__file__).resolve().parent / "rules"
 FILES = sorted(CASES.glob("*.yaml"))
 TOOL_SECONDS = 300
+DAY_SECONDS = 86_400
 
 
 def promtool(*words: str) -> str:
@@ -62,6 +66,30 @@ def test_every_alert_has_cases_that_fire_that_do_not_and_without_data() -> None:
         (without,) = (test for test in tests if test["name"] == "no data")
         assert without["input_series"] == []
         assert fires["no data"] == (path.stem == "GatewayDown")  # whose cause is that
+
+
+def test_the_panel_of_the_certificate_counts_days_to_the_first_that_ends(tmp_path: Path) -> None:
+    """Here, as gateways of the dashboards' run have no TLS."""
+    (panel,) = (one for one in panels(OVERVIEW) if one.no_value == "no TLS")
+    expr = Shown(0, 0, 60, 60).filled(panel.queries[0].expr)
+    meter = "gateway_tls_expires_timestamp_seconds"
+    ends = {"a": 10 * DAY_SECONDS, "b": 90 * DAY_SECONDS, "plain": 0}
+    tests = [
+        {
+            "input_series": [
+                {"series": f'{meter}{{job="g",instance="{name}"}}', "values": str(ends[name])}
+                for name in names
+            ],
+            "promql_expr_test": [{"expr": expr, "eval_time": "0s", "exp_samples": wanted}],
+        }
+        for names, wanted in (
+            (("a", "b", "plain"), [{"labels": "{}", "value": 10}]),
+            (("plain",), []),
+        )
+    ]
+    path = tmp_path / "panel.yaml"
+    path.write_text(yaml.safe_dump({"tests": tests}))
+    assert "SUCCESS" in promtool("test", "rules", str(path))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
