@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 class Moment:
     """It begins with the first `begin`, and is over `seconds` later, or at once with `end`; then
-    `over` is called, and `is_over` stays true until `start_anew`."""
+    `over` is called, and `is_over` stays true until `start_anew`. After `enough` it is over for who
+    looks, but calls nobody before its time."""
 
     def __init__(self, seconds: float, over: Callable[[], None]) -> None:
         self.is_over = False
@@ -19,12 +20,17 @@ class Moment:
         if self._timer is None and not self.is_over:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self.end)
 
+    def enough(self) -> None:
+        self.begin()
+        self.is_over = True
+
     def end(self) -> None:
         self.forget()
         self.is_over = True
         self._over()
 
     def start_anew(self) -> None:
+        self.forget()
         self.is_over = False
 
     def forget(self) -> None:

@@ -3,8 +3,8 @@ rebuilt from.
 
 Group commit: a single writer takes all that waits into one transaction, and while that is
 committed the next group gathers. A reservation is held when its row is committed, so a hold wakes
-the writer at once. Entries wait in memory, in order, until they are many or for a moment: most of
-what posting costs is the same however few they are, and no hold is to wait for that.
+the writer at once. Entries wait in memory, in order, for a moment, or if they are many for the next
+hold: most of what posting costs is the same however few they are.
 
 An entry leaves the memory only when it is committed; a group that failed is tried again, however
 often, and rows that were written already are passed over by their id. So an entry is in the book
@@ -45,7 +45,7 @@ from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry
 from gateway.usage.record import JournalState
 
-ENTRIES_MIN = 64  # so many share what posting costs, and are not kept waiting for more
+ENTRIES_MIN = 64  # so many share what posting costs, and go with the next hold
 RETRY_SECONDS_MIN = 0.05
 RETRY_SECONDS_MAX = 5.0
 LOGGER = "gateway.journal"
@@ -67,7 +67,6 @@ class SqlJournal:
     ) -> None:  # fmt: skip
         self._database, self._count = database, count
         self._batch_max, self._pending_max = batch_max, pending_max
-        self._entries_min = min(ENTRIES_MIN, batch_max)
         self._clock = clock
         self._owner = random_bytes(16).hex()
         self._ownership = Ownership(database, self._owner)
@@ -158,10 +157,9 @@ class SqlJournal:
         if not isinstance(record, Entry):
             raise TypeError("a journal takes entries")
         self._unwritten.add(storable(record), self._clock())
-        if self._unwritten.waiting >= self._entries_min:
-            self._moment.end()
-        else:
-            self._moment.begin()
+        waiting = self._unwritten.waiting
+        many = self._moment.enough if waiting >= ENTRIES_MIN else self._moment.begin
+        (self._moment.end if waiting >= self._batch_max else many)()
 
     async def flush(self) -> None:
         """Return when all that was appended or forgotten before is committed, however late."""

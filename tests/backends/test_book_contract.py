@@ -122,15 +122,27 @@ def test_entries_are_posted_in_time_however_many_holds_come(migrated_url):
     using(migrated_url, work, flush_seconds=0.05)
 
 
-def test_many_entries_are_posted_before_their_moment_is_over(migrated_url):
+def test_many_entries_go_with_the_next_hold(migrated_url, monkeypatch):
     async def work(journal, database):
+        script = Script(database, monkeypatch)
         for n in range(sql_journal.ENTRIES_MIN):
             journal.append(entry(n))
-        while journal.state(NOW).pending:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+        await journal.hold(reservation(1000))
+        assert script.calls == 1
         assert len(await booked(database)) == sql_journal.ENTRIES_MIN
 
     using(migrated_url, work)
+
+
+def test_many_entries_are_posted_in_time_without_a_hold(migrated_url):
+    async def work(journal, database):
+        for n in range(sql_journal.ENTRIES_MIN + 1):
+            journal.append(entry(n))
+        while journal.state(NOW).pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert len(await booked(database)) == sql_journal.ENTRIES_MIN + 1
+
+    using(migrated_url, work, flush_seconds=0.05)
 
 
 def test_five_hundred_holds_at_once_take_few_transactions(migrated_url, monkeypatch):
