@@ -265,33 +265,6 @@ PROCESSES: tuple[Panel, ...] = (
     ),
 )
 
-CONNECTIONS: tuple[Panel, ...] = (
-    series(
-        "Open connections",
-        "Open connections of callers, by process (GATEWAY_CONNECTIONS_MAX).",
-        "none",
-        (f"sum by (instance) (gateway_connections{{{HERE}}})", "{{instance}}"),
-    ),
-    series(
-        "Connections refused",
-        "Closed a second as one too many, by the bound: connections in all, or of one address.",
-        "ops",
-        (
-            f"sum by (reason) (rate(gateway_connections_refused_total{{{HERE}}}{RATE}))",
-            "{{reason}}",
-        ),
-    ),
-    series(
-        "TLS certificate",
-        "For how long the certificate in use is still good, by process; nothing without TLS.",
-        "s",
-        (
-            f"min by (instance) (gateway_tls_expires_timestamp_seconds{{{HERE}}} > 0) - time()",
-            "{{instance}}",
-        ),
-    ),
-)
-
 BOARD = Board(
     uid="gateway-overview",
     title="Completion Gateway / Overview",
@@ -304,7 +277,6 @@ BOARD = Board(
         ("Time", TIMES),
         ("Connections", CONNECTIONS),
         ("Each process", PROCESSES),
-        ("Connections", CONNECTIONS),
     ),
     variables=(MODEL,),
 )
