@@ -278,7 +278,8 @@ def test_a_worker_that_dies_as_all_are_to_stop_ends_the_run_too() -> None:
         worker = await witness.came.get()
         os.kill(int(worker.told["pid"]), signal.SIGKILL)
         supervisor.stop()
-        assert await running == 128 + signal.SIGKILL
+        # 255 where the signal that asks it to stop is what finds it dead: asyncio's code, then.
+        assert await running in (128 + signal.SIGKILL, 255)
 
     witnessed(work)
 

@@ -49,7 +49,8 @@ def test_they_take_names_and_numbers_out_and_put_them_back(
         (message,) = sent["messages"]
         for value in ("Anna", "Kovacs", "Osaka", "E-123456", "943"):
             assert value not in message["content"]
-    counts = json.loads(gateway.entries()[-1]["redactions"])
+    entry = gateway.entry(gateway.chat("private", TEXT).headers["x-request-id"])
+    counts = json.loads(entry["redactions"])
     assert counts["LOCATION:placeholder"] == counts["UK_NHS:mask"] == 1
     assert counts["PERSON:placeholder"] >= 1
 
@@ -69,7 +70,8 @@ def test_a_model_that_is_not_there_refuses_or_goes_on_without_as_the_policy_says
     names.write_text(NAMES.format(model="no_such_model").replace("timeout: 30s", without))
     wait_until(lambda: gateway.chat("private", TEXT).status_code == 200, "it goes on without")
     assert "E-123456" in echo(gateway, TEXT)
-    counts = json.loads(gateway.entries()[-1]["redactions"])
+    entry = gateway.entry(gateway.chat("private", TEXT).headers["x-request-id"])
+    counts = json.loads(entry["redactions"])
     by_lists = {"PERSON:placeholder": 1, "LOCATION:placeholder": 1}
     assert counts == {"STAFF_NUMBER:placeholder": 1, "UK_NHS:mask": 1} | by_lists
     assert gateway.metric("gateway_redactions_without_ner_total") >= 2
