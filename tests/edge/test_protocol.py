@@ -205,7 +205,7 @@ def test_what_a_body_says_of_an_upgrade_does_not_change_where_it_ends(cut):
 
     async def talk(port):
         hidden = b"GET /hidden HTTP/1.1\r\nhost: xx\r\n\r\n"
-        body = b"\r\nupgrade:" * (len(hidden) // 2) + hidden
+        body = b"{}" + b"\r\nupgrade:" * (len(hidden) // 2) + hidden
         size = str(len(body)).encode()
         head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: " + size + b"\r\n\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
