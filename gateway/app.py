@@ -25,7 +25,7 @@ from gateway.beside import beside_requests, in_own_thread, keep_out_of_collectio
 from gateway.detection import detecting
 from gateway.errors import Unavailable
 from gateway.forward import Patience, Target
-from gateway.guard import circuits_of, unless_open
+from gateway.guard import circuits_of
 from gateway.loading import Prepare, load_models, models_lacking, wanted_by
 from gateway.logs import place_of
 from gateway.metrics import Meters
@@ -123,7 +123,7 @@ async def assembled(
             watching=detection.watching,
             reader=detection.reader,
             upstream=upstream,
-            resolve=unless_open(circuits, resolver(environ, simulator_url)),
+            resolve=resolver(environ, simulator_url),
             pepper=pepper,
             meters=meters,
             log=log,

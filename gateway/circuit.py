@@ -8,6 +8,9 @@
 A failure is no connection, none that lasts, nothing in time, no HTTP, or a status of 500 and above;
 every other answer ends the row, also one that refuses a caller. So while all is well there is
 nothing to remember, and a request pays for one look into an empty dict.
+
+Each organization has a circuit of its own to an upstream: who asks for what makes a healthy one
+fail shuts nobody else out.
 """
 
 from __future__ import annotations
@@ -41,8 +44,8 @@ class Bounds:
 
 @dataclass(slots=True)
 class Circuit:
-    """Of one upstream that failed. `tried_until`: a request tries it, and counts for one that
-    nobody came back from after that."""
+    """Of one upstream that failed for one organization. `tried_until`: a request tries it, and
+    counts for one that nobody came back from after that."""
 
     failures: int = 0
     failed_at: float = 0.0
@@ -52,18 +55,18 @@ class Circuit:
 
 class Circuits:
     """Of all upstreams. Times are seconds of any clock that only goes forward; `changed` is told
-    of an upstream's name and its new state."""
+    of an upstream's name, the organization and the new state."""
 
     def __init__(
-        self, bounds: Bounds = Bounds(), changed: Callable[[str, State], None] | None = None
+        self, bounds: Bounds = Bounds(), changed: Callable[[str, str, State], None] | None = None
     ) -> None:
         self._bounds = bounds
         self._changed = changed
-        self._failing: dict[str, Circuit] = {}
+        self._failing: dict[tuple[str, str], Circuit] = {}
 
-    def look(self, upstream: str, now: float) -> None:
+    def look(self, upstream: str, now: float, organization: str = "") -> None:
         """Raises Unavailable (upstream_circuit_open) where a request would not be sent."""
-        circuit = self._failing.get(upstream)
+        circuit = self._failing.get((upstream, organization))
         if circuit is None or circuit.open_until is None:
             return
         wait = max(circuit.open_until, circuit.tried_until) - now
@@ -75,33 +78,36 @@ class Circuits:
                 retry_after_seconds=max(1.0, min(wait, self._bounds.open_seconds)),
             )
 
-    def enter(self, upstream: str, now: float) -> bool:
+    def enter(self, upstream: str, now: float, organization: str = "") -> bool:
         """Before a request is sent; whether it is the one that tries. Raises as of `look`."""
         if not self._failing:
             return False
-        self.look(upstream, now)
-        circuit = self._failing.get(upstream)
+        self.look(upstream, now, organization)
+        circuit = self._failing.get((upstream, organization))
         if circuit is None or circuit.open_until is None:
             return False
         circuit.tried_until = now + self._bounds.open_seconds
         return True
 
-    def answered(self, upstream: str, status: int, now: float, tries: bool) -> None:
+    def answered(
+        self, upstream: str, status: int, now: float, tries: bool, organization: str = ""
+    ) -> None:
         """It answered. `tries` is what `enter` said."""
         if status >= FAILED_STATUS_MIN:
-            self.failed(upstream, now, tries)
+            self.failed(upstream, now, tries, organization)
         elif self._failing:
-            circuit = self._failing.get(upstream)
+            of = upstream, organization
+            circuit = self._failing.get(of)
             if circuit is not None and (tries or circuit.open_until is None):
-                del self._failing[upstream]
+                del self._failing[of]
                 if tries:
-                    self._tell(upstream, State.CLOSED)
+                    self._tell(*of, State.CLOSED)
 
-    def failed(self, upstream: str, now: float, tries: bool) -> None:
+    def failed(self, upstream: str, now: float, tries: bool, organization: str = "") -> None:
         """It did not answer. Of one that is open, only the request that tries says something."""
         if not self._bounds.failures_max:
             return
-        circuit = self._failing.setdefault(upstream, Circuit())
+        circuit = self._failing.setdefault((upstream, organization), Circuit())
         if circuit.open_until is not None and not tries:
             return
         if now - circuit.failed_at > self._bounds.window_seconds:
@@ -110,19 +116,24 @@ class Circuits:
         circuit.failed_at, circuit.tried_until = now, 0.0
         if tries or circuit.failures >= self._bounds.failures_max:
             circuit.open_until = now + self._bounds.open_seconds
-            self._tell(upstream, State.OPEN)
+            self._tell(upstream, organization, State.OPEN)
 
-    def left(self, upstream: str, tries: bool) -> None:
+    def left(self, upstream: str, tries: bool, organization: str = "") -> None:
         """The request ended before anybody knew: another one may try."""
-        if tries and (circuit := self._failing.get(upstream)):
+        if tries and (circuit := self._failing.get((upstream, organization))):
             circuit.tried_until = 0.0
 
     def state(self, upstream: str, now: float) -> State:
-        circuit = self._failing.get(upstream)
-        if circuit is None or circuit.open_until is None:
+        """The worst that it is for any organization."""
+        until = [
+            circuit.open_until
+            for (name, _), circuit in self._failing.items()
+            if name == upstream and circuit.open_until is not None
+        ]
+        if not until:
             return State.CLOSED
-        return State.OPEN if now < circuit.open_until else State.HALF_OPEN
+        return State.OPEN if now < max(until) else State.HALF_OPEN
 
-    def _tell(self, upstream: str, state: State) -> None:
+    def _tell(self, upstream: str, organization: str, state: State) -> None:
         if self._changed is not None:
-            self._changed(upstream, state)
+            self._changed(upstream, organization, state)

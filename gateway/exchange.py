@@ -19,6 +19,7 @@ from gateway.call import Call
 from gateway.draft import Draft
 from gateway.errors import BadRequest, LimitReached, Unavailable
 from gateway.forward import forward
+from gateway.guard import unless_open
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import Parts
 from gateway.policy.match import Rules
@@ -61,7 +62,7 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         assert draft.key is not None
         rules = parts.matches.match(policy, draft.key, call.endpoint, request.model, call.now)
         draft.matched(rules)
-        target = parts.resolve(rules.upstream)
+        target = parts.resolve(unless_open(parts.circuits, rules))
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
         if len(raw) > LOOK_FIRST_BYTES or rules.project.redaction.using.ner:
             await check_room(draft, parts)
@@ -78,8 +79,9 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
             call.keep_on()
         path, headers = PATHS[call.endpoint], parts.traces.passed_on(call)
         async with forward(
-            parts.upstream, target, path, body, headers, call.id, parts.patience, parts.circuits
-        ) as reply:
+            parts.upstream, target, path, body, headers, call.id, parts.patience, parts.circuits,
+            rules.organization.name,
+        ) as reply:  # fmt: skip
             draft.upstream_code = str(reply.status)
             draft.answer = answer = Answer(
                 reply,

@@ -108,21 +108,22 @@ def forward(
     request_id: str,
     patience: Patience = PATIENCE,
     circuits: Circuits | None = None,
+    organization: str = "",
 ) -> AbstractAsyncContextManager[Reply]:
     """Send `body` to `path` under the target, with our headers and the few of the caller's that
     may pass, and again, up to `target.retries` times, while the upstream does not take it up: no
     connection could be made, or it answered with one of RETRIED and told no usage. The last one
     that answers is the reply. Raises what the port raises, and Unavailable where our key cannot be
-    sent, or `circuits` say that the upstream has a rest."""
+    sent, or `circuits` say that the upstream has a rest for this organization."""
     headers = outgoing_headers(target, caller_headers, request_id)
     send = partial(upstream.send, path=path, headers=headers, body=body)
-    return _Attempts(send, target, patience, circuits or Circuits())
+    return _Attempts(send, target, patience, circuits or Circuits(), organization)
 
 
 class _Attempts:
     """Those of one request. The exchange of the last one stays open until this is left."""
 
-    __slots__ = ("_circuits", "_exchange", "_patience", "_send", "_target")
+    __slots__ = ("_circuits", "_exchange", "_organization", "_patience", "_send", "_target")
 
     _exchange: AbstractAsyncContextManager[Reply]
 
@@ -132,12 +133,14 @@ class _Attempts:
         target: Target,
         patience: Patience,
         circuits: Circuits,
+        organization: str,
     ) -> None:
         self._send, self._target, self._patience = send, target, patience
-        self._circuits = circuits
+        self._circuits, self._organization = circuits, organization
 
     async def __aenter__(self) -> Reply:
         patience, target, circuits = self._patience, self._target, self._circuits
+        whose = self._organization
         now = asyncio.get_running_loop().time
         deadline = now() + target.total_timeout_seconds
         this = target
@@ -145,24 +148,24 @@ class _Attempts:
             reply, pause = None, None
             if attempt <= target.retries:
                 pause = _pause_seconds(attempt, patience)
-            tries = circuits.enter(target.name, now())
+            tries = circuits.enter(target.name, now(), whose)
             try:
                 reply = await self._sent(this)
-                circuits.answered(target.name, reply.status, now(), tries)
+                circuits.answered(target.name, reply.status, now(), tries, whose)
                 reply, pause = await self._judged(reply, pause)
                 if pause is None or now() + pause >= deadline:
                     return reply if attempt == 1 else replace(reply, attempts=attempt)
                 await self._exchange.__aexit__(None, None, None)
             except (UpstreamFailed, UpstreamTooSlow) as error:
                 if reply is None:
-                    circuits.failed(target.name, now(), tries)
+                    circuits.failed(target.name, now(), tries, whose)
                 was_sent = reply is not None or isinstance(error, BrokenOff)
                 if was_sent or error.code != "upstream_unreachable":
                     raise
                 if pause is None or now() + pause >= deadline:
                     raise
             except BaseException:
-                circuits.left(target.name, tries)
+                circuits.left(target.name, tries, whose)
                 raise
             await patience.sleep(pause)
             this = replace(target, total_timeout_seconds=deadline - now())

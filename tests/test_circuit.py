@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from gateway.circuit import Bounds, Circuits, State
 from gateway.errors import ApiError, Unavailable, UpstreamFailed, UpstreamTooSlow
 from gateway.exchange import exchange
 from gateway.forward import PATIENCE, Reply, Target, forward
-from gateway.guard import unless_open
 from gateway.usage.entry import Outcome
 
 UP = "provider"
@@ -26,7 +25,7 @@ class Seen:
 
     def __init__(self, bounds: Bounds = BOUNDS) -> None:
         self.told: list[State] = []
-        self.circuits = Circuits(bounds, lambda name, state: self.told.append(state))
+        self.circuits = Circuits(bounds, lambda name, whose, state: self.told.append(state))
 
     def ask(self, now: float, status: int | None) -> bool:
         """One request from its sending to its answer, or failure; whether it was the one that
@@ -125,6 +124,21 @@ def test_an_upstream_that_fails_costs_the_others_nothing() -> None:
     assert seen.circuits.enter("another", 1) is False
 
 
+def test_who_makes_a_healthy_upstream_fail_shuts_no_other_organization_out() -> None:
+    seen = Seen()
+    for _ in range(50):
+        with suppress(Unavailable):
+            tries = seen.circuits.enter(UP, 0, "mallory")
+            seen.circuits.answered(UP, 500, 0, tries, "mallory")
+    assert seen.circuits.state(UP, 0) is State.OPEN
+    with pytest.raises(Unavailable):
+        seen.circuits.look(UP, 1, "mallory")
+    seen.circuits.look(UP, 1, "acme")
+    assert seen.circuits.enter(UP, 1, "acme") is False
+    seen.circuits.answered(UP, 200, 1, False, "acme")
+    assert seen.told == [State.OPEN]
+
+
 def test_nothing_is_remembered_while_all_is_well() -> None:
     seen = Seen()
     seen.ask(0, 500)
@@ -210,8 +224,7 @@ def test_a_refusal_costs_the_caller_nothing_and_is_no_request_of_the_upstream() 
     async def main() -> None:
         now = asyncio.get_running_loop().time()
         for _ in range(20):
-            circuits.failed(UP, now, tries=False)
-        object.__setattr__(parts, "resolve", unless_open(circuits, parts.resolve))
+            circuits.failed(UP, now, tries=False, organization="acme")
         with pytest.raises(Unavailable, match="not asked for a moment"):
             async with exchange(world.call(chat("to ada@example.com")), parts):
                 pass

@@ -20,7 +20,7 @@ from gateway.seats import Seats
 from gateway.settings import Settings
 
 HOPS_MAX = 16  # so many proxies in a row are looked past
-_PAIR = re.compile(r'\s*(?:([\w!#$%&\'*+.^`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*))?\s*([;,]|$)')
+_PAIR = re.compile(r'\s*+(?:([\w!#$%&\'*+.^`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*))?\s*+([;,]|$)')
 _PORT = re.compile(r":\d{1,5}$")
 
 Address = IPv4Address | IPv6Address

@@ -22,6 +22,7 @@ Refused = Callable[[ApiError], Sequence[tuple[str, str]]]
 Leaving = Callable[[], bool]
 LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
 BUSY_SECONDS = 0.1  # for what arrived while the event loop was busy to be read after all
+_HEAD_END = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 _REASONS = {
     400: "Bad Request",
@@ -61,14 +62,17 @@ def bounded_protocol(
     return BoundedProtocol
 
 
-def _without_upgrade(data: bytes) -> bytes:
+def _without_upgrade(before: bytes, data: bytes) -> bytes:
     """We speak HTTP/1.1 only, and an offer of another protocol may be ignored (RFC 9110, 7.8); the
-    parser would take what follows it for that protocol."""
-    end = data.find(b"\r\n\r\n")
-    end = len(data) if end < 0 else end
+    parser would take what follows it for that protocol.
+
+    `before`: what came last of the same head. Only the head is changed, and no length: else a
+    body could be made to end early, and its rest be taken for a request."""
+    end = (before + data).find(_HEAD_END)
+    end = len(data) if end < 0 else max(0, end - len(before))
     if not _UPGRADE.search(data, 0, end):  # as nearly always: nothing is copied
         return data
-    return _UPGRADE.sub(rb"\1x-ignored:", data[:end]) + data[end:]
+    return _UPGRADE.sub(rb"\1ignored:", data[:end]) + data[end:]
 
 
 class _BoundedProtocol(HttpToolsProtocol):
@@ -84,6 +88,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._head_tail = b""  # where its end may have begun
         self._in_head = True
         self._in_message = False
         self._refused = False
@@ -107,10 +112,13 @@ class _BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         if self._in_head or not self._in_message:
-            data = _without_upgrade(data)
+            data = _without_upgrade(self._head_tail, data)
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        self._head_tail = (self._head_tail + data[-3:])[-3:] if self._in_head else b""
+        if not self._in_head and not self._in_message and self._is_idle():
+            self._wait_for_next()
         if self._in_head and self._head_bytes > self.head_bytes_max:
             self._head_too_large()
 
@@ -179,6 +187,14 @@ class _BoundedProtocol(HttpToolsProtocol):
         unread = self._in_message and self.cycle.response_complete
         if unread and not self.transport.is_closing():
             self._start_timer(LINGER_SECONDS, self.transport.close)
+
+    def _wait_for_next(self) -> None:
+        """uvicorn stops waiting with whatever arrives, and line ends, or the rest of a body that
+        was answered already, begin no request: they must not keep the connection for ever."""
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -196,6 +197,53 @@ def test_an_offer_to_upgrade_is_ignored():
             assert got.endswith(b"\r\n\r\n3")
 
     served(talk)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
+def test_what_a_body_says_of_an_upgrade_does_not_change_where_it_ends(cut):
+    """However its head is cut: else the end of a body would be taken for another request."""
+
+    async def talk(port):
+        hidden = b"GET /hidden HTTP/1.1\r\nhost: xx\r\n\r\n"
+        body = b"{}" + b"\r\nupgrade:" * (len(hidden) // 2) + hidden
+        size = str(len(body)).encode()
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: " + size + b"\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head[: len(head) - cut])
+        await asyncio.sleep(0.05)
+        writer.write(head[len(head) - cut :] + body)
+        await asyncio.sleep(0.2)
+        got = await asyncio.wait_for(reader.read(65536), 5)
+        assert got.count(b"HTTP/1.1") == 1
+        assert got.endswith(b"\r\n\r\n" + size)
+        writer.close()
+
+    served(talk)
+
+
+@pytest.mark.parametrize("more", [b"\r\n", b"\r\n\r\n"])
+def test_line_ends_do_not_keep_an_idle_connection_for_ever(more):
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n0"), 5)
+        writer.write(more)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+    served(talk, replace(SETTINGS, keep_alive_seconds=0.3))
+
+
+def test_the_rest_of_a_body_that_was_answered_does_not_keep_its_connection_for_ever():
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /refuse-unread HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab")
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n0"), 5)
+        writer.write(b"cd")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+    served(talk, replace(SETTINGS, keep_alive_seconds=0.3))
 
 
 def test_garbage_behind_a_request_in_work_never_gets_into_its_answer():
