@@ -28,12 +28,14 @@ from gateway.usage.record import Journal
 class Accounts:
     """`abandoned` is how many reservations of a process that died were booked at the start. `work`
     must run beside the requests, by the part that it keeps whole. `trouble` is a sentence about
-    what keeps this process from keeping accounts for good, or None."""
+    what keeps this process from keeping accounts for good, or None. `rules_changed` is to be called
+    when a policy was taken over: a limit that comes back must find what was used meanwhile."""
 
     ledger: Ledger
     journal: Journal
     abandoned: int
     trouble: Callable[[], str | None] = lambda: None
+    rules_changed: Callable[[], None] = lambda: None
     work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
 

@@ -57,8 +57,13 @@ async def shared(
         await journal.start()
         ledger.start()
         stack.push_async_callback(_paid, ledger, journal, database, log)
-        follow = partial(_follow_generations, settings, database, client, ledger, sources.clock)
-        yield Accounts(ledger, journal, len(abandoned), work={"generation": follow})
+        stale = asyncio.Event()  # counters of limits that were out of the policy
+        follow = partial(
+            _follow_generations, settings, database, client, ledger, sources.clock, stale
+        )
+        accounts = Accounts(ledger, journal, len(abandoned), rules_changed=stale.set)
+        accounts.work["generation"] = follow
+        yield accounts
 
 
 async def _examine(client: Client, absent: RedisProblem | None, log: Log) -> None:
@@ -94,14 +99,23 @@ async def _follow_generations(
     client: Client,
     ledger: RedisLedger,
     clock: Callable[[], float],
+    stale: asyncio.Event,
 ) -> None:
     """Pass on again and again, until this task is cancelled. The task itself is asked whether it
-    was, as the client of Redis may swallow the cancellation that breaks its wait."""
+    was, as the client of Redis may swallow the cancellation that breaks its wait. Budgets are read
+    again where `stale` is set."""
     task = asyncio.current_task()
     while not (task and task.cancelling()):
         await asyncio.sleep(settings.generation_seconds)
         with suppress(DatabaseProblem, Unavailable, *ERRORS):
             await _pass_on(database, client, ledger, clock)
+            if stale.is_set():
+                stale.clear()
+                try:
+                    await _recount(ledger, clock)
+                except BaseException:
+                    stale.set()
+                    raise
 
 
 async def _pass_on(
@@ -117,6 +131,10 @@ async def _pass_on(
         access = await database.write(partial(move_on, name="access", beyond=published))
     await publish(client, access)
     if generations.book != await recounted(client):
-        for organization in await ledger.organizations():
-            await ledger.recount(organization, clock())
+        await _recount(ledger, clock)
         await note_recounted(client, generations.book)
+
+
+async def _recount(ledger: RedisLedger, clock: Callable[[], float]) -> None:
+    for organization in await ledger.organizations():
+        await ledger.recount(organization, clock())

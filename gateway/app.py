@@ -139,7 +139,10 @@ async def assembled(
         await load_models(parts, detection.prepare)
         parts.checks.update(_checks(parts, database, accounts.trouble))
         _tell_abandoned(accounts.abandoned, parts)
-        beside = _background(parts, environ, detection.prepare, database) | accounts.work
+        follow = partial(
+            _follow_policies, parts, environ, detection.prepare, accounts.rules_changed
+        )
+        beside = _background(parts, follow, database) | accounts.work
         beside |= {part: partial(send, parts) for part, send in telemetry.work.items()}
         for part, work in beside.items():
             task = asyncio.create_task(kept_up(part, work, parts))
@@ -148,7 +151,7 @@ async def assembled(
 
 
 def _background(
-    parts: Parts, environ: Mapping[str, str], prepare: Prepare, database: Database
+    parts: Parts, follow: Callable[[], Coroutine[Any, Any, None]], database: Database
 ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
     """What runs beside requests, by the part that it keeps whole."""
     work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
@@ -156,7 +159,7 @@ def _background(
         "retention": partial(prune_forever, parts, database),
     }
     if parts.settings.policy_reload == "on":
-        work["policy"] = partial(_follow_policies, parts, environ, prepare)
+        work["policy"] = follow
     return work
 
 
@@ -220,18 +223,22 @@ def _checks(
     }
 
 
-async def _follow_policies(parts: Parts, environ: Mapping[str, str], prepare: Prepare) -> None:
-    """Take changes of the policy folder over: build, validate, swap; keep the old one on errors."""
+async def _follow_policies(
+    parts: Parts, environ: Mapping[str, str], prepare: Prepare, changed: Callable[[], None]
+) -> None:
+    """Take changes of the policy folder over: build, validate, swap; keep the old one on errors.
+    `changed` is told of each that was taken over."""
     path = parts.settings.policies
     seen = await in_own_thread(lambda: read_folder(path))
-    await _reload(parts, seen, environ, prepare)
+    await _reload(parts, seen, environ, prepare, changed)
     async for found in watch(path, seen=seen):
-        await _reload(parts, found, environ, prepare)
+        await _reload(parts, found, environ, prepare, changed)
 
 
 async def _reload(
-    parts: Parts, found: Folder, environ: Mapping[str, str], prepare: Prepare
-) -> None:
+    parts: Parts, found: Folder, environ: Mapping[str, str], prepare: Prepare,
+    changed: Callable[[], None],
+) -> None:  # fmt: skip
     old, before = parts.policies.current.digest, wanted_by(parts.policies.current)
     reading = asyncio.create_task(
         parts.policies.reload(lambda: found, SELECTABLE, environ, examine)
@@ -253,6 +260,7 @@ async def _reload(
             text="`gateway check` says what is wrong there.",
         )  # fmt: skip
     elif parsed.policy.digest != old:
+        changed()
         await asyncio.to_thread(warm, parsed.policy.tokenizers())
         keep_out_of_collections(whole=False)
         parts.meters.use_policy(parsed.policy.digest, parts.clock())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -18,10 +18,11 @@ from gateway import errors
 from gateway.backends.memory_seats import Place, Seated, seat_of
 from gateway.quota.counter import Budget, Counter, Rate, Slots
 from gateway.quota.ledger import Book, Claim, Generations, Subject
-from gateway.quota.limit import Limit, Measure, Window
+from gateway.quota.limit import ORDER, Limit, Measure, Window
 from gateway.quota.window import BUCKET_SECONDS, Span, span_of
 
 _ALWAYS = Span(0.0, None)
+_NONE: dict[Place, Counter] = {}
 _JUST_BEFORE_SECONDS = 0.001
 SEATED_MAX = 4_000
 """Claims whose counters are not looked up again; two kilobytes each. Those of end users, and those
@@ -67,6 +68,8 @@ class Counters:
         self._tell_made = made
         self._began: float | None = None  # the first `now`: what is older, only the book knows
         self._counters: OrderedDict[Place, Counter] = OrderedDict()
+        self._of_subject: dict[Subject, dict[Place, Counter]] = {}
+        self._shapes: dict[frozenset[str], int] = {}  # fields of subjects, and how many have these
         self._made = 0  # since the last look at old ones
         self._loads: dict[tuple[Subject, Window, Span], _Load] = {}
         self._spans: dict[tuple[Window, str, int, int], tuple[Span, Span]] = {}
@@ -139,6 +142,19 @@ class Counters:
             self._make(place, 0, now)
         return self._counters.get(place)
 
+    def others(
+        self, whose: Subject, asked: Collection[Counter], now: float
+    ) -> list[tuple[Counter, int]]:
+        """Counters that this request counts for beside those that it is asked about, with their
+        measures' places in ORDER: of limits that were in the policy before, and may be again."""
+        found: list[tuple[Counter, int]] = []
+        for fields in self._shapes:
+            subject = tuple([pair for pair in whose if pair[0] in fields])
+            for place, counter in self._of_subject.get(subject, _NONE).items():
+                if counter not in asked and place.span.holds(now):
+                    found.append((counter, ORDER[place.measure]))
+        return found
+
     def forget(self, now: float) -> None:
         """Look at old counters, and drop those that the book or time can replace.
 
@@ -148,7 +164,9 @@ class Counters:
         for _ in range(min(2 * self._made, len(self._counters))):
             place, counter = self._counters.popitem(last=False)
             counter.gone = counter.forgettable(now)
-            if not counter.gone:
+            if counter.gone:
+                self._drop(place)
+            else:
                 self._counters[place] = counter
         self._made = 0
 
@@ -259,5 +277,23 @@ class Counters:
         else:
             counter = Budget(place.span, used, now)
         self._counters[place] = counter
+        if place.subject not in self._of_subject:
+            shape = _shape(place.subject)
+            self._shapes[shape] = self._shapes.get(shape, 0) + 1
+        self._of_subject.setdefault(place.subject, {})[place] = counter
         self._made += 1
         self._tell_made(place, counter, now)
+
+    def _drop(self, place: Place) -> None:
+        places = self._of_subject[place.subject]
+        del places[place]
+        if not places:
+            del self._of_subject[place.subject]
+            shape = _shape(place.subject)
+            self._shapes[shape] -= 1
+            if not self._shapes[shape]:
+                del self._shapes[shape]
+
+
+def _shape(subject: Subject) -> frozenset[str]:
+    return frozenset(field for field, _ in subject)

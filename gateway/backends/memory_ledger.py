@@ -33,8 +33,8 @@ MICRO_DIGITS = 6
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """`booked` are the counters that were made since for limits that are new, beside those of its
-    claims."""
+    """`booked` are counters beside those of its claims: of limits that were there before, or that
+    are new since."""
 
     reservation: Reservation
     at: float
@@ -98,10 +98,14 @@ class MemoryLedger:
         """Counters that are not known yet find the record in the book when they are read."""
         self._book.append(record)
         at = round(record.time, MICRO_DIGITS)
-        for place in {self._counters.place(claim, at) for claim in reservation.claims}:
-            if counter := self._counters.known(place, now):
-                counter.hold(reservation.id, 0, now)
-                counter.resolve(reservation.id, 0, used.of(place.measure), now)
+        places = {self._counters.place(claim, at) for claim in reservation.claims}
+        found = [(self._counters.known(place, now), ORDER[place.measure]) for place in places]
+        counters = {counter: order for counter, order in found if counter is not None}
+        counters |= dict(self._counters.others(reservation.whose, counters, at))
+        amounts = used.in_order()
+        for counter, order in counters.items():
+            counter.hold(reservation.id, 0, now)
+            counter.resolve(reservation.id, 0, amounts[order], now)
 
     async def sweep(self, now: float) -> int:
         expired = [
@@ -160,7 +164,10 @@ class MemoryLedger:
             counter.hold(id, bound[at], now)
         for before in seated.befores:
             before.open += 1
-        opened = _Open(reservation, now, seated, ())
+        others = tuple(self._counters.others(reservation.whose, seated.counters, now))
+        for counter, at in others:
+            counter.hold(id, bound[at], now)
+        opened = _Open(reservation, now, seated, others)
         self._open.add(opened)
         return opened
 

@@ -55,13 +55,16 @@ class Seated:
     identity; `booked` are their counters, each once, with its measure's place in ORDER, and
     `befores` those of last windows."""
 
-    __slots__ = ("_ends", "_generation", "_starts", "befores", "booked", "claims", "seats")
+    __slots__ = (
+        "_ends", "_generation", "_starts", "befores", "booked", "claims", "counters", "seats",
+    )  # fmt: skip
 
     def __init__(
         self, claims: Sequence[Claim], seats: list[Seat], spans: Sequence[Span], generation: int
     ) -> None:
         self.claims, self.seats = claims, seats
         self.booked = tuple({seat.counter: seat.at for seat in seats}.items())
+        self.counters = frozenset([seat.counter for seat in seats])
         self.befores = tuple([seat.before for seat in seats if seat.before is not None])
         self._starts = max((span.start for span in spans), default=0.0)
         self._ends = min((s.end for s in spans if s.end is not None), default=math.inf)
