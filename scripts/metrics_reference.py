@@ -54,8 +54,8 @@ METRIC_NOTES = {
 * `policy`: the policy files have errors, and the last good policy is in force;
 * `schema`: the database cannot be read, or its tables are not those of this version (looked at by
   each scrape);
-* `ledger`: the ledger cannot be asked, so requests are refused, or admitted without it (looked at
-  by each scrape);
+* `ledger`: the ledger cannot be asked or takes no writes, so requests are refused, or admitted
+  without it (looked at by each scrape);
 * `journal`: usage cannot be written and the buffer is full, so requests are refused;
 * `ner`: the model of an NER engine in the policy does not load;
 * `ocr`: the policy wants pictures to be read, and what reads them does not load;

@@ -7,6 +7,8 @@ import sqlite3
 from sqlalchemy import exc
 from sqlalchemy.engine import URL
 
+from gateway.errors import Unavailable
+
 
 class DatabaseProblem(Exception):
     """The database cannot be used; the message says why and what would help. Trying again later
@@ -16,6 +18,14 @@ class DatabaseProblem(Exception):
 class DataRefused(Exception):
     """The database works but will not store this value; trying again cannot succeed. Its message
     is a name of the kind of error, never the value."""
+
+
+def unavailable() -> Unavailable:
+    """What a caller is told in the place of a DatabaseProblem, which names hosts and files: it may
+    be anybody, as keys cannot be looked up."""
+    return Unavailable(
+        "The database cannot be asked now; try again soon.", code="database_unavailable"
+    )
 
 
 _SQLITE = {

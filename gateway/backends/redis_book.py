@@ -8,10 +8,9 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from gateway.backends.database import Database
-from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.database_problem import DatabaseProblem, unavailable
 from gateway.backends.sql_book import known_of, read_generations
 from gateway.backends.sql_spent import sum_spent
-from gateway.errors import Unavailable
 from gateway.quota.ledger import Generations, Subject
 from gateway.quota.limit import Amounts
 
@@ -39,4 +38,4 @@ class PostedBook:
         try:
             return await self._database.read(query)
         except DatabaseProblem as problem:
-            raise Unavailable(str(problem), code="database_unavailable") from problem
+            raise unavailable() from problem

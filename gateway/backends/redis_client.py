@@ -26,6 +26,7 @@ ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, OSError, Time
 HEALTH_CHECK_SECONDS = 30
 PIPELINES_MAX = 16  # connections to a node that are kept for pipelines
 VERSION_MIN = (6, 2)
+FULL_SHARE = 0.8  # of its memory, from where it is told
 
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (exceptions.AuthenticationError, "refuses this user and password; correct GATEWAY_REDIS_URL"),
@@ -46,6 +47,9 @@ _SIGNS = {
     "noauth": "wants a password; add it to GATEWAY_REDIS_URL",
     "wrongpass": "refuses this user and password; correct GATEWAY_REDIS_URL",
     "misconf": "cannot write to its disk; make room there",
+    "oom command": "is out of memory; raise its maxmemory",
+    "readonly": "is a replica; name the primary in GATEWAY_REDIS_URL",
+    "noreplicas": "has too few replicas to take writes (min-replicas-to-write)",
     "connection refused": "cannot be reached: nothing listens there; start it, or correct "
     "GATEWAY_REDIS_URL",
     "connect call failed": "cannot be reached: nothing listens there; start it, or correct "
@@ -207,6 +211,12 @@ async def look(client: Client) -> tuple[str | None, str | None]:
         if tuple(int(part) for part in version.split(".")[:2]) < VERSION_MIN:
             errors.append(f"Redis {version} is too old; use 6.2 or newer, or Valkey.")
         policy = info.get("maxmemory_policy", "noeviction")
+        used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+        if most and used > FULL_SHARE * most:
+            warnings.append(
+                f"Redis uses {used / most:.0%} of its maxmemory, and refuses every request when "
+                f"that is full; raise maxmemory, or bring the database back if entries wait for it."
+            )
         if policy != "noeviction":
             errors.append(
                 f"Redis may throw accounts away when its memory is full (maxmemory-policy "

@@ -16,11 +16,11 @@ from redis.exceptions import ResponseError
 
 from gateway import errors
 from gateway.backends.redis_scripts import AWAY
+from gateway.backends.redis_writes import LOGGER, refuses_writes
 from gateway.quota.ledger import Record, Reservation
 from gateway.quota.limit import Amounts
 
 RETRY_SECONDS = 0.25
-LOGGER = "gateway.ledger"
 
 
 class Way(Enum):
@@ -101,6 +101,8 @@ class Debts:
                 try:
                     await self._pay(debt)
                 except (ResponseError, ValueError, KeyError) as error:  # rows that are no entries
+                    if refuses_writes(error):
+                        return False
                     logging.getLogger(LOGGER).error(
                         f"The use of {id} cannot be booked; it is tried again. "
                         f"{type(error).__name__}"

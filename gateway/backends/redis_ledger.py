@@ -30,6 +30,7 @@ from gateway.backends.redis_keys import ORGANIZATIONS, key_of
 from gateway.backends.redis_rebuild import Book, Rebuild, counter_line
 from gateway.backends.redis_scripts import AWAY, Client, Scripts, text_of, unavailable
 from gateway.backends.redis_unheard import Leaving, Unheard, heard
+from gateway.backends.redis_writes import Writes
 from gateway.backends.tables import micros, seconds
 from gateway.quota.ledger import (
     AlreadyResolved,
@@ -59,6 +60,7 @@ class RedisLedger:
         self._book = book
         self._encode = encode
         self._use_now = use_now
+        self._writes = Writes(client)
         self._ahead = 0.0  # seconds by which Redis' clock is before the caller's
         self._scripts = Scripts(client)
         self._rebuild = Rebuild(client, self._scripts, book)
@@ -132,6 +134,7 @@ class RedisLedger:
     async def sweep(self, now: float) -> int:
         count = 0
         try:
+            await self._writes.look()
             for organization in await self._organizations():
                 swept = SWEPT_AT_ONCE
                 while swept == SWEPT_AT_ONCE:
@@ -143,6 +146,8 @@ class RedisLedger:
         return count
 
     async def generation(self) -> int:
+        if not self._writes.taken:
+            raise unavailable()
         try:
             return await self._rebuild.generation()
         except (*AWAY, errors.Unavailable) as error:

@@ -12,10 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from gateway.backends.database import Database
-from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.database_problem import DatabaseProblem, unavailable
 from gateway.backends.sql_book import bump
 from gateway.backends.tables import grants, micros, seconds
-from gateway.errors import Unavailable
 from gateway.quota.grant import Grant
 
 _SUBJECT = ("organization", "project", "key_id", "end_user")
@@ -49,7 +48,7 @@ class SqlGrants:
         try:
             rows = await self._database.read(lambda c: c.execute(wanted).all())
         except DatabaseProblem as problem:
-            raise Unavailable(str(problem), code="database_unavailable") from problem
+            raise unavailable() from problem
         return tuple(_grant_of(row) for row in rows)
 
     async def add(self, grant: Grant) -> None:

@@ -24,7 +24,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from gateway.backends.database import Database
-from gateway.backends.database_problem import DatabaseProblem, DataRefused
+from gateway.backends.database_problem import DatabaseProblem, DataRefused, unavailable
 from gateway.backends.holds import Holds, cannot_hold
 from gateway.backends.moment import Moment
 from gateway.backends.ownership import Ownership
@@ -39,7 +39,6 @@ from gateway.backends.sql_book import (
 from gateway.backends.sql_entries import storable
 from gateway.backends.sql_spent import sum_spent
 from gateway.backends.unwritten import Unwritten, total
-from gateway.errors import Unavailable
 from gateway.quota.ledger import Generations, Record, Reservation, Subject
 from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry
@@ -204,7 +203,7 @@ class SqlJournal:
         try:
             return await self._database.read(query)
         except DatabaseProblem as problem:
-            raise Unavailable(str(problem), code="database_unavailable") from problem
+            raise unavailable() from problem
 
     async def _write_forever(self) -> None:
         try:

@@ -26,10 +26,9 @@ from sqlalchemy import (
 )
 
 from gateway.backends.database import Database
-from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.database_problem import DatabaseProblem, unavailable
 from gateway.backends.sql_book import bump
 from gateway.backends.tables import entries, key_secrets, keys, micros, seconds
-from gateway.errors import Unavailable
 from gateway.keys.key import Key, Minted, RandomBytes, Role, Secret, digest, mint, mint_id
 
 
@@ -76,7 +75,7 @@ class SqlKeyring:
         try:
             row = await self._database.read(lambda c: c.execute(self._find, wanted).one_or_none())
         except DatabaseProblem as problem:
-            raise Unavailable(str(problem), code="database_unavailable") from problem
+            raise unavailable() from problem
         if row is None:
             return None
         return Secret(row.prefix, row.digest, _key_of(row), _seconds(row.secret_expires_at))

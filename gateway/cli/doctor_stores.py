@@ -73,7 +73,7 @@ async def _redis(patient: Patient, url: str) -> list[Finding]:
     if trouble:
         found.append(Finding("redis", State.WRONG, trouble, "No gateway starts with it."))
     if warning:
-        do = "CONFIG SET appendonly yes, and in its configuration file."
+        do = "CONFIG SET does so at once, and its configuration file for the next start."
         found.append(Finding("redis", State.WARNING, warning, do))
     found += skew("redis", theirs, asked_at, patient.now(), "Redis")
     return found or [Finding("redis", State.OK, "answers, keeps a log, and throws nothing away")]

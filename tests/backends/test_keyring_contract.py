@@ -281,7 +281,9 @@ def test_trouble_with_the_store_is_unavailable_to_requests_and_a_problem_to_admi
         with pytest.raises(Unavailable) as caught:
             await enter(keyring, issued.text)
         assert caught.value.code == "database_unavailable"
-        with pytest.raises(DatabaseProblem):
+        with pytest.raises(DatabaseProblem) as problem:
             await keyring.all()
+        assert "`gateway migrate`" in str(problem.value)
+        assert "migrate" not in caught.value.message, "that is for admins"
 
     run_on(spoilable_url, work)

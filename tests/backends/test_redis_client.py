@@ -73,6 +73,13 @@ def test_a_server_without_a_log_of_its_writes_is_warned_of():
         assert asked(server.url, look) == (None, None)
 
 
+def test_a_server_that_is_nearly_full_is_warned_of():
+    with redis_server(*AOF, "--maxmemory", "1mb") as server:  # it needs nearly that for itself
+        error, warning = asked(server.url, look)
+    assert error is None
+    assert "of its maxmemory" in warning
+
+
 def test_a_wrong_password_is_told_and_not_shown():
     with redis_server(password="right") as server, pytest.raises(RedisProblem) as caught:
         asyncio.run(connect(server.url.replace("right", "sEcret"), 2.0, 2))

@@ -16,6 +16,7 @@ from ledger_world import NOW, WHO, Open, Post, World, limit_of, tokens
 from redis_world import FlakyRedis, HeldLedger, PostedBook, client_of, encode, redis, server
 
 from gateway import errors
+from gateway.backends.redis_debts import RETRY_SECONDS
 from gateway.backends.redis_keys import stream_of
 from gateway.backends.redis_ledger import RedisLedger
 from gateway.quota.ledger import AlreadyResolved
@@ -352,3 +353,34 @@ def test_numbers_of_any_size_are_as_pythons(link: Any, a: int, b: int) -> None:
       big.less(a, b) and 1 or 0, big.text(big.least(a, b)) }"""
     answer = [int(value) for value in link.eval(text, 0, str(a), str(b))]
     assert answer == [a + b, max(0, a - b), a * b, a < b, min(a, b)]
+
+
+def test_a_redis_that_is_full_is_away_although_it_can_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def play(world: World) -> None:
+        await world.reserve("a", tokens(10), DAILY)
+        client, ledger = client_in(world), ledger_of(world)
+        ledger.start()
+        await ledger.sweep(NOW)
+        await client.config_set("maxmemory", 1)
+        try:
+            assert await world.settle("a", tokens(5)) == ()
+            for _ in range(3):
+                with pytest.raises(errors.Unavailable):
+                    await ledger.sweep(NOW)
+                await asyncio.sleep(RETRY_SECONDS)
+            with pytest.raises(errors.Unavailable):
+                await ledger.generation()
+        finally:
+            await client.config_set("maxmemory", 0)
+        await ledger.sweep(NOW)
+        await ledger.generation()
+        await paid(world)
+        assert await world.figures(DAILY) == (5, 0)
+        said = [record.getMessage() for record in caplog.records if "gateway" in record.name]
+        assert said == [
+            "Redis is out of memory; raise its maxmemory.", "Redis takes writes again."
+        ]  # fmt: skip
+
+    played(play)

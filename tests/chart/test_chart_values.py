@@ -106,6 +106,14 @@ AUTOSCALED = {"autoscaling": ENABLED}
         "is 60, but a pod needs drainSeconds + graceSeconds = 615, and at least 10 more",
     ),
     (
+        PEPPER | {"autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": 1}},
+        "autoscaling.enabled needs database.type=postgresql and redis.enabled=true",
+    ),
+    (
+        PEPPER | {"settings": {"GATEWAY_OPS_TLS": True}},
+        "settings.GATEWAY_OPS_TLS is on, but probes",
+    ),
+    (
         SHARED | {"autoscaling": {"enabled": True, "minReplicas": 20}},
         "autoscaling.minReplicas is more than autoscaling.maxReplicas",
     ),

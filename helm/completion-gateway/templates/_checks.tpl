@@ -55,6 +55,9 @@
 {{- if and (gt $wanted 1) (not .Values.redis.enabled) }}
 {{- fail (printf "%d pods need an account that they share: set redis.enabled=true, or replicaCount=1 and autoscaling.enabled=false" $wanted) }}
 {{- end }}
+{{- if and .Values.autoscaling.enabled (not (include "completion-gateway.isShared" .)) }}
+{{- fail "autoscaling.enabled needs database.type=postgresql and redis.enabled=true: without them there is one pod only, and nothing to scale" }}
+{{- end }}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
 {{- end }}
@@ -74,6 +77,10 @@
 {{- end }}
 
 {{- define "completion-gateway.checkEdges" -}}
+{{- $isOpsTls := has (get (.Values.settings | default dict) "GATEWAY_OPS_TLS" | toString) (list "on" "true") }}
+{{- if and $isOpsTls (ne (dig "httpGet" "scheme" "HTTP" (.Values.readinessProbe | default dict)) "HTTPS") }}
+{{- fail "settings.GATEWAY_OPS_TLS is on, but probes, monitors and helm test ask the operations port over HTTP, so that no pod would become ready: leave it off and let networkPolicy.ingress.ops say who reaches that port, or set httpGet.scheme=HTTPS of startupProbe, livenessProbe and readinessProbe and bring a monitor of your own (extraObjects)" }}
+{{- end }}
 {{- if not (regexMatch "^[a-z]" (include "completion-gateway.fullname" .)) }}
 {{- fail (printf "the release %s begins with a digit, and a Service's name cannot: set fullnameOverride" .Release.Name) }}
 {{- end }}
