@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway import accounts_shared
 from gateway.accounts import tell_unwritten
 from gateway.accounts_shared import _examine, _follow_generations, _pass_on
 from gateway.backends.database import Database
@@ -21,7 +22,7 @@ from gateway.backends.redis_generation import generation_key, newest, published
 from gateway.backends.redis_keys import ORGANIZATIONS
 from gateway.backends.redis_ledger import RedisLedger
 from gateway.backends.sql_book import bump, generations_of, post_behind
-from gateway.errors import Unwritten
+from gateway.errors import Unavailable, Unwritten
 from gateway.quota.ledger import Claim
 from gateway.quota.limit import Level, Limit, Measure, Window
 from gateway.settings import Settings
@@ -237,7 +238,7 @@ def test_generations_are_followed_while_redis_is_away_until_the_gateway_stops(
         client: Any = AwayClient(swallows)
         settings = Settings(generation_seconds=0.0)
         following = asyncio.create_task(
-            _follow_generations(settings, unused, client, unused, lambda: NOW)
+            _follow_generations(settings, unused, client, unused, lambda: NOW, asyncio.Event())
         )
         async with asyncio.timeout(GUARD_SECONDS):
             await client.waiting.wait()
@@ -245,5 +246,52 @@ def test_generations_are_followed_while_redis_is_away_until_the_gateway_stops(
             await asyncio.wait([following])
         assert following.cancelled() is not swallows
         assert client.asked == asked
+
+    asyncio.run(work())
+
+
+class Recounting:
+    """A ledger of two organizations, which is away when it is asked the first time."""
+
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+        self.done = asyncio.Event()
+        self._is_away = True
+
+    async def organizations(self) -> list[str]:
+        if self._is_away:
+            self._is_away = False
+            raise Unavailable("away", code="ledger_unavailable")
+        return ["acme", "other"]
+
+    async def recount(self, organization: str, now: float) -> None:
+        self.counted.append(organization)
+        if organization == "other":
+            self.done.set()
+
+
+def test_budgets_are_read_again_when_a_policy_was_taken_over_however_late_that_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unused: Any = None
+
+    async def nothing(*_: Any) -> None:
+        """No command changed anything."""
+
+    async def work() -> None:
+        monkeypatch.setattr(accounts_shared, "_pass_on", nothing)
+        ledger: Any = Recounting()
+        stale = asyncio.Event()
+        settings = Settings(generation_seconds=0.0)
+        following = asyncio.create_task(
+            _follow_generations(settings, unused, unused, ledger, lambda: NOW, stale)
+        )
+        stale.set()
+        async with asyncio.timeout(GUARD_SECONDS):
+            await ledger.done.wait()
+        following.cancel()
+        await asyncio.wait([following])
+        assert ledger.counted == ["acme", "other"]
+        assert not stale.is_set()
 
     asyncio.run(work())

@@ -119,7 +119,9 @@ def test_a_fault_of_ours_in_a_reload_is_a_reload_that_failed(
         return {}
 
     async def main() -> None:
-        reload = partial(app._reload, world.parts, ({"p.yaml": text}, ()), {}, prepare)
+        reload = partial(
+            app._reload, world.parts, ({"p.yaml": text}, ()), {}, prepare, lambda: None
+        )
         with monkeypatch.context() as patch:
             patch.setattr("gateway.policy.live.parse", broken)
             await reload()
