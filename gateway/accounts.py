@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from gateway.backends.database import Database
@@ -28,8 +27,8 @@ from gateway.usage.record import Journal
 class Accounts:
     """`abandoned` is how many reservations of a process that died were booked at the start. `work`
     must run beside the requests, by the part that it keeps whole. `trouble` is a sentence about
-    what keeps this process from keeping accounts for good, or None. `rules_changed` is to be called
-    when a policy was taken over: a limit that comes back must find what was used meanwhile."""
+    what keeps this process from keeping accounts at the moment, or None. `rules_changed` is to be
+    called when a policy was taken over: a limit that comes back must find what was used since."""
 
     ledger: Ledger
     journal: Journal
@@ -66,13 +65,9 @@ async def embedded(
     )
     abandoned = await journal.start()
     try:
-        yield Accounts(MemoryLedger(journal), journal, abandoned, partial(_taken_over, journal))
+        yield Accounts(MemoryLedger(journal), journal, abandoned, lambda: journal.trouble)
     finally:
         tell_unwritten(await journal.aclose(), log)
-
-
-def _taken_over(journal: SqlJournal) -> str | None:
-    return "another gateway has taken over the database" if journal.taken_over else None
 
 
 def tell_unwritten(unwritten: Iterable[Entry], log: Log) -> None:

@@ -24,14 +24,15 @@ async def look(parts: Parts) -> None:
     for upstream in parts.policies.current.upstreams:
         meters.circuit_state.set((upstream,), parts.circuits.state(upstream, now))
     ledger, schema = await asyncio.gather(
-        _is_well(parts.ledger.generation()), _is_well(_schema_trouble(parts))
+        _is_well(parts.ledger.generation()), _is_well(_trouble(parts, "schema"))
     )
-    meters.degraded.labels("ledger").set(0 if ledger else 1)
+    keeps = ledger and await _is_well(_trouble(parts, "ledger"))
+    meters.degraded.labels("ledger").set(0 if keeps else 1)
     meters.degraded.labels("schema").set(0 if schema else 1)
 
 
-async def _schema_trouble(parts: Parts) -> None:
-    check = parts.checks.get("schema")
+async def _trouble(parts: Parts, part: str) -> None:
+    check = parts.checks.get(part)
     if check is not None and (trouble := await check()):
         raise Unavailable(trouble, code="database_unavailable")
 

@@ -48,6 +48,7 @@ ENTRIES_MIN = 64  # so many share what posting costs, and go with the next hold
 RETRY_SECONDS_MIN = 0.05
 RETRY_SECONDS_MAX = 5.0
 LOGGER = "gateway.journal"
+UNWRITABLE = "Usage cannot be written now; it is tried again."
 TAKEN_OVER = "Another gateway has taken over the database of this one."
 ENDED = "The writer of usage has ended."
 
@@ -69,7 +70,7 @@ class SqlJournal:
         self._clock = clock
         self._owner = random_bytes(16).hex()
         self._ownership = Ownership(database, self._owner)
-        self._taken_over = False
+        self._taken_over = self._failing = False
         self._holds = Holds()
         self._unwritten = Unwritten()
         self._errors = 0
@@ -85,9 +86,9 @@ class SqlJournal:
         return tuple(self._unwritten.set_aside.values())
 
     @property
-    def taken_over(self) -> bool:
-        """Whether another gateway has the database now: then this one holds nothing any more."""
-        return self._taken_over
+    def trouble(self) -> str | None:
+        """Why nothing can be held at the moment; after a take-over, for good."""
+        return TAKEN_OVER if self._taken_over else UNWRITABLE if self._failing else None
 
     async def start(self) -> int:
         """Take the database for this process, and begin to write. How many reservations were left
@@ -218,16 +219,16 @@ class SqlJournal:
         """Write the next group, however long the database is away. A hold that comes meanwhile
         has it tried at once."""
         delay = RETRY_SECONDS_MIN
-        failed = False
         while (problem := await self._write()) is not None:
             self._errors += 1
-            if not failed:
-                _log().warning(f"Usage cannot be written now; it is tried again. {problem}")
-            failed = True
+            if not self._failing:
+                _log().warning(f"{UNWRITABLE} {problem}")
+            self._failing = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hold_waits.wait(), delay)
             delay = min(2 * delay, RETRY_SECONDS_MAX)
-        if failed:
+        if self._failing:
+            self._failing = False
             _log().warning("Usage is written again.")
             await self._ownership.keep()
 

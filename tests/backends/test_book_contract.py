@@ -213,9 +213,11 @@ def test_a_hold_fails_at_once_where_the_database_is_away_and_holds_nothing(
             with pytest.raises(Unavailable) as caught:
                 await journal.hold(reservation(n))
             assert caught.value.code == "ledger_unavailable"
+            assert journal.trouble == sql_journal.UNWRITABLE
         assert (await journal.spent(ACME, NOW)).requests == 1
         await journal.hold(reservation(3))
         await journal.flush()
+        assert journal.trouble is None
         assert await held(database) == {"req_3"}
         assert await booked(database) == {"req_7": "ok"}
 

@@ -19,6 +19,7 @@ from sqlalchemy import make_url, select
 
 from gateway.backends.database import DatabaseProblem
 from gateway.backends.ownership import Ownership, share
+from gateway.backends.sql_journal import TAKEN_OVER
 from gateway.backends.tables import reservations, state
 from gateway.errors import Unavailable
 
@@ -70,12 +71,12 @@ def test_who_was_taken_over_holds_nothing_more_and_settles_nothing_twice(migrate
         await old._ownership.release()  # as when its server restarts
         new = journal_of(database)
         assert await new.start() == 1
-        assert not old.taken_over
+        assert old.trouble is None
         for n in (3, 4):
             with pytest.raises(Unavailable, match="taken over") as caught:
                 await old.hold(reservation(n))
             assert caught.value.code == "ledger_unavailable"
-        assert old.taken_over
+        assert old.trouble == TAKEN_OVER
         old.append(entry(2))  # it is booked as abandoned already
         old.append(entry(5))
         await old.flush()
