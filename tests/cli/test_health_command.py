@@ -76,8 +76,19 @@ def test_nothing_on_the_port_is_a_problem() -> None:
     assert "GATEWAY_OPS_PORT is 0" in problems_of(Settings(ops_port=0))[0]
 
 
+def first_of_two_ports() -> int:
+    """With nobody on it, nor on the next one."""
+    while True:
+        port = free_port()
+        try:
+            with ops(port=port + 1):
+                return port
+        except (OSError, OverflowError):
+            continue
+
+
 def test_every_worker_is_asked() -> None:
-    with ops() as port:
+    with ops(port=first_of_two_ports()) as port:
         (problem,) = problems_of(Settings(ops_port=port, workers=2))
         assert problem.startswith(f"127.0.0.1:{port + 1}: ")
         with ops(port=port + 1):

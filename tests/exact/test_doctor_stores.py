@@ -40,7 +40,7 @@ def test_what_a_gateway_runs_on_is_looked_at(tmp_path: Path) -> None:
 
         tell(redis.port, "CONFIG SET appendonly no")
         forgetful = told(gateway)["redis"]
-        assert (forgetful["state"], "appendonly yes" in forgetful["do"]) == ("warning", True)
+        assert (forgetful["state"], "appendonly" in forgetful["found"]) == ("warning", True)
         tell(redis.port, "CONFIG SET maxmemory-policy allkeys-lru")
         evicting = told(gateway)["redis"]
         assert (evicting["state"], "noeviction" in evicting["found"]) == ("wrong", True)
