@@ -28,6 +28,16 @@ from gateway.settings import Settings
 from gateway.usage.entry import Entry
 
 
+class Changes:
+    """How often something changed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def tell(self) -> None:
+        self.count += 1
+
+
 @asynccontextmanager
 async def shared(
     settings: Settings, database: Database, sources: Sources, log: Log, count: Count
@@ -57,11 +67,11 @@ async def shared(
         await journal.start()
         ledger.start()
         stack.push_async_callback(_paid, ledger, journal, database, log)
-        stale = asyncio.Event()  # counters of limits that were out of the policy
+        rules = Changes()
         follow = partial(
-            _follow_generations, settings, database, client, ledger, sources.clock, stale
+            _follow_generations, settings, database, client, ledger, sources.clock, rules
         )
-        accounts = Accounts(ledger, journal, len(abandoned), rules_changed=stale.set)
+        accounts = Accounts(ledger, journal, len(abandoned), rules_changed=rules.tell)
         accounts.work["generation"] = follow
         yield accounts
 
@@ -99,23 +109,19 @@ async def _follow_generations(
     client: Client,
     ledger: RedisLedger,
     clock: Callable[[], float],
-    stale: asyncio.Event,
+    rules: Changes,
 ) -> None:
     """Pass on again and again, until this task is cancelled. The task itself is asked whether it
     was, as the client of Redis may swallow the cancellation that breaks its wait. Budgets are read
-    again where `stale` is set."""
-    task = asyncio.current_task()
+    again after each change of the rules, however late that can be."""
+    task, recounted_at = asyncio.current_task(), rules.count
     while not (task and task.cancelling()):
         await asyncio.sleep(settings.generation_seconds)
         with suppress(DatabaseProblem, Unavailable, *ERRORS):
             await _pass_on(database, client, ledger, clock)
-            if stale.is_set():
-                stale.clear()
-                try:
-                    await _recount(ledger, clock)
-                except BaseException:
-                    stale.set()
-                    raise
+            if (count := rules.count) != recounted_at:
+                await _recount(ledger, clock)
+                recounted_at = count
 
 
 async def _pass_on(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from gateway.errors import ApiError, Unavailable, UpstreamFailed
+from gateway.openai.chunks import read_object
 from gateway.openai.usage import Told, tokens_told
 
 RETRY_AFTER_SECONDS_MAX = 86_400.0  # what an upstream may tell a caller to wait
@@ -42,11 +42,8 @@ def error_object(body: bytes) -> dict[str, Any] | None:
     None where the body has no error with a message.
 
     Servers that put the four beside `"object": "error"` mean the same."""
-    try:
-        whole = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(whole, dict):
+    whole = read_object(body)
+    if whole is None:
         return None
     error = whole if whole.get("object") == "error" else whole.get("error")
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
@@ -58,11 +55,8 @@ def error_object(body: bytes) -> dict[str, Any] | None:
 
 def told_in_error(body: bytes) -> Told | None:
     """The usage that an error tells, beside its error object or in it: it is charged."""
-    try:
-        whole = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(whole, dict):
+    whole = read_object(body)
+    if whole is None:
         return None
     error = whole.get("error")
     inner = error.get("usage") if isinstance(error, dict) else None

@@ -152,7 +152,7 @@ class _Attempts:
             try:
                 reply = await self._sent(this)
                 circuits.answered(target.name, reply.status, now(), tries, whose)
-                reply, pause = await self._judged(reply, pause)
+                reply, pause = await self._judged_or_closed(reply, pause)
                 if pause is None or now() + pause >= deadline:
                     return reply if attempt == 1 else replace(reply, attempts=attempt)
                 await self._exchange.__aexit__(None, None, None)
@@ -185,7 +185,9 @@ class _Attempts:
         self._exchange = exchange
         return reply
 
-    async def _judged(self, reply: Reply, pause: float | None) -> tuple[Reply, float | None]:
+    async def _judged_or_closed(
+        self, reply: Reply, pause: float | None
+    ) -> tuple[Reply, float | None]:
         """As `_judged`, where another attempt may follow; what goes wrong closes the exchange."""
         if pause is None:
             return reply, None

@@ -36,9 +36,8 @@ class Settled:
         tb: TracebackType | None,
     ) -> None:
         self._parts.state.inflight -= 1
-        self._parts.state.reserved -= (
-            self._draft.is_reserved and self._draft.reservation is not None
-        )
+        if self._draft.is_reserved and self._draft.reservation is not None:
+            self._parts.state.reserved -= 1
         if self._draft.seat:
             self._parts.state.seats.leave(self._draft.seat)
         self._draft.mark()

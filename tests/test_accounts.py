@@ -12,7 +12,7 @@ import pytest
 
 from gateway import accounts_shared
 from gateway.accounts import tell_unwritten
-from gateway.accounts_shared import _examine, _follow_generations, _pass_on
+from gateway.accounts_shared import Changes, _examine, _follow_generations, _pass_on
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem
 from gateway.backends.entry_json import encode
@@ -238,7 +238,7 @@ def test_generations_are_followed_while_redis_is_away_until_the_gateway_stops(
         client: Any = AwayClient(swallows)
         settings = Settings(generation_seconds=0.0)
         following = asyncio.create_task(
-            _follow_generations(settings, unused, client, unused, lambda: NOW, asyncio.Event())
+            _follow_generations(settings, unused, client, unused, lambda: NOW, Changes())
         )
         async with asyncio.timeout(GUARD_SECONDS):
             await client.waiting.wait()
@@ -281,17 +281,17 @@ def test_budgets_are_read_again_when_a_policy_was_taken_over_however_late_that_c
     async def work() -> None:
         monkeypatch.setattr(accounts_shared, "_pass_on", nothing)
         ledger: Any = Recounting()
-        stale = asyncio.Event()
+        rules = Changes()
         settings = Settings(generation_seconds=0.0)
         following = asyncio.create_task(
-            _follow_generations(settings, unused, unused, ledger, lambda: NOW, stale)
+            _follow_generations(settings, unused, unused, ledger, lambda: NOW, rules)
         )
-        stale.set()
+        await asyncio.sleep(0)
+        rules.tell()
         async with asyncio.timeout(GUARD_SECONDS):
             await ledger.done.wait()
         following.cancel()
         await asyncio.wait([following])
         assert ledger.counted == ["acme", "other"]
-        assert not stale.is_set()
 
     asyncio.run(work())

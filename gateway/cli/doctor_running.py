@@ -7,19 +7,17 @@ import json
 from collections.abc import Iterable
 
 from gateway.cli.diagnosis import Finding, Patient, State
-from gateway.cli.doctor_tls import operations_link
+from gateway.cli.operations_port import host_of, link_to
 
 ANSWER_BYTES_MAX = 100_000
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def running(patient: Patient) -> Iterable[Finding]:
     settings = patient.settings
-    host = _ANY.get(settings.ops_host, settings.ops_host)
-    where = f"{host}:{settings.ops_port}"
+    where = f"{host_of(settings)}:{settings.ops_port}"
     link: http.client.HTTPConnection | None = None
     try:
-        link = operations_link(patient, host)
+        link = link_to(settings, settings.ops_port, patient.seconds)
         link.request("GET", "/readyz?verbose")
         answer = link.getresponse()
         told = json.loads(answer.read(ANSWER_BYTES_MAX))

@@ -1,10 +1,7 @@
-"""Checks of TLS: that the port's certificate can be used, and for how long; and how the doctor
-itself speaks to an operations port that has it."""
+"""Checks of TLS: that the port's certificate can be used, and for how long."""
 
 from __future__ import annotations
 
-import http.client
-import ssl
 from collections.abc import Iterable
 
 from gateway.cli.diagnosis import Finding, Patient, State
@@ -41,17 +38,3 @@ def _plain(host: str) -> Finding:
         return Finding("tls", State.OK, f"the API is plain HTTP, on {host} only")
     do = "Set GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY, unless an ingress ends TLS before it."
     return Finding("tls", State.NOTE, f"the API is plain HTTP on {host}: keys can be read", do)
-
-
-def operations_link(patient: Patient, host: str) -> http.client.HTTPConnection:
-    """To the operations port. Its certificate is for names that callers use, not for this one; so
-    it is the certificate itself that is looked for."""
-    settings = patient.settings
-    if settings.ops_tls != "on" or not settings.tls_certificate:
-        return http.client.HTTPConnection(host, settings.ops_port, timeout=patient.seconds)
-    context = ssl.create_default_context(cafile=settings.tls_certificate)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.check_hostname = False
-    return http.client.HTTPSConnection(
-        host, settings.ops_port, timeout=patient.seconds, context=context
-    )

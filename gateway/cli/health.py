@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import sys
 
+from gateway.cli.operations_port import host_of, link_to
 from gateway.settings import Settings, SettingsError, load
 
 TIMEOUT_SECONDS = 4.0
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where "all addresses" can be called
 
 
 def health() -> None:
@@ -36,13 +35,12 @@ def problems_of(settings: Settings) -> list[str]:
     if settings.ops_port == 0:
         return ["GATEWAY_OPS_PORT is 0, so nobody knows the port. Set it to a number."]
     ports = range(settings.ops_port, settings.ops_port + settings.workers)
-    host = LOOPBACK.get(settings.ops_host, settings.ops_host)
-    found = ((port, _problem(host, port, settings.ops_tls == "on")) for port in ports)
-    return [f"{host}:{port}: {problem}" for port, problem in found if problem]
+    found = ((port, _problem(settings, port)) for port in ports)
+    return [f"{host_of(settings)}:{port}: {problem}" for port, problem in found if problem]
 
 
-def _problem(host: str, port: int, tls: bool) -> str | None:
-    connection = _over_tls(host, port) if tls else _plain(host, port)
+def _problem(settings: Settings, port: int) -> str | None:
+    connection = link_to(settings, port, TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
@@ -52,18 +50,6 @@ def _problem(host: str, port: int, tls: bool) -> str | None:
     finally:
         connection.close()
     return None if answer.status == 200 else _told(body)
-
-
-def _plain(host: str, port: int) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
-
-
-def _over_tls(host: str, port: int) -> http.client.HTTPConnection:
-    """The certificate names what callers call, not this machine, and nothing secret is sent."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=context)
 
 
 def _told(body: bytes) -> str:

@@ -41,22 +41,22 @@ async def authenticate(
     good = matches(secret.digest if secret else _NOBODY, text, pepper)
     if secret is None or not good:
         raise _refused(f"Incorrect API key provided: {mask(text)}.")
-    refusal = _ended(secret, mask(text), now)
+    refusal = _ended(secret, text, now)
     if refusal is not None:
         refusal.key = secret.key
         raise refusal
     return secret.key
 
 
-def _ended(secret: Secret, masked: str, now: float) -> Unauthenticated | None:
+def _ended(secret: Secret, text: str, now: float) -> Unauthenticated | None:
     key = secret.key
     if key.revoked_at is not None:
-        return _refused(f"The API key {masked} was revoked. Ask for a new one.")
+        return _refused(f"The API key {mask(text)} was revoked. Ask for a new one.")
     if key.expires_at is not None and key.expires_at <= now:
-        return _refused(f"The API key {masked} expired at {_date(key.expires_at)}.")
+        return _refused(f"The API key {mask(text)} expired at {_date(key.expires_at)}.")
     if secret.expires_at is not None and secret.expires_at <= now:
         return _refused(
-            f"The API key {masked} was replaced by a new one and ended at "
+            f"The API key {mask(text)} was replaced by a new one and ended at "
             f"{_date(secret.expires_at)}."
         )
     return None
