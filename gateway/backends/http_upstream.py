@@ -174,8 +174,7 @@ def _told(target: Target, error: Exception, sent: bool) -> ApiError:
             f"The upstream {name} answered with something that is not HTTP.",
             code="upstream_invalid_answer",
         )
-    kind = BrokenOff if sent else UpstreamFailed
-    return kind(
-        f"No connection to the upstream {name} could be made, or it broke.",
-        code="upstream_unreachable",
-    )
+    broken = f"No connection to the upstream {name} could be made, or it broke."
+    if sent:
+        return BrokenOff(broken, code="upstream_unreachable")
+    return UpstreamFailed(broken, code="upstream_unreachable")
