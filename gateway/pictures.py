@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from gateway.errors import BadRequest
 from gateway.openai.images import image_data, image_places, image_url, size_of
 from gateway.openai.places import Place, lay_back
+from gateway.privacy.changes import Finding
 from gateway.privacy.pictures import Picture, Reader, Unreadable, Word, text_of
 from gateway.privacy.profile import Action
-from gateway.privacy.redact import Aside, Finding, unless_failed
+from gateway.privacy.redact import Aside, unless_failed
 from gateway.settings import Settings
 
 T = TypeVar("T")

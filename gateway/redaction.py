@@ -19,6 +19,7 @@ from gateway.parts import Parts
 from gateway.pictures import Read, read_pictures, write_pictures
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint
+from gateway.privacy.changes import Findings
 from gateway.privacy.leads import Seen, see
 from gateway.privacy.mint import Vault
 from gateway.privacy.pictures import Reader
@@ -26,7 +27,6 @@ from gateway.privacy.profile import Images, Profile, Scope
 from gateway.privacy.redact import (
     Aside,
     Detector,
-    Findings,
     Redacted,
     find,
     in_place,

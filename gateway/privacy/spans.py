@@ -78,9 +78,7 @@ def unquoted(text: str, span: Span) -> Span:
         return span  # as nearly all are
     inner = value.lstrip(_QUOTES)
     start = span.end - len(inner)
-    if inner[-1:] in _QUOTE or (
-        inner.endswith("\\") and text[span.end : span.end + 1] in _QUOTE
-    ):
+    if inner[-1:] in _QUOTE or (inner.endswith("\\") and text[span.end : span.end + 1] in _QUOTE):
         inner = inner.rstrip(f"{_QUOTES}\\")
     is_same = len(inner) == len(value)
     return span if is_same else _between(start, start + len(inner), span)

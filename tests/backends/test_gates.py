@@ -122,7 +122,8 @@ def test_a_gate_asks_for_digits_and_for_any_of_its_words() -> None:
         ]
     )
     opened = {
-        text: set(gates.open(Reading(text))) for text in ("", "KEY", "a@1", "密 12", "号 7key", "(1)-2")
+        text: set(gates.open(Reading(text)))
+        for text in ("", "KEY", "a@1", "密 12", "号 7key", "(1)-2")
     }
     assert opened == {
         "": {"always"},
