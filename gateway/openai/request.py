@@ -59,6 +59,11 @@ class Request(NamedTuple):
     cap_field: str | None = None
     content_is_json: bool = False
 
+    def with_body(self, body: Mapping[str, Any]) -> Request:
+        """The same of another body: `_replace` costs three times as much."""
+        endpoint, model, _, *rest = self
+        return Request._make((endpoint, model, body, *rest))
+
 
 def parse_json(raw: bytes, depth_max: int) -> dict[str, Any]:
     """The JSON object in a body. Where a key is repeated the last one holds, also upstream, as what
