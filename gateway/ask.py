@@ -46,7 +46,7 @@ _SECRET_BEGINNINGS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """A request with its upper bounds, in tokens.
 
@@ -73,12 +73,19 @@ def weigh(request: Request, model: Model) -> Ask:
     Counting takes up to a second for a body of a megabyte: a large one belongs into a thread.
     Raises BadRequest (a cap over the model's) and ContextTooLong. The latter only by what was
     counted with the model's own vocabulary: where there is none, the upstream knows better."""
-    counts = _counts(request, model)
-    cap = _cap(request, model, longest=max([count.least for count in counts]))
+    longest = input_tokens = 0
+    is_exact = True
+    for least, most in _counts(request, model):
+        input_tokens += most
+        if least > longest:
+            longest = least
+        if least != most:
+            is_exact = False
+    cap = _cap(request, model, longest)
     return Ask(
         request=request,
-        input_tokens=sum([count.most for count in counts]),
-        input_is_exact=not [count for count in counts if count.least != count.most],
+        input_tokens=input_tokens,
+        input_is_exact=is_exact,
         output_tokens=cap * request.prompts * request.choices + _predicted(request, model),
         cap=cap,
     )
@@ -172,7 +179,7 @@ def _counts(request: Request, model: Model) -> tuple[Count, ...]:
 def _predicted(request: Request, model: Model) -> int:
     """Tokens of a predicted output: those that are rejected are charged as output."""
     prediction = request.body.get("prediction")
-    if request.endpoint != Endpoint.CHAT or not prediction:
+    if not prediction or request.endpoint != Endpoint.CHAT:
         return 0
     return prediction_count(prediction, model.tokenizer.value, model.context).most
 

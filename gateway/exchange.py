@@ -57,8 +57,8 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.did("authenticate")
         raw = await call.read_body()
         draft.mark()
-        aside = partial(_aside, parts, len(raw))
-        request = await aside(_read, raw, call, parts)
+        aside = partial(_aside, parts) if len(raw) > ASIDE_BYTES else None  # None: at once
+        request = await aside(_read, raw, call, parts) if aside else _read(raw, call, parts)
         assert draft.key is not None
         rules = parts.matches.match(policy, draft.key, call.endpoint, request.model, call.now)
         draft.matched(rules)
@@ -69,11 +69,11 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         draft.did("match")
         request, vault, watch = await redact_request(draft, request, rules, parts, aside)
         draft.did("redact")
-        asked = await aside(weigh, request, rules.model)
+        asked = await aside(weigh, request, rules.model) if aside else weigh(request, rules.model)
         ask, standings = await reserve(draft, asked, parts)
         draft.ask = ask
         draft.did("admit")
-        body = await aside(outgoing, ask, rules.model)
+        body = await aside(outgoing, ask, rules.model) if aside else outgoing(ask, rules.model)
         draft.sending()
         if rules.upstream.on_client_left is OnClientLeft.DRAIN:
             call.keep_on()
@@ -134,10 +134,8 @@ def _take_seat(draft: Draft, parts: Parts) -> None:
     draft.seat = draft.key.id
 
 
-async def _aside(parts: Parts, size_bytes: int, work: Callable[..., T], *given: Any) -> T:
-    """Do pure work at once where it is small, and beside the event loop where it is not."""
-    if size_bytes <= ASIDE_BYTES:
-        return work(*given)
+async def _aside(parts: Parts, work: Callable[..., T], *given: Any) -> T:
+    """Do pure work beside the event loop."""
     return await asyncio.get_running_loop().run_in_executor(parts.workbench, work, *given)
 
 

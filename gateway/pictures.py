@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.errors import BadRequest
 from gateway.openai.images import image_data, image_places, image_url, size_of
 from gateway.openai.places import Place, lay_back
+from gateway.privacy.changes import Finding
 from gateway.privacy.pictures import Picture, Reader, Unreadable, Word, text_of
 from gateway.privacy.profile import Action
-from gateway.privacy.redact import Aside, Finding, unless_failed
+from gateway.privacy.redact import Aside, unless_failed
 from gateway.settings import Settings
 
 T = TypeVar("T")
@@ -28,6 +29,9 @@ class Read:
     texts: Sequence[Place] = ()
 
 
+NO_PICTURES: Final = Read()
+
+
 async def read_pictures(
     body: Mapping[str, Any], reader: Reader, settings: Settings, aside: Aside
 ) -> Read:
@@ -35,7 +39,7 @@ async def read_pictures(
     be read, and Unavailable (redaction_failed): none leaves unseen."""
     places = await aside(lambda: image_places(body))
     if not places:
-        return Read()
+        return NO_PICTURES
     if len(places) > settings.images_max:
         raise _unreadable(f"There are {len(places)} pictures, and {settings.images_max} are read.")
     pictures = await aside(lambda: [_picture(place.text, settings) for place in places])

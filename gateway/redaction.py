@@ -16,9 +16,10 @@ from gateway.openai.request import Request
 from gateway.openai.texts import free_texts
 from gateway.openai.tokens import utf8_length
 from gateway.parts import Parts
-from gateway.pictures import Read, read_pictures, write_pictures
+from gateway.pictures import NO_PICTURES, Read, read_pictures, write_pictures
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint
+from gateway.privacy.changes import Findings
 from gateway.privacy.leads import Seen, see
 from gateway.privacy.mint import Vault
 from gateway.privacy.pictures import Reader
@@ -26,8 +27,8 @@ from gateway.privacy.profile import Images, Profile, Scope
 from gateway.privacy.redact import (
     Aside,
     Detector,
-    Findings,
     Redacted,
+    Sight,
     find,
     in_place,
     nothing_found,
@@ -38,6 +39,7 @@ from gateway.privacy.wording import wordings
 from gateway.settings import Settings
 
 _LOGGED_MAX = 200  # findings of one request
+_CHARACTER_BYTES_MAX = 4
 
 
 class Means(Protocol):
@@ -58,13 +60,13 @@ the place of a picture is what was read in it."""
 
 
 async def redact_request(
-    draft: Draft, request: Request, rules: Rules, parts: Parts, aside: Aside
+    draft: Draft, request: Request, rules: Rules, parts: Parts, aside: Aside | None
 ) -> tuple[Request, Vault, Watch | None]:
     """The request with its private values replaced, the vault that can put them back, and who looks
     at the answer, if the policy has rules for it. Raises what `redact_body` does."""
     profile = rules.project.redaction
     told = partial(_log, draft, parts) if parts.settings.redaction_debug == "on" else None
-    if told is None and _lets_all_pass(profile):
+    if told is None and profile.lets_all_pass:
         return request, Vault(), None
     home = (rules.organization.name, rules.project.name)
     body, redacted, scope_key = await redact_body(request, profile, home, parts, aside, told)
@@ -75,13 +77,8 @@ async def redact_request(
         stand_ins = wordings(vault.placeholders(), vault.synthetic())
         watch = Watch(profile, parts.watching, scope_key, stand_ins, redacted.reported)
     if body is not request.body:
-        request = request._replace(body=body)
+        request = request.with_body(body)
     return request, vault, watch
-
-
-def _lets_all_pass(profile: Profile) -> bool:
-    """Whether nothing is looked for, in no direction: then no text is walked to."""
-    return not profile.rules and not profile.answer and profile.images is Images.ALLOW
 
 
 async def redact_body(
@@ -89,51 +86,80 @@ async def redact_body(
     profile: Profile,
     home: tuple[str, str],
     means: Means,
-    aside: Aside = in_place,
+    aside: Aside | None = None,
     told: Told | None = None,
 ) -> tuple[Mapping[str, Any], Redacted, bytes]:
     """The body as it leaves, what was done with its texts, and the secret of the placeholders'
     scope. `home` are the names of the organization and the project.
 
     `aside` does what is long beside the event loop: before the detector looks and after that all
-    at once. Raises BadRequest (images_refused), TooLarge, and what `redact` and `read_pictures` do.
+    at once; without one, that is done in place. Raises BadRequest (images_refused), TooLarge, and
+    what `redact` and `read_pictures` do.
     """
     body, most = request.body, means.settings
-    if profile.images is Images.REFUSE and await aside(lambda: bool(image_places(body))):
+    read = NO_PICTURES
+    if profile.images is not Images.ALLOW:
+        read = await _pictures(body, profile.images, means, aside or in_place)
+    pictured = read.texts
+    if aside is None:
+        asked = _ask(request, profile, home, pictured, most)
+    else:
+        asked = await aside(partial(_ask, request, profile, home, pictured, most))
+    scope_key = means.secret("redaction", *asked.scope)
+    sight = await find(asked.seen, profile, means.detector) if asked.is_looked_at else None
+    findings: list[Findings] = []
+
+    def tell(found: Findings) -> None:
+        findings.append(found[len(asked.places) - len(pictured) :])
+        if told:
+            told(asked.places, found)
+
+    teller = tell if told or pictured else None
+    if aside is None:
+        body, redacted = _done(body, asked, sight, profile, scope_key, teller, len(pictured))
+    else:
+        body, redacted = await aside(
+            partial(_done, body, asked, sight, profile, scope_key, teller, len(pictured))
+        )
+    if pictured:
+        body = await write_pictures(body, read, findings[0], means.reader, aside or in_place)
+    if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
+        body = {**body, "messages": [_told(profile.note), *body["messages"]]}
+    return body, redacted, scope_key
+
+
+async def _pictures(body: Mapping[str, Any], images: Images, means: Means, aside: Aside) -> Read:
+    """What is read in the pictures of the body. Raises what `redact_body` does."""
+    if images is Images.REFUSE and await aside(lambda: bool(image_places(body))):
         raise BadRequest(
             "The policy lets no pictures out, as nobody can read what stands in them. Take them "
             "out and send the request again.",
             code="images_refused",
             param="messages",
         )
-    read = Read()
-    if profile.images is Images.OCR:
-        read = await read_pictures(body, means.reader, most, aside)
-    asked = await aside(lambda: _ask(request, profile, home, read.texts, most))
-    places = asked.places[: len(asked.places) - len(read.texts)]
-    scope_key = means.secret("redaction", *asked.scope)
-    sight = await find(asked.seen, profile, means.detector) if asked.is_looked_at else None
-    findings: list[Findings] = []
+    if images is Images.OCR:
+        return await read_pictures(body, means.reader, means.settings, aside)
+    return NO_PICTURES
 
-    def tell(found: Findings) -> None:
-        findings.append(found[len(places) :])
-        if told:
-            told(asked.places, found)
 
-    teller = tell if told or read.texts else None
-
-    def done() -> tuple[Mapping[str, Any], Redacted]:
-        if sight is None:
-            return body, nothing_found(asked.seen.texts, teller)
-        made = replace(asked.seen, sight, profile, scope_key, teller, len(read.texts))
-        return lay_back(body, places, made.texts[: len(places)]), made
-
-    body, redacted = await aside(done)
-    if read.texts:
-        body = await write_pictures(body, read, findings[0], means.reader, aside)
-    if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
-        body = {**body, "messages": [_told(profile.note), *body["messages"]]}
-    return body, redacted, scope_key
+def _done(
+    body: Mapping[str, Any],
+    asked: _Asked,
+    sight: Sight | None,
+    profile: Profile,
+    scope_key: bytes,
+    told: Callable[[Findings], None] | None,
+    pictured: int,
+) -> tuple[Mapping[str, Any], Redacted]:
+    """The body with what is put in place of what was found; the last `pictured` places stand in
+    pictures, which are written by themselves."""
+    if sight is None:
+        return body, nothing_found(asked.seen.texts, told)
+    made = replace(asked.seen, sight, profile, scope_key, told, pictured)
+    if not made.counts:
+        return body, made
+    count = len(asked.places) - pictured
+    return lay_back(body, asked.places[:count], made.texts[:count]), made
 
 
 class _Asked(NamedTuple):
@@ -155,7 +181,7 @@ def _ask(
 ) -> _Asked:
     """Raises TooLarge."""
     own = free_texts(request.endpoint, request.body, most.redaction_texts_max + 1)
-    places = [*own, *pictured]
+    places = [*own, *pictured] if pictured else own
     texts, leads = [], []
     for place in places:
         texts.append(place.text)
@@ -173,13 +199,16 @@ def _ask(
 
 
 def _check_size(texts: Sequence[str], most: Settings) -> None:
-    count, size = len(texts), sum(map(utf8_length, texts))
+    count = len(texts)
     if count > most.redaction_texts_max:
         raise TooLarge(
             f"This request has more than {most.redaction_texts_max} texts, which are too many to "
             "be redacted. Send fewer at once, or have GATEWAY_REDACTION_TEXTS_MAX raised.",
             code="text_too_long",
         )
+    if sum(map(len, texts)) * _CHARACTER_BYTES_MAX <= most.redaction_bytes_max:
+        return
+    size = sum(map(utf8_length, texts))
     if size > most.redaction_bytes_max:
         raise TooLarge(
             f"The texts of this request are too long to be redacted: {size} bytes, and at most "

@@ -8,13 +8,12 @@ long as if nothing was found, this one fails. tests/backends/test_engine_parity.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import regex
 
@@ -29,7 +28,7 @@ from gateway.backends.recognizers.shortened import unescaped
 from gateway.backends.surroundings import has_context, raised
 from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
-from gateway.privacy.windows import find_in_windows
+from gateway.privacy.windows import AT_ONCE, find_in_windows
 
 PATTERN_SECONDS: Final = 2.0
 """Time for one of Presidio's patterns over one window of text. Those are not linear by design."""
@@ -41,8 +40,7 @@ NOTHING_ALLOWED: Final[Allowed] = MappingProxyType({})
 Find = Callable[[str], Iterable[Found]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Looking:
+class _Looking(NamedTuple):
     """One recognizer of one entity. `context`: words that make its findings surer, in lower
     case."""
 
@@ -62,8 +60,12 @@ class Engine:
             [(_gate(one), looking) for one in recognizers for looking in _lookings(one)]
         )
 
-    def look(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
+    def look(
+        self, text: str, entities: Collection[str], given_up: Event | None = None
+    ) -> list[Span]:
         """The spans of a text of any length and in any characters; see `find`."""
+        if len(text) <= AT_ONCE and text.isascii() and "\\u" not in text:
+            return self.find(text, entities, given_up)  # which is what all below comes to
         find = partial(self.find, entities=entities, given_up=given_up)
         read = unescaped(text) if "\\u" in text else None
         if read is None:
@@ -73,24 +75,25 @@ class Engine:
             for span in find_in_windows(plain(read.text), find)
         ]
 
-    def find(self, text: str, entities: Collection[str], given_up: Event) -> list[Span]:
+    def find(
+        self, text: str, entities: Collection[str], given_up: Event | None = None
+    ) -> list[Span]:
         """Spans of `entities` in a plain text, best first, without those that are allowed and
         what lies in them; none once somebody has given up on it.
 
         Raises DetectionFailed where a pattern takes longer than PATTERN_SECONDS."""
         text = Reading(text)
         found: list[Span] = []
-        for one in self._gates.open(text):
-            entity = one.entity
+        for entity, find, context in self._gates.open(text):
             if entity not in entities:
                 continue
-            if given_up.is_set():
+            if given_up is not None and given_up.is_set():
                 return []
             before = len(found)
-            for start, end, score in one.find(text):
+            for start, end, score in find(text):
                 found.append(Span(start, end, entity, score))
-            if one.context and len(found) > before:
-                found[before:] = _surer(text, found[before:], one.context)
+            if context and len(found) > before:
+                found[before:] = _surer(text, found[before:], context)
         if self._allowed:
             found = without_allowed(text, found, self._allowed)
         return without_twins(found)
@@ -115,9 +118,7 @@ def without_twins(spans: Sequence[Span]) -> list[Span]:
 
 
 def _gate(recognizer: EntityRecognizer) -> Gate:
-    if not isinstance(recognizer, Finder):
-        return Gate()
-    return Gate(recognizer.DIGITS_MIN, recognizer.NEEDLES, recognizer.SMALL_NEEDLES)
+    return recognizer.gate if isinstance(recognizer, Finder) else Gate()
 
 
 def _lookings(recognizer: EntityRecognizer) -> Iterator[_Looking]:

@@ -39,9 +39,6 @@ TINY_CHARACTERS: Final = 512
 TINY_TEXTS: Final = 16
 """Of such a call: each text costs some 20 µs, however short it is."""
 
-_NEVER: Final = Event()
-"""Nobody gives up on what is done at once, so that it needs no event of its own. Never set."""
-
 ENGINES_MAX: Final = 64
 """Engines that are kept: a policy asks one question a profile and direction."""
 
@@ -103,10 +100,10 @@ class PresidioDetector:
     ) -> list[list[Span]]:
         """See the port. Also raises DetectionFailed for an entity that no recognizer finds."""
         size = sum(map(len, texts))
-        is_quick = not using.custom and entities.isdisjoint(COUNTRY_ENTITIES)
-        if is_quick and size <= self._tiny_characters and len(texts) <= TINY_TEXTS:
+        is_tiny = size <= self._tiny_characters and len(texts) <= TINY_TEXTS
+        if is_tiny and not using.custom and not _has_countries(entities):
             with _Failure() as failure:
-                return self._look(texts, entities, using, _NEVER)
+                return self._look(texts, entities, using, None)
             raise DetectionFailed(failure.why)
         given_up = Event()
         look = partial(self._look, list(texts), entities, using, given_up)
@@ -143,9 +140,10 @@ class PresidioDetector:
         yield from (CustomRecognizer(custom) for custom in using.custom if custom.finds)
 
     def _look(
-        self, texts: Sequence[str], entities: frozenset[str], using: Using, given_up: Event
+        self, texts: Sequence[str], entities: frozenset[str], using: Using, given_up: Event | None
     ) -> list[list[Span]]:
-        """Spans a text. Runs in a thread, until somebody gives up on it."""
+        """Spans a text. Runs in a thread, until somebody gives up on it; nobody does on what is
+        done at once."""
         engine = self._engine(entities, using)
         return [engine.look(text, entities, given_up) for text in texts]
 
@@ -153,6 +151,12 @@ class PresidioDetector:
         """Stop taking work; what is at work ends by itself."""
         for pool in (self._pool, self._small_pool):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@lru_cache(ENGINES_MAX)
+def _has_countries(entities: frozenset[str]) -> bool:
+    """Whether they need recognizers that are slow; the questions are ever the same few sets."""
+    return not entities.isdisjoint(COUNTRY_ENTITIES)
 
 
 class _Failure:

@@ -14,8 +14,8 @@ from gateway.errors import ApiError
 from gateway.openai.field_names import public_name
 from gateway.openai.places import Place
 from gateway.openai.request import Request
+from gateway.privacy.changes import Finding, Findings
 from gateway.privacy.profile import Action
-from gateway.privacy.redact import Finding, Findings
 from gateway.privacy.spans import resolve
 
 STYLES: Final = {

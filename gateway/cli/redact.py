@@ -36,9 +36,10 @@ from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import secret_of
 from gateway.policy.match import check_serves, model_of
 from gateway.policy.policy import Endpoint, Organization, Policy, Project
+from gateway.privacy.changes import Findings
 from gateway.privacy.ensemble import Ensemble
 from gateway.privacy.pictures import Reader
-from gateway.privacy.redact import Detector, Findings
+from gateway.privacy.redact import Detector
 from gateway.redaction import redact_body
 from gateway.settings import Settings
 

@@ -19,7 +19,7 @@ _TEXTUAL_NUMBER_MIN = 10**8  # a whole number of nine digits may be a card or a 
 _WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; frozen, it costs thrice as much to make
 class Place:
     """One text of a request. `path` leads to a string (or to a long number) in the body; `inner`,
     if not None, leads on into the JSON document which that string holds. `lead` is the key of the
@@ -82,8 +82,8 @@ def fields(rows: Mapping[str, Walk]) -> Walk:
     def walk(value: Any, path: Path) -> Iterator[Place]:
         if isinstance(value, dict):
             for key, found in value.items():
-                if key in rows:
-                    yield from rows[key](found, (*path, key))
+                if (row := rows.get(key)) is not None:
+                    yield from row(found, (*path, key))
 
     return walk
 
@@ -156,19 +156,20 @@ def _replaced(value: Any, changed: Mapping[Path, str]) -> Any:
     """A copy of `value` with the new texts in it, shallow but along their paths."""
     if not changed:
         return value
-    root: dict[Any, Any] = {(): value}
-    copied: dict[Any, Any] = {}  # by step: what is copied below it, by step, …
+    if () in changed:
+        return _like(value, changed[()])
+    root = value.copy()
+    copied = {id(root)}
     for path, text in changed.items():
-        holder: Any = root
-        done = copied
-        *way, end = ((), *path)
-        for step in way:
-            if step not in done:
-                holder[step] = holder[step].copy()
-                done[step] = {}
-            holder, done = holder[step], done[step]
-        holder[end] = _like(holder[end], text)
-    return root[()]
+        holder, last = root, path[-1]
+        for step in path[:-1]:
+            below = holder[step]
+            if id(below) not in copied:
+                below = holder[step] = below.copy()
+                copied.add(id(below))
+            holder = below
+        holder[last] = _like(holder[last], text)
+    return root
 
 
 def _like(old: Any, text: str) -> str | int:

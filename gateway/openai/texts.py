@@ -122,6 +122,20 @@ def _content(value: Any, path: Path) -> Iterator[Place]:
             stack.pop()
 
 
+def _messages(value: Any, path: Path) -> Iterator[Place]:
+    """A list of messages, of which those that are a role and a string, as nearly all are, need no
+    walk."""
+    if not isinstance(value, list):
+        return
+    for at, message in enumerate(value):
+        if type(message) is dict and len(message) == 2 and "role" in message:
+            content = message.get("content")
+            if type(content) is str:
+                yield Place((*path, at, "content"), None, "", content)
+                continue
+        yield from _message(message, (*path, at))
+
+
 def _message(value: Any, path: Path) -> Iterator[Place]:
     yield from _MESSAGE(value, path)
     if isinstance(value, dict) and "name" in value and value.get("role") not in _TOOLS:
@@ -186,7 +200,7 @@ _ERROR: Final = fields({"error": fields({"message": string})})
 
 _ENDPOINTS: Final[Mapping[str, Mapping[str, Walk]]] = {
     "chat": {
-        "messages": each(_message),
+        "messages": _messages,
         "tools": each(fields({"function": _FUNCTION, "custom": _FUNCTION})),
         "functions": each(_FUNCTION),
         "response_format": fields({"json_schema": _FUNCTION}),

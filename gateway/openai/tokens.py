@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from gateway.openai.audio import audio_tokens
 from gateway.openai.images import image_tokens
@@ -50,6 +49,9 @@ _COUNTED_APART = frozenset(
     }
 )
 """Fields of a chat request that are no part of the prompt, or are counted by themselves."""
+
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 class Vocabulary(Protocol):
@@ -98,15 +100,22 @@ def count(text: str, tokenizer: str) -> int:
     size = utf8_length(text)
     if tokenizer == BYTES or size > EXACT_BYTES_MAX:
         return size
-    return _exact(text, tokenizer)
+    return _exact(text, load(tokenizer))
 
 
-def _exact(text: str, tokenizer: str) -> int:
+def _exact(text: str, vocabulary: Vocabulary) -> int:
     try:
-        return load(tokenizer).count(text)
+        return vocabulary.count(text)
     except UnicodeEncodeError:
         readable = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return load(tokenizer).count(readable)
+        return vocabulary.count(readable)
+
+
+@cache
+def _of_roles(tokenizer: str) -> Mapping[str, int]:
+    """Tokens of the roles that the API knows, which nearly every message begins with: counted once,
+    as no caller's text is. None of any where the vocabulary is not known."""
+    return {} if tokenizer == BYTES else {role: count(role, tokenizer) for role in _ROLES}
 
 
 def least_tokens(text: str, tokenizer: str) -> int:
@@ -119,8 +128,7 @@ def least_tokens(text: str, tokenizer: str) -> int:
     return sum(count(text[start : start + slice_characters], tokenizer) for start in starts)
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """Bounds of a number of tokens: `least` is certain, `most` is never exceeded."""
 
     least: int
@@ -131,18 +139,22 @@ class Counter:
     """Adds up the prompts of one request. Texts are counted exactly up to EXACT_BYTES_MAX of them,
     and by their bytes from there on."""
 
+    __slots__ = ("_bytes_left", "_context", "_least", "_most", "_roles", "_vocabulary")
+
     def __init__(self, tokenizer: str, context: int) -> None:
-        self._tokenizer = tokenizer
+        self._vocabulary = None if tokenizer == BYTES else load(tokenizer)
+        self._roles = _of_roles(tokenizer)
         self._context = context
         self._bytes_left = EXACT_BYTES_MAX
-        self._least = self._most = 0
+        self._least = 0
+        self._most = 0
 
     def taken(self) -> Count:
         """What was added since the last time. `most` is at most the context: a longer prompt is
         refused by the provider, and not charged."""
-        count = Count(self._least, min(self._most, self._context))
+        least, most, context = self._least, self._most, self._context
         self._least = self._most = 0
-        return count
+        return Count(least, most if most < context else context)
 
     def exactly(self, tokens: int) -> None:
         self._least += tokens
@@ -159,7 +171,18 @@ class Counter:
         """A text that is in the prompt as it stands, or may be."""
         tokens, is_exact = self._count(text)
         self._most += tokens
-        self._least += tokens if is_exact and is_certain else 0
+        if is_exact and is_certain:
+            self._least += tokens
+
+    def role(self, role: str) -> None:
+        """The same as `text`, but for those that the API knows, which are counted already."""
+        tokens = self._roles.get(role)
+        if tokens is None or len(role) > self._bytes_left:
+            self.text(role)
+            return
+        self._bytes_left -= len(role)
+        self._least += tokens
+        self._most += tokens
 
     def rendered(self, value: Any) -> None:
         """What the provider turns into text in a way of its own: tools, schemas, and fields that we
@@ -168,11 +191,11 @@ class Counter:
         self._most += RENDERED_FACTOR * self._count(text)[0] + RENDERED_MARGIN
 
     def _count(self, text: str) -> tuple[int, bool]:
-        size = utf8_length(text)
-        if self._tokenizer == BYTES or size > self._bytes_left:
+        size = len(text) if text.isascii() else utf8_length(text)
+        if self._vocabulary is None or size > self._bytes_left:
             return size, False
         self._bytes_left -= size
-        return _exact(text, self._tokenizer), True
+        return _exact(text, self._vocabulary), True
 
 
 def chat_count(body: Mapping[str, Any], tokenizer: str, largest_image: int, context: int) -> Count:
@@ -180,8 +203,9 @@ def chat_count(body: Mapping[str, Any], tokenizer: str, largest_image: int, cont
     other field that may become text. `largest_image` bounds one image; a part of unknown size (a
     file by id, earlier audio, a kind that we do not know) counts as the whole context."""
     counter = Counter(tokenizer, context)
-    counter.exactly(REPLY_TOKENS)
-    for message in body["messages"]:
+    messages = body["messages"]
+    counter.exactly(REPLY_TOKENS + MESSAGE_TOKENS * len(messages))
+    for message in messages:
         _message(counter, message, largest_image)
     for field, value in body.items():
         if field not in _COUNTED_APART and isinstance(value, str | list | dict) and value:
@@ -222,15 +246,17 @@ def prompts_of(prompt: Any) -> Sequence[Any]:
 
 
 def _message(counter: Counter, message: Mapping[str, Any], largest_image: int) -> None:
-    counter.exactly(MESSAGE_TOKENS)
     for field, value in message.items():
-        if field == "content" and isinstance(value, list | dict):
+        if field == "content" and type(value) is str:
+            counter.text(value)
+        elif field == "role" and type(value) is str:
+            counter.role(value)
+        elif field == "content" and isinstance(value, list | dict):
             for part in value if isinstance(value, list) else [value]:
                 _part(counter, part, largest_image)
-        elif field in ("content", "role", "name") and isinstance(value, str):
+        elif field == "name" and isinstance(value, str):
             counter.text(value)
-            if field == "name":
-                counter.exactly(NAME_TOKENS)
+            counter.exactly(NAME_TOKENS)
         elif field == "audio" and value is not None:
             counter.anything()
         elif isinstance(value, str):

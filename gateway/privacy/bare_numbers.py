@@ -68,7 +68,7 @@ class Document:
 def without_point_zeros(text: str) -> str:
     """The text with spaces for the `.0` of long whole numbers outside of strings, so that a card is
     one however a program wrote it, and spans hold in the text itself."""
-    if not _POINT_ZERO.search(text):
+    if ".0" not in text or not _POINT_ZERO.search(text):
         return text
     done, pieces = 0, []
     for start, end in bare_numbers(text):

@@ -18,18 +18,15 @@ def decide(
     """Of what was found that which rules are about, and what is done with each of its kinds: that
     depends on how many different values of it there are."""
     known: list[Sequence[Span]] = []
-    kinds: set[str] = set()
-    for text, spans in zip(texts, found, strict=True):
-        kept = _known(text, spans, rules) if spans else ()
-        known.append(kept)
-        for span in kept:
-            kinds.add(span.entity)
     actions: dict[str, Action] = {}
     values: dict[str, set[str]] = {}
-    for kind in kinds:
-        actions[kind] = rules[kind].action
-        if rules[kind].count_min > 1:
-            values[kind] = set()
+    for text, spans in zip(texts, found, strict=True):
+        known.append(kept := _known(text, spans, rules) if spans else ())
+        for span in kept:
+            if (kind := span.entity) not in actions:
+                actions[kind] = rules[kind].action
+                if rules[kind].count_min > 1:
+                    values[kind] = set()
     if values:
         _collect(values, texts, known, rules)
         for kind, different in values.items():

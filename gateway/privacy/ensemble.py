@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from gateway.privacy.profile import BUILT_IN, OnDetectorFailure, Using
 from gateway.privacy.redact import DetectionFailed, Detector
@@ -21,15 +22,25 @@ class Ensemble:
         self._ner = ner
         self._on_without_ner = on_without_ner
 
-    async def detect(
+    def detect(
         self, texts: Sequence[str], entities: frozenset[str], using: Using = BUILT_IN
-    ) -> list[list[Span]]:
-        """See the port: what either of them finds."""
+    ) -> Coroutine[Any, Any, list[list[Span]]]:
+        """See the port: what either of them finds. Without an engine the question is passed on as
+        it is, with no coroutine of its own."""
         if using.ner is None:
-            return await self._recognizers.detect(texts, entities, using)
+            return self._recognizers.detect(texts, entities, using)
+        return self._both(texts, entities, using, using.ner.on_failure)
+
+    async def _both(
+        self,
+        texts: Sequence[str],
+        entities: frozenset[str],
+        using: Using,
+        on_failure: OnDetectorFailure,
+    ) -> list[list[Span]]:
         known, named = await asyncio.gather(
             self._recognizers.detect(texts, entities, using),
-            self._named(texts, entities, using, using.ner.on_failure),
+            self._named(texts, entities, using, on_failure),
         )
         return [one + two for one, two in zip(known, named, strict=True)]
 

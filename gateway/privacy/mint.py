@@ -12,11 +12,11 @@ from gateway.privacy.placeholder import hashed, look_alikes, masked, placeholder
 from gateway.privacy.profile import Action
 from gateway.privacy.spans import Span
 
+_FEW = 32  # placeholders
+_LOUD_MAX = 16_384  # characters
+
 Changes = Sequence[tuple[Span, Action, int]]
 """What is done at disjoint, sorted spans of a text, and how much of a masked value stays."""
-
-Wanted = tuple[str, str, Action, int]
-"""Entity and value, and the same."""
 
 
 def with_stand_ins(text: str, spans: Sequence[Span], stand_ins: Sequence[str]) -> str:
@@ -82,6 +82,7 @@ class Mint:
         self._scope_key = scope_key
         self._texts = tuple(texts)
         self._taken: set[str] | None = None
+        self._loud: str | None = None
         self._placeholders: dict[str, str] = {}
         self._made_up: MadeUp | None = None
         self._given: dict[tuple[Action, str, str], str] = {}
@@ -92,23 +93,20 @@ class Mint:
 
     def stand_ins(self, texts: Sequence[str], changes: Sequence[Changes]) -> list[list[str]]:
         """What stands for the value of each of the changes, of each text."""
-        found: list[list[Wanted]] = []
-        replaced: list[Private] = []
-        for text, of_text in zip(texts, changes, strict=True):
-            wanted = []
-            for span, action, keep_last in of_text:
-                value = text[span.start : span.end]
-                wanted.append((span.entity, value, action, keep_last))
-                if action is Action.REPLACE:
-                    replaced.append((span.entity, value))
-            found.append(wanted)
+        replaced = [
+            (span.entity, text[span.start : span.end])
+            for text, of_text in zip(texts, changes, strict=True)
+            for span, action, _ in of_text
+            if action is Action.REPLACE
+        ]
         if replaced:
             self._choose(replaced)
-        made = []
-        for wanted in found:
-            made.append(names := list[str]())
-            for entity, value, action, keep_last in wanted:
-                names.append(self._stand_in(entity, value, action, keep_last))
+        made: list[list[str]] = []
+        for text, of_text in zip(texts, changes, strict=True):
+            names: list[str] = []
+            for (start, end, entity, _), action, keep_last in of_text:
+                names.append(self._stand_in(entity, text[start:end], action, keep_last))
+            made.append(names)
         return made
 
     def _choose(self, replaced: Iterable[Private]) -> None:
@@ -133,17 +131,26 @@ class Mint:
         """Salted where it is taken: by another value (also one that only differs in how its
         characters are encoded, and one number can be written in thousands of ways), or by what
         somebody wrote into a text."""
-        if self._taken is None:
-            self._taken = set()
-            for text in self._texts:
-                self._taken |= look_alikes(text)
         made = unsalted = placeholder(self._scope_key, entity, value)
         salt = self._salts.get(unsalted, 0)
         if salt:
             made = placeholder(self._scope_key, entity, value, salt)
-        while made in self._placeholders or (self._taken and token(made) in self._taken):
+        while made in self._placeholders or self._is_taken(token(made)):
             salt += 1
             made = placeholder(self._scope_key, entity, value, salt)
         self._salts[unsalted] = salt + 1
         self._placeholders[made] = value
         return made
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether a text holds what may pass for a placeholder with this token. Of a few short
+        texts hardly any holds its letters, and they need not be read for all that they hold."""
+        if self._taken is None:
+            if self._loud is None and sum(map(len, self._texts)) <= _LOUD_MAX:
+                self._loud = "\n".join(self._texts).upper()
+            if self._loud is not None and name not in self._loud and len(self._given) <= _FEW:
+                return False
+            self._taken = set()
+            for text in self._texts:
+                self._taken |= look_alikes(text)
+        return name in self._taken

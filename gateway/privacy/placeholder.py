@@ -92,6 +92,6 @@ _BASE32_PAIRS: Final = tuple(first + second for first in _BASE32 for second in _
 
 
 def _digest(scope_key: bytes, purpose: str, entity: str, value: str) -> bytes:
-    normal = unicodedata.normalize("NFKC", value)
-    message = "\0".join((purpose, entity, normal)).encode("utf-8", "surrogatepass")
+    normal = value if value.isascii() else unicodedata.normalize("NFKC", value)
+    message = f"{purpose}\0{entity}\0{normal}".encode("utf-8", "surrogatepass")
     return hmac.digest(scope_key, message, "sha256")

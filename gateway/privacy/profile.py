@@ -165,6 +165,10 @@ class Profile:
     note: str = ""
     using: Using = BUILT_IN
     entities: frozenset[str] = field(init=False, repr=False, compare=False)
+    lets_all_pass: bool = field(init=False, repr=False, compare=False)
+    """Whether nothing is looked for, in no direction: then no text is walked to."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entities", frozenset(self.rules))
+        lets_all_pass = not self.rules and not self.answer and self.images is Images.ALLOW
+        object.__setattr__(self, "lets_all_pass", lets_all_pass)

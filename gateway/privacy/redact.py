@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from gateway.errors import TextBlocked, Unavailable
-from gateway.privacy.bare_numbers import Range, bare_numbers, quoted
-from gateway.privacy.decide import NOTHING, Settled, any_acts, decide, reported, settle
+from gateway.privacy.changes import Findings, Work, findings_of, left_of, made_of
+from gateway.privacy.decide import decide
 from gateway.privacy.leads import Seen, in_texts, see
-from gateway.privacy.mint import Changes, Mint, Vault, with_stand_ins
-from gateway.privacy.profile import BUILT_IN, REVERSIBLE, Action, Profile, Using
+from gateway.privacy.mint import Mint, Vault
+from gateway.privacy.profile import BUILT_IN, Profile, Using
 from gateway.privacy.spans import Span
 
 T = TypeVar("T")
-
-_COVERED: Final = dict.fromkeys((Action.HASH, *REVERSIBLE), Action.MASK)
-"""What becomes of actions in a picture; others stay."""
 
 
 class DetectionFailed(Exception):
@@ -49,23 +46,10 @@ async def in_place(work: Callable[[], T]) -> T:
     return work()
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is done with the value at `span`. `sent` leaves in its place: the value itself where it
-    is only reported, nothing where it is blocked."""
-
-    span: Span
-    action: Action
-    sent: str = field(repr=False, default="")
-
-
-Findings = Sequence[Sequence[Finding]]
-"""Of each text, in its order."""
-
 Told = Callable[[Findings], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Redacted:
     """Texts that may leave, in the order of those that came; `counts` by `ENTITY:action`.
     `reported`: by entity, the values that are only reported and that rules for answers are about;
@@ -111,11 +95,13 @@ Sight = tuple[Sequence[Sequence[Span]], Sequence[Sequence[Span]]]
 
 
 async def find(seen: Seen, profile: Profile, detector: Detector) -> Sight:
-    """What `look` finds. Raises Unavailable (redaction_failed)."""
-    shown, alone = await unless_failed(
-        look(seen, profile, detector), 2, "Private values could not be looked for"
-    )
-    return shown, alone
+    """What `look` finds. Raises Unavailable (redaction_failed), to which the failure is not
+    chained: its frames hold text."""
+    try:
+        return await look(seen, profile, detector)
+    except DetectionFailed as failure:
+        is_missing = isinstance(failure, DetectorMissing)
+    raise _unseen("Private values could not be looked for", is_missing)
 
 
 async def look(seen: Seen, profile: Profile, detector: Detector) -> Sight:
@@ -123,16 +109,18 @@ async def look(seen: Seen, profile: Profile, detector: Detector) -> Sight:
     which may be anchored, find in those that have a lead alone: nothing at all where it has no
     pattern. Raises DetectionFailed."""
     entities, using = profile.entities, profile.using
-    found = _for_each(seen.shown, await detector.detect(seen.shown, entities, using))
-    if not seen.bare or not (own := entities & using.patterned):
-        return found, ()
-    return found, _for_each(seen.bare, await detector.detect(seen.bare, own, using.without_ner()))
+    found = await detector.detect(seen.shown, entities, using)
+    alone: Sequence[Sequence[Span]] = ()
+    if seen.bare and (own := entities & using.patterned):
+        alone = await detector.detect(seen.bare, own, using.without_ner())
+        if len(alone) != len(seen.bare):
+            raise DetectionFailed(_NOT_EVERY)
+    if len(found) != len(seen.shown):
+        raise DetectionFailed(_NOT_EVERY)
+    return found, alone
 
 
-def _for_each(texts: Sequence[str], found: list[list[Span]]) -> list[list[Span]]:
-    if len(found) != len(texts):
-        raise DetectionFailed("the detector did not look at every text")
-    return found
+_NOT_EVERY: Final = "the detector did not look at every text"
 
 
 def replace(
@@ -148,25 +136,19 @@ def replace(
     known, actions = decide(texts, in_texts(seen, *found), profile.rules)
     if not actions:
         return nothing_found(texts, told)
-    work = _Work(texts, profile, actions, pictured)
-    for text, spans in zip(texts, known, strict=True):
-        work.settle(text, spans)
+    work = Work(profile.rules, actions, len(texts), pictured)
+    for at, spans in enumerate(known):
+        if spans:
+            work.settle(at, texts[at], spans)
     if blocked := work.blocked():
         if told:
-            told(_findings(texts, work.settled, work.changes))
+            told(findings_of(texts, work.settled, work.changes))
         raise _refusal(blocked, work.counts)
-    mint = Mint(scope_key, texts)
-    sent = mint.stand_ins(texts, work.changes)
-    redacted = list(texts)
-    for at, one in enumerate(work.settled):
-        if one.changes:
-            if numbers := work.numbers[at]:
-                sent[at] = quoted(one.changes, numbers, sent[at])
-            redacted[at] = with_stand_ins(texts[at], one.changes, sent[at])
+    redacted, vault, sent = made_of(texts, work, Mint(scope_key, texts))
     if told:
-        told(_findings(texts, work.settled, work.changes, sent))
-    left = _left(texts, known, work.settled, actions, profile) if profile.answer else {}
-    return Redacted(tuple(redacted), mint.vault(), work.counts, left)
+        told(findings_of(texts, work.settled, work.changes, sent))
+    left = left_of(texts, known, work.settled, actions, profile) if profile.answer else {}
+    return Redacted(redacted, vault, work.counts, left)
 
 
 def nothing_found(texts: Sequence[str], told: Told | None) -> Redacted:
@@ -174,97 +156,6 @@ def nothing_found(texts: Sequence[str], told: Told | None) -> Redacted:
     if told:
         told([()] * len(texts))
     return Redacted(tuple(texts), Vault(), {})
-
-
-class _Work:
-    """What is done in each of the texts, in their order, and how often by `ENTITY:action`. A text
-    in which nothing was found costs next to nothing."""
-
-    def __init__(
-        self,
-        texts: Sequence[str],
-        profile: Profile,
-        actions: Mapping[str, Action],
-        pictured: int,
-    ) -> None:
-        self._rules = profile.rules
-        self._actions = actions
-        self._first_picture = len(texts) - pictured
-        self.counts: dict[str, int] = {}
-        self.settled: list[Settled] = []
-        self.changes: list[Changes] = []
-        self.numbers: list[Sequence[Range]] = []
-
-    def settle(self, text: str, spans: Sequence[Span]) -> None:
-        if not spans:
-            self._note(NOTHING, (), ())
-            return
-        actions, in_picture = self._actions, len(self.settled) >= self._first_picture
-        if in_picture:
-            actions = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
-        numbers = bare_numbers(text) if any_acts(spans, actions) else ()
-        one = settle(text, spans, actions, numbers)
-        for span in (*one.reports, *one.acted):
-            name = f"{span.entity}:{actions[span.entity]}"
-            self.counts[name] = self.counts.get(name, 0) + 1
-        changes = [
-            (span, actions[span.entity], 0 if in_picture else self._rules[span.entity].keep_last)
-            for span in one.changes
-        ]
-        self._note(one, changes, numbers)
-
-    def _note(self, settled: Settled, changes: Changes, numbers: Sequence[Range]) -> None:
-        self.settled.append(settled)
-        self.changes.append(changes)
-        self.numbers.append(numbers)
-
-    def blocked(self) -> Set[str]:
-        """The kinds of what was found that must not leave."""
-        if Action.BLOCK not in self._actions.values():
-            return frozenset()
-        return {
-            entity
-            for entity, action in self._actions.items()
-            if action is Action.BLOCK and f"{entity}:{Action.BLOCK}" in self.counts
-        }
-
-
-def _left(
-    texts: Sequence[str],
-    known: Sequence[Sequence[Span]],
-    settled: Sequence[Settled],
-    actions: Mapping[str, Action],
-    profile: Profile,
-) -> Mapping[str, Set[str]]:
-    """See `Redacted.reported`."""
-    left: dict[str, set[str]] = {}
-    for text, spans, one in zip(texts, known, settled, strict=True):
-        for span in reported(spans, actions, one.changes):
-            if span.entity in profile.answer:
-                left.setdefault(span.entity, set()).add(text[span.start : span.end])
-    return left
-
-
-def _findings(
-    texts: Sequence[str],
-    settled: Sequence[Settled],
-    changes: Sequence[Changes],
-    sent: Sequence[Sequence[str]] | None = None,
-) -> Findings:
-    """In the order of each text; nothing is sent where `sent` is None."""
-    findings = []
-    for number, text in enumerate(texts):
-        done = changes[number]
-        left = sent[number] if sent else [""] * len(done)
-        of_text = [
-            Finding(span, action, made)
-            for (span, action, _), made in zip(done, left, strict=True)
-        ] + [
-            Finding(span, Action.REPORT, text[span.start : span.end] if sent else "")
-            for span in settled[number].reports
-        ]  # fmt: skip
-        findings.append(sorted(of_text, key=lambda finding: finding.span.start))
-    return findings
 
 
 async def unless_failed(looking: Awaitable[Sequence[T]], count: int, said: str) -> Sequence[T]:
@@ -277,8 +168,12 @@ async def unless_failed(looking: Awaitable[Sequence[T]], count: int, said: str) 
         found, is_missing = (), isinstance(failure, DetectorMissing)
     if len(found) == count:
         return found
+    raise _unseen(said, is_missing)
+
+
+def _unseen(said: str, is_missing: bool) -> Unavailable:
     what = "The gateway lacks what has to look: tell whoever runs it." if is_missing else _LATER
-    raise Unavailable(
+    return Unavailable(
         f"{said}, so nothing was sent. {what}",
         code="redaction_failed",
         retry=False if is_missing else None,

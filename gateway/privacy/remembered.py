@@ -63,22 +63,26 @@ class Remembered:
         else:
             run = asyncio.get_running_loop().run_in_executor
             questions = await run(self._pool, _hashes, texts, begun)
-        answers: dict[Question, tuple[Span, ...]] = {}
+        kept = self._kept
+        answers: dict[Question, Sequence[Span]] = {}
         new: dict[Question, str] = {}
-        for at, one in enumerate(questions, 1):
-            kept = self._kept.get(one)
-            if kept is None:
-                new[one] = texts[at - 1]
+        for at, one in enumerate(questions):
+            known = kept.get(one)
+            if known is None:
+                new[one] = texts[at]
             else:
-                self._kept.move_to_end(one)
-                answers[one] = kept
-            if at % _AT_ONCE == 0:
+                kept.move_to_end(one)
+                answers[one] = known
+            if at % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)
         if new:
             found = await self._detector.detect(list(new.values()), entities, using)
+            if len(questions) == 1 == len(found):
+                self._keep(questions[0], tuple(found[0]))
+                return found
             for at, (one, spans) in enumerate(zip(new, found, strict=True), 1):
-                answers[one] = tuple(spans)
-                self._keep(one, answers[one])
+                answers[one] = spans
+                self._keep(one, tuple(spans))
                 if at % _AT_ONCE == 0:
                     await asyncio.sleep(0)
         return [list(answers[one]) for one in questions]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -33,7 +34,10 @@ WORD_END = r"(?![0-9A-Za-z])"
 
 _WORD_START = re.compile(word_start())
 _WORD_REST = re.compile(r"[0-9A-Za-z]*+")
+_JOINED = frozenset(string.ascii_letters + string.digits)
 _QUOTES = "\"'"
+_QUOTE = frozenset(_QUOTES)
+_QUOTE_OR_BACKSLASH = frozenset(f"{_QUOTES}\\")
 
 
 def _rank(span: Span) -> tuple[int, float, str, int]:
@@ -70,13 +74,11 @@ def unquoted(text: str, span: Span) -> Span:
     """The span without the quotes at its ends, nor a backslash that escapes one: they belong to the
     text, which may be JSON, and some recognizers take them along."""
     value = text[span.start : span.end]
-    if value.isalnum():
-        return span
+    if value[:1] not in _QUOTE and value[-1:] not in _QUOTE_OR_BACKSLASH:
+        return span  # as nearly all are
     inner = value.lstrip(_QUOTES)
     start = span.end - len(inner)
-    if inner.endswith(("'", '"')) or (
-        inner.endswith("\\") and text[span.end : span.end + 1] in (*_QUOTES,)
-    ):
+    if inner[-1:] in _QUOTE or (inner.endswith("\\") and text[span.end : span.end + 1] in _QUOTE):
         inner = inner.rstrip(f"{_QUOTES}\\")
     is_same = len(inner) == len(value)
     return span if is_same else _between(start, start + len(inner), span)
@@ -95,6 +97,11 @@ def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     return kept
 
 
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether no letter or digit is beside it: then no pattern has to say so, as of nearly all."""
+    return text[start - 1 : start] not in _JOINED and text[end : end + 1] not in _JOINED
+
+
 def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     """Disjoint, sorted spans, grown until each begins and ends where a word does.
 
@@ -105,6 +112,10 @@ def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     for span in spans:
         floor = grown[-1].end if grown else 0
         start = span.start
+        if (start > floor or not grown) and _stands_alone(text, start, span.end):
+            grown.append(span)
+            namesake = span
+            continue
         while start > floor and not _WORD_START.match(text, start):
             start -= 1
         end = floor

@@ -15,6 +15,8 @@ from gateway.privacy.spans import Span
 OWN: Final = 32_768  # characters of which a window is asked
 BEFORE: Final = 512  # characters shown before, in which cues may stand
 BEHIND: Final = 1_024  # characters shown behind, into which a finding may reach
+AT_ONCE: Final = OWN + BEHIND
+"""A text that is no longer is one window."""
 _NEAR = 256  # a finding that ends so near to the end of its window may have been cut off
 _RUN_MAX = 65_536
 _WIDEST = 8 * OWN
@@ -23,7 +25,7 @@ _RUN = re.compile(rf"[\w.+/=~$%:@-]{{0,{_RUN_MAX}}}+")
 
 def find_in_windows(text: str, find: Callable[[str], list[Span]]) -> list[Span]:
     """What `find` finds in `text`: in all of it at once where it is short."""
-    if len(text) <= OWN + BEHIND:
+    if len(text) <= AT_ONCE:
         return find(text)
     return [span for begin in range(0, len(text), OWN) for span in _beginning_in(text, begin, find)]
 

@@ -20,7 +20,7 @@ from private_values import VALUES
 
 FINDERS = [one for one in recognizers() if isinstance(one, Finder)]
 BY_ENTITY = {one.ENTITY: one for one in FINDERS}
-GATED = [one for one in FINDERS if one.DIGITS_MIN or one.NEEDLES or one.SMALL_NEEDLES]
+GATED = [one for one in FINDERS if one.gate != Gate()]
 
 # The fewest digits with which each is found at all, where the generated values have more.
 SHORTEST = {
@@ -33,7 +33,10 @@ SHORTEST = {
     "IBAN_CODE": ["MT84MALT011000012345MTLCAST001S"],
     "IP_ADDRESS": ["1.2.3.4", "fe80::a:b:c"],
     "NL_BSN": ["bsn 10000008"],
-    "PHONE_NUMBER": ["tel 5552671"],
+    "CN_MOBILE": ["138 0013 8000"],
+    "CREDIT_CARD": ["4111%201111%201111%201111", "4111_1111_1111_1111", "3782 822463 10005"],
+    "PHONE_NUMBER": ["tel 5552671", "tel 5 5 5. 2 6 71", "+44 (0) 20-7946/0958"],
+    "US_SSN": ["536 90 4399"],
     "STREET_ADDRESS": ["東京都港区芝公園四丁目", "1 Main Street"],
     "EMAIL_ADDRESS": ["dave%40example.org"],
     "PASSWORD": ["amqp://a:gR8!kq@b", "a:gR8!kq@tcp(b)", "密码:gR8!kq", "PW: gR8!kq7"],
@@ -45,8 +48,7 @@ BEHIND = {"PASSWORD": "password: ", "SECRET": "secret="}
 
 def gated(text: str, one: Finder) -> bool:
     """Whether the engine passes over it."""
-    gate = Gate(one.DIGITS_MIN, one.NEEDLES, one.SMALL_NEEDLES)
-    return not Gates([(gate, one)]).open(Reading(text))
+    return not Gates([(one.gate, one)]).open(Reading(text))
 
 
 @pytest.mark.parametrize("one", GATED, ids=lambda one: one.ENTITY)
@@ -115,18 +117,30 @@ def test_a_gate_asks_for_digits_and_for_any_of_its_words() -> None:
             (Gate(needles=("@", "号")), "sign"),
             (Gate(needles=("@",), small_needles=("key", "密")), "sign or word"),
             (Gate(digits_min=1, small_needles=("key",)), "digit and word"),
+            (Gate(close_digits_min=2), "two together"),
+            (Gate(shapes=(b"0a",)), "digit before letter"),
         ]
     )
     opened = {
-        text: set(gates.open(Reading(text))) for text in ("", "KEY", "a@1", "密 12", "号 7key")
+        text: set(gates.open(Reading(text)))
+        for text in ("", "KEY", "a@1", "密 12", "号 7key", "(1)-2")
     }
     assert opened == {
         "": {"always"},
         "KEY": {"always", "sign or word"},
         "a@1": {"always", "sign", "sign or word"},
-        "密 12": {"always", "two digits", "sign or word"},
-        "号 7key": {"always", "sign", "sign or word", "digit and word"},
+        "密 12": {"always", "two digits", "two together", "sign or word"},
+        "号 7key": {"always", "sign", "sign or word", "digit and word", "digit before letter"},
+        "(1)-2": {"always", "two digits", "two together"},
     }
+
+
+def test_digits_are_close_that_one_number_can_have() -> None:
+    assert Reading("1 (2)-3/4.5_6%7").close_digits(b"0") == 7
+    assert Reading("12, 345 and ６７").close_digits(b"0") == 3
+    assert Reading("12, 345").close_digits(b"0000") == 0
+    assert Reading("").close_digits(b"0") == 0
+    assert Reading("a" * (COUNTED_MAX + 1)).close_digits(b"0") > COUNTED_MAX
 
 
 def test_digits_are_counted_in_short_texts_only() -> None:

@@ -18,9 +18,10 @@ from gateway.cli.redact import redact
 from gateway.errors import TextBlocked
 from gateway.openai.request import Request
 from gateway.openai.texts import Place
+from gateway.privacy.changes import Finding
 from gateway.privacy.ensemble import Ensemble
 from gateway.privacy.profile import Action
-from gateway.privacy.redact import DetectionFailed, Finding
+from gateway.privacy.redact import DetectionFailed
 from gateway.privacy.spans import Span
 
 POLICY = """

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from gateway.backends.presidio import LocalRecognizer, NlpArtifacts, RecognizerResult
+from gateway.backends.recognizers.gates import Gate
 from gateway.privacy.spans import WORD_END, word_start
 
 STARTED = word_start(1)
@@ -45,17 +46,28 @@ class Finder(LocalRecognizer):
     ENTITY: ClassVar[str]
     DIGITS_MIN: ClassVar[int] = 0
     """The least number of ASCII digits that a text must hold for this to find anything."""
+    CLOSE_DIGITS_MIN: ClassVar[int] = 0
+    """The same, where all of them are of one number: see `Reading.close_digits`."""
     NEEDLES: ClassVar[tuple[str, ...]] = ()
-    """One of these must be in the text for this to find anything, or one of SMALL_NEEDLES; none of
-    either: it may always."""
+    """One of these must be in the text for this to find anything, or one of SMALL_NEEDLES or of
+    SHAPES; none of any: it may always."""
     SMALL_NEEDLES: ClassVar[tuple[str, ...]] = ()
     """The same, of the text in small letters."""
+    SHAPES: ClassVar[tuple[bytes, ...]] = ()
+    """The same, of the text with `a` for each letter and `0` for each digit."""
 
     def __init__(self) -> None:
         super().__init__(supported_entities=[self.ENTITY], supported_language="en")
 
     def load(self) -> None:
         """Nothing to load: the patterns are constants."""
+
+    @property
+    def gate(self) -> Gate:
+        """Which texts this need not see."""
+        return Gate(
+            self.DIGITS_MIN, self.NEEDLES, self.SMALL_NEEDLES, self.CLOSE_DIGITS_MIN, self.SHAPES
+        )
 
     @abstractmethod
     def find(self, text: str) -> Iterator[Found]:

@@ -13,12 +13,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Open for texts with so many ASCII digits and, where there are any needles, with one of them:
-    of `needles` as they are, of `small_needles` in small letters."""
+    """Open for texts with so many ASCII digits, or so many that one number can have all of them,
+    and, where there are any needles, with one of them: of `needles` as they are, of
+    `small_needles` in small letters, of `shapes` with `a` for each letter and `0` for each
+    digit."""
 
     digits_min: int = 0
     needles: tuple[str, ...] = ()
     small_needles: tuple[str, ...] = ()
+    close_digits_min: int = 0
+    shapes: tuple[bytes, ...] = ()
+
+    @property
+    def has_needles(self) -> bool:
+        return bool(self.needles or self.small_needles or self.shapes)
+
+    @property
+    def least(self) -> int:
+        return max(self.digits_min, self.close_digits_min)
 
 
 class Gates(Generic[T]):
@@ -29,24 +41,26 @@ class Gates(Generic[T]):
 
     def __init__(self, gated: Sequence[tuple[Gate, T]]) -> None:
         self._behind = [behind for _, behind in gated]
-        most = max((gate.digits_min for gate, _ in gated), default=0)
-        wordless = [
-            (gate.digits_min, behind)
-            for gate, behind in gated
-            if not gate.needles and not gate.small_needles
-        ]
-        self._by_digits = [
-            tuple(behind for least, behind in wordless if least <= count)
-            for count in range(most + 1)
-        ]
-        self._digits_min = [gate.digits_min for gate, _ in gated]
+        wordless = [(gate, behind) for gate, behind in gated if not gate.has_needles]
+        self._by_digits = _by_least([pair for pair in wordless if not pair[0].close_digits_min])
+        self._by_close_digits = _by_least([pair for pair in wordless if pair[0].close_digits_min])
+        close = [gate.close_digits_min for gate, _ in wordless if gate.close_digits_min]
+        self._close_min = min(close, default=2**31)
+        self._close_least = b"0" * min(close, default=1)
+        self._least = [gate.least for gate, _ in gated]
         self._needles = _by_ascii([gate.needles for gate, _ in gated])
         self._small_needles = _by_ascii([gate.small_needles for gate, _ in gated])
+        self._shapes = [(one, at) for at, (gate, _) in enumerate(gated) for one in gate.shapes]
 
     def open(self, text: Reading) -> list[T]:
         """What stands behind the gates that are open for it, in any order."""
         digits, is_ascii = text.digits, text.isascii()
-        opened = [*self._by_digits[min(digits, len(self._by_digits) - 1)]]
+        by_digits = self._by_digits
+        opened = [*by_digits[digits if digits < len(by_digits) else -1]]
+        if digits >= self._close_min:
+            by_digits = self._by_close_digits
+            close = text.close_digits(self._close_least)
+            opened += by_digits[close if close < len(by_digits) else -1]
         found = set()
         for needle, at in self._needles[is_ascii]:
             if needle in text:
@@ -55,14 +69,26 @@ class Gates(Generic[T]):
         for needle, at in self._small_needles[is_ascii]:
             if needle in small:
                 found.add(at)
+        shape = text.shape
+        for one, at in self._shapes:
+            if one in shape:
+                found.add(at)
         for at in found:
-            if self._digits_min[at] <= digits:
+            if self._least[at] <= digits:
                 opened.append(self._behind[at])
         return opened
 
 
 Needles = tuple[tuple[str, int], ...]
 """Each with the number of its gate."""
+
+
+def _by_least(gated: Sequence[tuple[Gate, T]]) -> list[tuple[T, ...]]:
+    """What is open by its digits alone, by their number; the last is for more as well."""
+    most = max((gate.least for gate, _ in gated), default=0)
+    return [
+        tuple(behind for gate, behind in gated if gate.least <= count) for count in range(most + 1)
+    ]
 
 
 def _by_ascii(needles: Sequence[tuple[str, ...]]) -> tuple[Needles, Needles]:

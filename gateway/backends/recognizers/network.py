@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from ipaddress import ip_address
 
@@ -16,6 +17,7 @@ from gateway.backends.recognizers.finder import (
     Found,
 )
 
+_ALNUM = frozenset(string.ascii_letters + string.digits)
 _PRIVATE_SUFFIXES = "corp docker example home internal intranet invalid lan local localdomain test"
 
 
@@ -28,7 +30,8 @@ class Email(Finder):
     ENTITY = "EMAIL_ADDRESS"
     NEEDLES = ("@", "%40")
     _LABEL = r"[0-9A-Za-z\u00C0-\u024F-]++"
-    _DOMAIN = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL}){{1,126}})")
+    _DOMAIN = re.compile(rf"@({_LABEL}(?:\.{_LABEL}){{1,126}})")
+    _DOMAIN_OR_ESCAPED = re.compile(rf"(?:@|%40)({_LABEL}(?:\.{_LABEL}){{1,126}})")
     _LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'-]++")
     _LOCAL_START = re.compile(r"[0-9A-Za-z\u00C0-\u024F_]")
     _RARE_LOCAL = re.compile(r"[0-9A-Za-z\u00C0-\u024F_.+%&~'#!$*^-]++")
@@ -51,7 +54,8 @@ class Email(Finder):
     def find(self, text: str) -> Iterator[Found]:
         done = 0
         has_url = "://" in text
-        for found in self._DOMAIN.finditer(text):
+        shape = self._DOMAIN_OR_ESCAPED if "%40" in text else self._DOMAIN
+        for found in shape.finditer(text):
             at = found.start()
             length = self._domain_length(found[1])
             start = self._local_start(text, at, done)
@@ -62,6 +66,8 @@ class Email(Finder):
     def _local_start(self, text: str, at: int, done: int) -> int:
         floor = max(done, at - self._LOCAL_MAX)
         start = _begin_of_run(self._LOCAL, text, at, floor)
+        if start < at and text[start] in _ALNUM and (not start or text[start - 1] in " \n"):
+            return start  # as nearly all do
         if text[start - 1 : start] == "\\" and (escape := self._ESCAPE.match(text, start - 1, at)):
             start = escape.end()
         first = self._LOCAL_START.search(text, start, at)
@@ -88,6 +94,8 @@ class Email(Finder):
 
     def _domain_length(self, domain: str) -> int:
         """How much of what looks like a domain is one: up to its last known suffix, or 0."""
+        if domain.rpartition(".")[2] in self._suffixes and domain.count(".") < self._LABELS_MAX:
+            return len(domain)
         labels = domain.split(".")[: self._LABELS_MAX]
         while len(labels) > 1:
             suffix = labels[-1].partition("-")[0] if labels[-1][:4] != "xn--" else labels[-1]
@@ -113,6 +121,8 @@ class IpAddress(Finder):
 
     ENTITY = "IP_ADDRESS"
     DIGITS_MIN = 1
+    NEEDLES = (":",)
+    SHAPES = (b"0.0",)
     _V4 = re.compile(
         rf"[0-9]{STARTED}{NOT_A_FRACTION}[0-9]{{0,2}}+(?:\.[0-9]{{1,3}}+){{3}}{NUMBER_END}"
     )

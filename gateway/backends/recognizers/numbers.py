@@ -29,7 +29,7 @@ class CreditCard(Finder):
     In one piece, or in the groups in which cards are printed; other groups are lists of numbers."""
 
     ENTITY = "CREDIT_CARD"
-    DIGITS_MIN = 12
+    CLOSE_DIGITS_MIN = 12
     _SHAPES = (
         re.compile(rf"[2-6]{_FIRST}[0-9]{{11,18}}+{NUMBER_END}", re.ASCII),
         re.compile(rf"[2-6]{_FIRST}[0-9]{{3}}(?:{_GAP}[0-9]{{4}}){{3}}{NUMBER_END}", re.ASCII),
@@ -68,6 +68,7 @@ class Iban(Finder):
 
     ENTITY = "IBAN_CODE"
     DIGITS_MIN = 2
+    SHAPES = (b"aa00",)
     _CHECK = re.compile(
         rf"[0-9](?<=[A-Za-z]{{2}}.)[0-9]{word_start(4)}(?=[ -]?[0-9A-Za-z])"
     )  # found by its digits: there are fewer of them than letters
@@ -105,7 +106,7 @@ class UsSocialSecurity(Finder):
     Source of the ranges that are never given out: the Social Security Administration."""
 
     ENTITY = "US_SSN"
-    DIGITS_MIN = 9
+    CLOSE_DIGITS_MIN = 9
     _GROUPS = re.compile(rf"[0-8]{_FIRST}[0-9]{{2}}([ -])[0-9]{{2}}\1[0-9]{{4}}{NUMBER_END}")
     _BARE = re.compile(rf"[0-8]{_FIRST}[0-9]{{8}}{NUMBER_END}")
     _CUE = cue("ssn|social security", "(?<![a-z])ssn|social security")
@@ -129,7 +130,7 @@ class ChineseIdCard(Finder):
     a date of birth and a check character (ISO 7064 MOD 11-2)."""
 
     ENTITY = "CN_ID_CARD"
-    DIGITS_MIN = 17
+    CLOSE_DIGITS_MIN = 17
     _SHAPE = re.compile(
         rf"[1-8]{_FIRST}[0-9]{{5}}[ -]?((?:18|19|20)[0-9]{{6}})[ -]?[0-9]{{3}}[0-9Xx]{WORD_END}"
     )

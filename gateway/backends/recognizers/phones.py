@@ -44,7 +44,7 @@ class Phone(Finder):
     its leading zero: anything wider takes every other number in code and data for a telephone."""
 
     ENTITY = "PHONE_NUMBER"
-    DIGITS_MIN = 7
+    CLOSE_DIGITS_MIN = 7
     _INTERNATIONAL = re.compile(
         rf"(?:\+{STARTED}(?<!\+.)\(?|0{_FIRST}0)[1-9](?:{_GAP}[0-9]){{6,14}}"
     )
@@ -155,7 +155,7 @@ class ChineseMobile(Finder):
     Groups as they are written there (3-4-4): other groups are another country's number."""
 
     ENTITY = "CN_MOBILE"
-    DIGITS_MIN = 11
+    CLOSE_DIGITS_MIN = 11
     _SHAPE = re.compile(
         rf"(?:\+{STARTED}86\)?[ -]?1|0{_FIRST}086[ -]?1|8{_FIRST}6[ -]?1|1{_FIRST})"
         rf"[3-9][0-9]([ -]?)[0-9]{{4}}\1[0-9]{{4}}{NUMBER_END}"

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import string
 from typing import Final
 
 COUNTED_MAX: Final = 4096
 """Characters up to which it is worth to know that a text has too few digits for a recognizer."""
 
-_DIGITS: Final = b"0123456789"
+_LETTERS: Final = string.ascii_letters.encode()
+_DIGITS: Final = string.digits.encode()
+_AS_SHAPE: Final = bytes.maketrans(_LETTERS + _DIGITS, b"a" * len(_LETTERS) + b"0" * len(_DIGITS))
+_AS_RUNS: Final = b" " * ord("0") + b"0" + b" " * (255 - ord("0"))
+_GAPS: Final = b" ()./-_%"
+"""What may stand between the digits of one number; `%20` is such a sign and two digits more."""
 
 
 class Reading(str):
     """The text itself, and its small letters, which half of the recognizers search. Goes with the
     look: nothing of a text is kept longer.
 
-    `digits`: how many ASCII digits stand in it. A long text counts as if each character was one."""
+    `shape`: its ASCII letters as `a`, and its digits as `0`. `digits`: how many of these stand in
+    it. A long text counts as if each character was one."""
 
     small: str
+    shape: bytes
     digits: int
 
     def __init__(self, text: str) -> None:
         self.small = text.lower() if text.isascii() else _small(text)
-        self.digits = len(text)
-        if self.digits <= COUNTED_MAX:
-            raw = text.encode("ascii", "replace")
-            self.digits -= len(raw.translate(None, _DIGITS))
+        self.shape = shape = text.encode("ascii", "replace").translate(_AS_SHAPE)
+        size = len(shape)
+        self.digits = shape.count(b"0") if size <= COUNTED_MAX else size
+
+    def close_digits(self, least: bytes) -> int:
+        """The most digits that one number can have here, with nothing between them but gaps; 0
+        where they are fewer than those of `least`."""
+        if self.digits == len(self.shape):
+            return self.digits
+        squeezed = self.shape.translate(None, _GAPS)
+        return max(map(len, squeezed.translate(_AS_RUNS).split())) if least in squeezed else 0
 
 
 def in_small_letters(text: str) -> str:
