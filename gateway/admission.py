@@ -131,14 +131,9 @@ def _reservation(draft: Draft, ask: Ask, claims: tuple[Claim, ...], parts: Parts
         + parts.settings.reservation_margin_seconds
     )
     most = bound(ask, rules.price)
-    return Reservation(
-        id=draft.call.id,
-        claims=claims,
-        whose=whose(rules, key, draft.end_user),
-        bound=most,
-        record=draft.bound_entry(most),
-        expires_at=parts.clock() + lease_seconds,
-    )
+    whom = whose(rules, key, draft.end_user)
+    expires_at = parts.clock() + lease_seconds
+    return Reservation(draft.call.id, claims, whom, most, draft.bound_entry(most), expires_at)
 
 
 def _least(draft: Draft) -> Amounts:
