@@ -84,7 +84,7 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
             draft.reservation = None
             parts.state.reserved -= 1
             continue
-        parts.meters.decided(verdict.standings, granted=True)
+        parts.meters.limits.decided(verdict.standings, granted=True)
         return ask, verdict.standings
 
 

@@ -25,15 +25,19 @@ Series = tuple[str, Labels]
 """A meter of LABELS, and the values of its labels."""
 
 
+def where(entry: Entry) -> tuple[str, str]:
+    """Route and model; one that no policy names is `other`."""
+    return entry.endpoint or OTHER, entry.model if entry.upstream else OTHER
+
+
 def requests_of(entry: Entry) -> Labels:
-    """The labels of `requests`. A model that no policy names is `other`."""
-    model = entry.model if entry.upstream else OTHER
-    return entry.endpoint or OTHER, model, str(entry.status), str(entry.outcome)
+    """The labels of `requests`."""
+    return (*where(entry), str(entry.status), str(entry.outcome))
 
 
 def whose(entry: Entry) -> Labels:
     """What the labels of `tokens` and `cost` begin with; their last one is a kind or a currency."""
-    model = entry.model if entry.upstream else OTHER
+    model = where(entry)[1]
     return entry.organization or OTHER, entry.project or OTHER, model, str(entry.source)
 
 
