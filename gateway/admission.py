@@ -84,7 +84,7 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
             draft.reservation = None
             parts.state.reserved -= 1
             continue
-        parts.meters.decided(verdict.standings, granted=True)
+        parts.meters.limits.decided(verdict.standings, granted=True)
         return ask, verdict.standings
 
 
@@ -131,14 +131,9 @@ def _reservation(draft: Draft, ask: Ask, claims: tuple[Claim, ...], parts: Parts
         + parts.settings.reservation_margin_seconds
     )
     most = bound(ask, rules.price)
-    return Reservation(
-        id=draft.call.id,
-        claims=claims,
-        whose=whose(rules, key, draft.end_user),
-        bound=most,
-        record=draft.bound_entry(most),
-        expires_at=parts.clock() + lease_seconds,
-    )
+    whom = whose(rules, key, draft.end_user)
+    expires_at = parts.clock() + lease_seconds
+    return Reservation(draft.call.id, claims, whom, most, draft.bound_entry(most), expires_at)
 
 
 def _least(draft: Draft) -> Amounts:

@@ -9,7 +9,7 @@ from gateway.forward import Headers
 from gateway.policy.policy import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request of a caller. `now` is when its head was complete, in unix seconds.
 
@@ -30,4 +30,7 @@ class Call:
 
     @property
     def authorization(self) -> str | None:
-        return next((value for name, value in self.headers if name == "authorization"), None)
+        for name, value in self.headers:
+            if name == "authorization":
+                return value
+        return None

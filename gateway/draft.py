@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from gateway.answer import Answer
 from gateway.ask import Ask
@@ -23,10 +22,13 @@ from gateway.openai.usage import Told
 from gateway.policy.match import Rules
 from gateway.quota.ledger import Reservation
 from gateway.quota.limit import Amounts
-from gateway.usage.entry import Entry, Outcome, Source, Tokens
+from gateway.usage.entry import NO_TOKENS, Entry, Outcome, Source, Tokens
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a caller that left; never sent
 FEW_BYTES = 256  # of text, for which any number of tokens is believed
+
+Ending = tuple[Outcome, int, str]
+"""Outcome, status and code."""
 
 
 class Draft:
@@ -61,7 +63,8 @@ class Draft:
     def did(self, stage: str) -> None:
         """The time since the last mark was spent on `stage`."""
         now = self._stopwatch()
-        self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + now - self._mark
+        spent, seconds = self.stage_seconds, now - self._mark
+        spent[stage] = spent[stage] + seconds if stage in spent else seconds
         self._mark = now
 
     def mark(self) -> None:
@@ -84,60 +87,47 @@ class Draft:
 
     def bound_entry(self, bound: Amounts) -> Entry:
         """What is booked should this process die: the most that the request can have used."""
-        tokens = Tokens(input=bound.input_tokens, output=bound.output_tokens)
-        return self._entry(
-            Outcome.ABANDONED, 0, "", tokens, Source.ABANDONED, bound.cost_nano, requests=1
-        )
+        tokens = Tokens(bound.input_tokens, 0, bound.output_tokens)
+        ending = Outcome.ABANDONED, 0, ""
+        return self._entry(ending, tokens, Source.ABANDONED, bound.cost_nano, requests=1)
 
     def entry(self, error: BaseException | None) -> Entry:
         """What is booked now that the exchange is over, with `error` or well."""
         tokens, source = self._used(error)
         price = self.rules.price if self.rules else None
-        return self._entry(
-            self._outcome(error),
-            self._status(error),
-            self._code(error),
-            tokens,
-            source,
-            price.cost_nano(tokens) if price else 0,
-            requests=0 if source is Source.NONE else 1,
-        )
+        cost_nano = price.cost_nano(tokens) if price else 0
+        requests = 0 if source is Source.NONE else 1
+        return self._entry(self._ending(error), tokens, source, cost_nano, requests)
 
     def _entry(
-        self,
-        outcome: Outcome,
-        status: int,
-        code: str,
-        tokens: Tokens,
-        source: Source,
-        cost_nano: int,
-        requests: int,
+        self, ending: Ending, tokens: Tokens, source: Source, cost_nano: int, requests: int
     ) -> Entry:
         key, rules, answer = self.key, self.rules, self.answer
-        return Entry(
-            id=self.call.id,
-            time=self.now,
-            organization=key.organization if key else "",
-            project=key.project if key else "",
-            key_id=key.id if key else "",
-            end_user=self.end_user,
-            model=self.model,
-            served_model=answer.served_model if answer else "",
-            upstream=rules.upstream.name if rules else "",
-            endpoint=str(self.call.endpoint),
-            stream=self.stream,
-            status=status,
-            outcome=outcome,
-            code=code,
-            requests=requests,
-            tokens=tokens,
-            source=source,
-            cost_nano=cost_nano,
-            currency=rules.organization.currency if rules else "",
-            duration_ms=self.elapsed_ms(),
-            first_token_ms=self.first_token_ms,
-            redactions=self._redactions(),
-            policy_digest=rules.digest if rules else "",
+        outcome, status, code = ending
+        return Entry(  # by place, as names cost as much again
+            self.call.id,
+            self.now,
+            key.organization if key else "",
+            key.project if key else "",
+            key.id if key else "",
+            self.end_user,
+            self.model,
+            answer.served_model if answer else "",
+            rules.upstream.name if rules else "",
+            str(self.call.endpoint),
+            self.stream,
+            status,
+            outcome,
+            code,
+            requests,
+            tokens,
+            source,
+            cost_nano,
+            rules.organization.currency if rules else "",
+            self.elapsed_ms(),
+            self.first_token_ms,
+            self._redactions() if answer else self.redactions,
+            rules.digest if rules else "",
         )
 
     def _redactions(self) -> dict[str, int]:
@@ -146,6 +136,15 @@ class Draft:
         if not watched:
             return self.redactions
         return self.redactions | {f"{name}:answer": count for name, count in watched.items()}
+
+    def _ending(self, error: BaseException | None) -> Ending:
+        """Its outcome, its status and its code."""
+        answer = self.answer
+        if error is None and answer and answer.complete and answer.started:  # mostly it is so
+            is_ok = answer.status < 400
+            code = "cut_at_cap" if answer.cut else ""
+            return Outcome.OK if is_ok else Outcome.UPSTREAM_ERROR, answer.status, code
+        return self._outcome(error), self._status(error), self._code(error)
 
     def _left(self, error: BaseException | None) -> bool:
         return isinstance(error, ClientLeft) or (
@@ -198,19 +197,22 @@ class Draft:
         prompt at least."""
         ask, answer = self.ask, self.answer
         if ask is None or self.sent_at is None:
-            return Tokens(), Source.NONE
+            return NO_TOKENS, Source.NONE
         if answer is None or not answer.replied:
             given_up = self._left(error) or isinstance(error, CancelledError) or _waited(error)
             if not given_up:
-                return Tokens(), Source.NONE
-            return Tokens(input=ask.input_tokens), Source.ESTIMATED
+                return NO_TOKENS, Source.NONE
+            return Tokens(ask.input_tokens), Source.ESTIMATED
         told, texts = answer.told, answer.output_text
         if answer.status >= 400 and told is None:
-            return Tokens(), Source.NONE
+            return NO_TOKENS, Source.NONE
         assert self.rules is not None
         tokenizer = str(self.rules.model.tokenizer)
-        later = [answer.untold_text] if told else texts
-        counted = _counted(later, tokenizer, ask)
+        later = texts
+        if told:
+            untold = answer.untold_text
+            later = [untold] if untold else []
+        counted = _counted(later, tokenizer, ask) if later else 0
         is_whole = (answer.complete or answer.status >= 400) and not answer.cut
         if told and _is_believable(told.output + counted + ask.echoed_tokens, texts, tokenizer):
             tokens = _told(told, counted)
@@ -222,18 +224,18 @@ class Draft:
             tokens = Tokens(input=told.input if told else 0, output=output)
         is_exact = tokens.input > 0 or ask.input_is_exact
         is_exact &= sum(map(utf8_length, later)) <= EXACT_BYTES_MAX
-        tokens = tokens if tokens.input else replace(tokens, input=ask.input_tokens)
+        tokens = tokens if tokens.input else tokens._replace(input=ask.input_tokens)
         return tokens, Source.COUNTED if is_whole and is_exact else Source.ESTIMATED
 
 
 def _told(told: Told, more_output: int) -> Tokens:
     return Tokens(
-        input=told.input,
-        cached_input=told.cached_input,
-        output=told.output + more_output,
-        reasoning=told.reasoning,
-        audio_input=told.audio_input,
-        audio_output=told.audio_output,
+        told.input,
+        told.cached_input,
+        told.output + more_output,
+        told.reasoning,
+        told.audio_input,
+        told.audio_output,
     )
 
 

@@ -13,6 +13,7 @@ import traceback
 import zlib
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -23,6 +24,12 @@ from gateway.log_fields import cleaned
 from gateway.usage.entry import Entry, Outcome
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+REQUEST = "request"
+"""The event of the line of a request."""
+_OFFSET = len("+00:00")
+
+Fields = MutableMapping[str, Any]
+Step = Callable[[Any, str, Fields], Fields]
 
 
 class _Lines:
@@ -71,54 +78,74 @@ def build_log(
 
     `secrets` are blotted out of sentences, should one hold them. Of the lines of requests that
     went well and took less than `slow_seconds`, only the share `sample` is written."""
-    sampled = [_sampler(sample, slow_seconds * 1000)] if sample < 1 else []
-    return structlog.wrap_logger(
-        _Lines(stream or sys.stderr),
+    lines = _Lines(stream or sys.stderr)
+    others = structlog.wrap_logger(
+        lines,
         processors=[
-            *sampled,
             _closed(secrets),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(_as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-    )
+    ).bind()
+    is_kept = _sampler(sample, slow_seconds * 1000) if sample < 1 else None
+    return _Log(lines, others, _LEVELS[level] <= _LEVELS["info"], is_kept)
+
+
+class _Log:
+    """structlog's, but for the line of a request. That one is written here, in one step: it comes
+    with each request, and is made of an entry, which holds names and numbers by its type, so that
+    there is nothing to look at again."""
+
+    def __init__(
+        self, lines: _Lines, others: Any, tells_info: bool, is_kept: Callable[[Fields], bool] | None
+    ) -> None:
+        self._lines, self._others = lines, others
+        self._tells_info, self._is_kept = tells_info, is_kept
+
+    def info(self, event: str, **fields: Any) -> None:
+        if event != REQUEST:
+            self._others.info(event, **fields)
+        elif self._tells_info:
+            fields["event"] = event
+            if self._is_kept is None or self._is_kept(fields):
+                fields["level"] = "info"
+                fields["timestamp"] = f"{datetime.now(UTC).isoformat()[:-_OFFSET]}Z"
+                self._lines.info(write(fields).decode())
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._others.warning(event, **fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._others.error(event, **fields)
 
 
 def _as_json(line: Any, **_: Any) -> str:
     return write(line).decode()
 
 
-Fields = MutableMapping[str, Any]
-Step = Callable[[Any, str, Fields], Fields]
-
-
-def _sampler(share: float, slow_ms: float) -> Step:
-    """Which requests are kept follows from their ids alone. Each line says of how large a share it
-    is, so that counts can be scaled up: a line stands for 1 / `sampled` requests."""
+def _sampler(share: float, slow_ms: float) -> Callable[[Fields], bool]:
+    """Which lines of requests are kept follows from their ids alone. Each says of how large a share
+    it is, so that counts can be scaled up: a line stands for 1 / `sampled` requests."""
     below = share * 2**32
 
-    def sampled(_logger: Any, _method: str, line: Fields) -> Fields:
-        if line.get("event") != "request":
-            return line
+    def is_kept(line: Fields) -> bool:
         went_well = line.get("outcome") == Outcome.OK.value and line.get("status", 500) < 400
         if not went_well or line.get("duration_ms", 0) >= slow_ms:
             line["sampled"] = 1.0
-        elif zlib.crc32(str(line.get("request_id")).encode()) < below:
-            line["sampled"] = share
-        else:
-            raise structlog.DropEvent
-        return line
+            return True
+        line["sampled"] = share
+        return zlib.crc32(str(line.get("request_id")).encode()) < below
 
-    return sampled
+    return is_kept
 
 
 def _closed(secrets: Sequence[str]) -> Step:
-    """Lets the fields of log_fields.py pass only. The line of a request is made of an entry, which
-    holds names and numbers by its type, and is not looked at again."""
+    """Lets the fields of log_fields.py pass only."""
 
     def closed(_logger: Any, _method: str, line: Fields) -> Fields:
-        return line if line.get("event") == "request" else cleaned(line, secrets)
+        return cleaned(line, secrets)
 
     return closed
 

@@ -5,27 +5,25 @@ that the operator lists here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 
 from gateway import __version__
+from gateway.entry_meters import REQUEST_BUCKETS, EntryMeters
 from gateway.errors import CODES
 from gateway.genai_meters import GenAi
+from gateway.limit_meters import LimitMeters
 from gateway.meter_maker import Maker
-from gateway.quota.ledger import Standing, home_of
-from gateway.quota.limit import Level, Mode, Window
 from gateway.tallies import SERIES_MAX
 from gateway.usage.entry import NANO, Entry, Outcome
-from gateway.usage.metered import KINDS, LABELS, OTHER, metered
+from gateway.usage.metered import KINDS, OTHER
 from gateway.usage.record import JournalState
 
-REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
-FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 40)
 OVERHEAD_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
-_SHARED = frozenset({Level.ORGANIZATION, Level.PROJECT})
 CONNECTION_BOUNDS = ("connections", "connections_per_address")
 """Why a connection is refused: the settings that say how many there may be."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,7 +32,6 @@ PARTS = (
     "policy", "schema", "ledger", "journal", "ner", "ocr", "sweep", "background", "retention",
 )  # fmt: skip
 """What can be degraded."""
-CALENDAR = frozenset(Window) - {Window.SECOND, Window.MINUTE, Window.HOUR, Window.NONE}
 
 
 class Meters:
@@ -52,33 +49,19 @@ class Meters:
         self._journal_errors_seen = 0
         make = Maker(self.registry, series_max)
         self.series_refused = make.series_refused
+        self.entries = EntryMeters(make)
+        self.limits = LimitMeters(make)
         self._make_requests(make)
         self._make_accounts(make)
         self._make_keys(make)
         self._make_parts(make)
         self.genai = GenAi(make) if genai else None
-        self._of_entries = {"requests": self.requests, "tokens": self.tokens, "cost": self.cost}
         ProcessCollector(registry=self.registry)
 
     def _make_requests(self, make: Maker) -> None:
-        self.requests = make.tally("requests", "Requests answered.", *LABELS["requests"])
         self.errors = make.tally("errors", "Errors told to callers, by their code.", "code")
         for code in (*CODES, OTHER):
             self.errors.add((code,), 0)
-        self.request_duration = make.histogram(
-            "request_duration_seconds",
-            "From the request's head to the end of its answer.",
-            REQUEST_BUCKETS,
-            "route",
-            "model",
-        )
-        self.first_token = make.histogram(
-            "time_to_first_token_seconds",
-            "From the request's head to the first event of a streamed answer.",
-            FIRST_TOKEN_BUCKETS,
-            "route",
-            "model",
-        )
         self.overhead = make.histogram(
             "overhead_seconds", "Time that the gateway adds, by stage.", OVERHEAD_BUCKETS, "stage"
         )
@@ -115,34 +98,6 @@ class Meters:
         )
 
     def _make_accounts(self, make: Maker) -> None:
-        self.tokens = make.tally("tokens", "Tokens used, by type.", *LABELS["tokens"])
-        self.cost = make.tally(
-            "cost", "Money used, in units of the currency.", *LABELS["cost"], unit=NANO
-        )
-        self.limit_decisions = make.tally(
-            "limit_decisions",
-            "What each limit said: admitted, refused, would_refuse (modes observe and "
-            "soft), or not_asked, where another limit refused.",
-            "organization",
-            "limit",
-            "decision",
-        )
-        self.limit_used_ratio = make.gauge_tally(
-            "limit_used_ratio",
-            "Used and reserved over the amount, as a request last ended, for limits of "
-            "organizations and projects.",
-            "organization",
-            "project",
-            "limit",
-        )
-        self.limit_reset = make.gauge_tally(
-            "limit_reset_timestamp_seconds",
-            "When a budget's window ends, in unix seconds, for limits of organizations and "
-            "projects by calendar.",
-            "organization",
-            "project",
-            "limit",
-        )
         self.reservations_open = make.gauge(
             "reservations_open", "Reservations of requests in work at this process."
         )
@@ -224,18 +179,10 @@ class Meters:
         self.build_info.labels(__version__).set(1)
 
     def record(self, entry: Entry) -> None:
-        """Count one entry. Of an abandoned one nobody knows how long it took."""
-        meters = self._of_entries
-        for (meter, labels), count in metered(entry):
-            meters[meter].add(labels, count)
-        where = (entry.endpoint or OTHER, entry.model if entry.upstream else OTHER)
-        if entry.outcome is not Outcome.ABANDONED:
-            self.request_duration.observe(where, entry.duration_ms / 1000)
-        if entry.first_token_ms is not None:
-            self.first_token.observe(where, entry.first_token_ms / 1000)
+        """Count one entry."""
+        self.entries.count(entry)
         for name, count in entry.redactions.items():
-            entity, action, direction = f"{name}:request".split(":")[:3]
-            self.redactions.add((entity, action, direction), count)
+            self.redactions.add(_redaction(name), count)
         if entry.code and entry.outcome is not Outcome.OK:  # one that is well may have been cut
             self.errors.add((entry.code if entry.code in CODES else OTHER,))
         if entry.key_id in self._keys:
@@ -245,36 +192,22 @@ class Meters:
 
     def _record_key(self, entry: Entry) -> None:
         self.key_requests.add((entry.key_id, entry.outcome.value))
-        for kind in KINDS:
-            if tokens := getattr(entry.tokens, kind):
+        for kind, tokens in zip(KINDS, entry.tokens, strict=True):
+            if tokens:
                 self.key_tokens.add((entry.key_id, kind), tokens)
         if entry.cost_nano:
             self.key_cost.add((entry.key_id, entry.currency), entry.cost_nano)
 
-    def decided(self, standings: Iterable[Standing], granted: bool) -> None:
-        """Count what each limit said of one request."""
-        usual = "admitted" if granted else "not_asked"
-        for standing in standings:
-            limit, (organization, _) = standing.claim.limit, home_of(standing.claim.subject)
-            decision = usual
-            if standing.refused:
-                decision = "refused" if limit.mode is Mode.ENFORCE else "would_refuse"
-            self.limit_decisions.add((organization, limit.name, decision))
-
-    def stand(self, standings: Iterable[Standing]) -> None:
-        """Show how full limits are, where they are shared by a whole organization or project."""
-        for claim, amount, used, reserved, _, _, resets_at, _ in standings:
-            limit = claim.limit
-            if limit.level in _SHARED and amount:
-                labels = (*home_of(claim.subject), limit.name)
-                self.limit_used_ratio.set(labels, (used + reserved) / amount)
-                if resets_at is not None and limit.window in CALENDAR:
-                    self.limit_reset.set(labels, resets_at)
+    def spent(self, stages: Mapping[str, float]) -> float:
+        """Count the time that a request took in each stage; that of all, in seconds."""
+        self.overhead.observe_each(stages)
+        seconds = sum(stages.values())
+        self.overhead.observe(("total",), seconds)
+        return seconds
 
     def use_policy(self, digest: str, now: float) -> None:
         self.policy_info.clear()
-        self.limit_used_ratio.clear()
-        self.limit_reset.clear()
+        self.limits.forget()
         self.circuit_state.clear()
         self.policy_info.labels(digest).set(1)
         self.policy_reloaded.set(now)
@@ -290,3 +223,10 @@ class Meters:
     def exposition(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""
         return generate_latest(self.registry)
+
+
+@lru_cache(1024)  # a policy has some ten
+def _redaction(name: str) -> tuple[str, str, str]:
+    """The labels of what an entry counts by this name."""
+    entity, action, direction = f"{name}:request".split(":")[:3]
+    return entity, action, direction

@@ -47,7 +47,7 @@ class Settled:
             self._draft.key = error.key
         entry = self._draft.entry(error)
         if isinstance(error, Refusal):
-            self._parts.meters.decided(error.standings, granted=False)
+            self._parts.meters.limits.decided(error.standings, granted=False)
         await to_the_end(self._end(entry), at_once=self._parts.ledger.settles_at_once)
 
     async def _end(self, entry: Entry) -> None:
@@ -82,7 +82,7 @@ class Settled:
     def _show(self, entry: Entry, standings: tuple[Standing, ...]) -> None:
         """How full the limits of this request are now, and who is near the end of one."""
         parts = self._parts
-        parts.meters.stand(standings)
+        parts.meters.limits.stand(standings)
         for crossing in warnings_of(standings, _used(entry)):
             limit, subject = crossing.standing.claim.limit, dict(crossing.standing.claim.subject)
             subject.pop("end_user", None)  # the caller's own text
@@ -103,13 +103,10 @@ class Settled:
         draft, meters = self._draft, self._parts.meters
         meters.record(entry)
         stages = draft.stage_seconds
-        for stage, seconds in stages.items():
-            meters.overhead.observe((stage,), seconds)
         if entry.redactions or "redact" in stages:
             meters.redaction_duration.observe((), stages.get("redact", 0.0))
         self._parts.traces.ended(draft, entry)
-        overhead_seconds = sum(stages.values())
-        meters.overhead.observe(("total",), overhead_seconds)
+        overhead_seconds = meters.spent(stages)
         if draft.sent_at is not None:
             served = (entry.upstream, entry.model)
             meters.upstream_requests.add((*served, draft.upstream_code))

@@ -82,7 +82,8 @@ def metrics_page(made: str) -> str:
 def meters() -> Iterator[tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
     """Name as exposed, type, labels, help and buckets of every meter."""
     made = Meters(genai=True)
-    for meter in (*vars(made).values(), *vars(made.genai).values()):
+    rooms = (made.entries, made.limits, made, made.genai)
+    for meter in [meter for room in rooms for meter in vars(room).values()]:
         if not hasattr(meter, "collect") or isinstance(meter, CollectorRegistry):
             continue
         (family,) = meter.collect()

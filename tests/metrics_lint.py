@@ -30,8 +30,8 @@ def full() -> Meters:
     budget = Limit("budget", Measure.MONEY, 10, Window.MONTH, Level.PROJECT)
     claim = Claim(budget, (("organization", "acme"), ("project", "demo")))
     standings = [Standing(claim, 10, 1, 0, 1, refused=False, resets_at=1.0)]
-    meters.decided(standings, granted=True)
-    meters.stand(standings)
+    meters.limits.decided(standings, granted=True)
+    meters.limits.stand(standings)
     meters.overhead.observe(("total",), 0.001)
     meters.upstream_requests.add(("simulator", "echo", "200"))
     meters.upstream_duration.observe(("simulator", "echo"), 0.1)
@@ -40,7 +40,7 @@ def full() -> Meters:
     meters.circuit_opened.add(("simulator",))
     meters.telemetry_lost.labels("traces").inc()
     meters.use_policy("abc", 1.0)
-    meters.stand(standings)
+    meters.limits.stand(standings)
     meters.circuit_state.set(("simulator",), 0)
     return meters
 

@@ -276,7 +276,7 @@ def test_the_entry_is_booked_at_the_time_of_the_ledger() -> None:
     reserve = world.ledger.reserve
 
     async def with_its_own_clock(reservation: Reservation, now: float) -> Verdict:
-        return dataclasses.replace(await reserve(reservation, now), now=now + 7)
+        return (await reserve(reservation, now))._replace(now=now + 7)
 
     world.ledger.reserve = with_its_own_clock  # type: ignore[method-assign]
     run(world)

@@ -1,5 +1,6 @@
 """Meters count what entries say, under labels that callers cannot make."""
 
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -12,7 +13,7 @@ from gateway.metrics import PARTS, Meters
 from gateway.quota.ledger import Claim, Standing
 from gateway.quota.limit import Level, Limit, Measure, Mode, Window
 from gateway.usage.entry import NANO, Entry, Outcome, Source, Tokens
-from gateway.usage.metered import metered
+from gateway.usage.metered import LABELS, metered
 from gateway.usage.readings import Reading
 from gateway.usage.record import JournalState
 
@@ -110,8 +111,8 @@ def test_limits_say_what_they_decided():
         refused=True,
         resets_at=None,
     )
-    meters.decided([ok, watch], granted=True)
-    meters.decided([ok, no], granted=False)
+    meters.limits.decided([ok, watch], granted=True)
+    meters.limits.decided([ok, no], granted=False)
     decisions = partial(value, meters, "gateway_limit_decisions_total", organization="acme")
     assert decisions(limit="rate", decision="admitted") == 1
     assert decisions(limit="rate", decision="not_asked") == 1
@@ -121,9 +122,12 @@ def test_limits_say_what_they_decided():
 
 def test_how_full_a_limit_is_is_shown_for_each_organization_apart():
     meters = Meters()
-    meters.stand([Standing(Claim(limit(), WHO), 10, 4, 1, 0, refused=False, resets_at=None)])
+    stand = meters.limits.stand
+    stand([Standing(Claim(limit(), WHO), 10, 4, 1, 0, refused=False, resets_at=None)])
     other = (("organization", "other"), ("project", "demo"))
-    meters.stand([Standing(Claim(limit(), other), 10, 1, 0, 0, refused=False, resets_at=None)])
+    meters.limits.stand(
+        [Standing(Claim(limit(), other), 10, 1, 0, 0, refused=False, resets_at=None)]
+    )
     name, labels = "gateway_limit_used_ratio", {"project": "demo", "limit": "rate"}
     assert value(meters, name, organization="acme", **labels) == 0.5
     assert value(meters, name, organization="other", **labels) == 0.1
@@ -137,7 +141,7 @@ def test_only_shared_limits_have_a_ratio_as_keys_and_users_are_without_bound():
         standing = Standing(
             Claim(limit(level=level), WHO), 10, 1, 0, 1, refused=False, resets_at=None
         )
-        meters.stand([standing])
+        meters.limits.stand([standing])
     assert not [name for name, _ in samples(meters) if name == "gateway_limit_used_ratio"]
 
 
@@ -202,7 +206,9 @@ def test_when_a_budget_is_whole_again_is_shown_of_shared_limits_by_calendar():
     shared = {"window": Window.MONTH, "name": "budget"}
     for changes in (shared, {}, {**shared, "level": Level.KEY, "name": "of_a_key"}):
         claim = Claim(limit(**changes), WHO)
-        meters.stand([Standing(claim, 10, 4, 1, 0, refused=False, resets_at=1_800_000_000.0)])
+        meters.limits.stand(
+            [Standing(claim, 10, 4, 1, 0, refused=False, resets_at=1_800_000_000.0)]
+        )
     found = {
         labels: when for (name, labels), when in samples(meters).items() if "limit_reset" in name
     }
@@ -261,3 +267,37 @@ def test_what_is_no_operation_of_a_model_has_no_genai_names():
     for changes in ({"upstream": ""}, {"endpoint": "models"}, {"outcome": Outcome.ABANDONED}):
         meters.record(replace(ENTRY, **changes))
     assert b"gen_ai_operation_name" not in meters.exposition()
+
+
+ALIKE = [
+    {}, {"status": 500}, {"outcome": Outcome.CLIENT_LEFT}, {"project": "b"}, {"model": "b"},
+    {"upstream": ""}, {"source": Source.COUNTED}, {"currency": "EUR"}, {"cost_nano": 0},
+    {"tokens": Tokens()}, {"tokens": Tokens(1, 0, 1, 0, 1, 1)}, {"endpoint": "completions"},
+    {"organization": "b"}, {"first_token_ms": None}, {"outcome": Outcome.ABANDONED},
+]  # fmt: skip
+"""Entries that differ in what they are counted by, or in what there is to count."""
+
+
+@pytest.mark.parametrize("series_max", [1_000, 3])
+def test_entries_that_come_again_are_counted_as_the_book_sums_them_up(series_max: int) -> None:
+    meters, expected, totals = Meters(series_max=series_max), Counter(), Counter()
+    for changes in (*ALIKE, *reversed(ALIKE), *ALIKE):
+        entry = replace(ENTRY, **changes)
+        meters.record(entry)
+        for (meter, labels), count in metered(entry):
+            name, unit = f"gateway_{meter}_total", NANO if meter == "cost" else 1
+            names = tuple(sorted(zip(LABELS[meter], labels, strict=True)))
+            expected[name, names] += Decimal(count) / unit
+            totals[name] += Decimal(count) / unit
+    told = samples(meters)
+    found = {series: count for series, count in told.items() if series[0] in totals}
+    assert {name: sum(found[one] for one in found if one[0] == name) for name in totals} == {
+        name: pytest.approx(float(total)) for name, total in totals.items()
+    }
+    if series_max == 3:
+        assert Counter(name for name, _ in found) == dict.fromkeys(totals, 4)
+    else:
+        assert found == {series: float(count) for series, count in expected.items()}
+    for timed in ("request_duration", "time_to_first_token"):
+        name = f"gateway_{timed}_seconds_count"
+        assert sum(count for series, count in told.items() if series[0] == name) == 42

@@ -12,18 +12,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 from gateway import errors
-from gateway.backends.memory_seats import Place, Seated, seat_of
+from gateway.backends.memory_seats import Others, Place, Places, Seated, seat_of
 from gateway.quota.counter import Budget, Counter, Rate, Slots
 from gateway.quota.ledger import Book, Claim, Generations, Subject
-from gateway.quota.limit import ORDER, Limit, Measure, Window
-from gateway.quota.window import BUCKET_SECONDS, Span, span_of
+from gateway.quota.limit import ORDER, Measure, Window
+from gateway.quota.window import BUCKET_SECONDS, Span
 
-_ALWAYS = Span(0.0, None)
 _NONE: dict[Place, Counter] = {}
-_JUST_BEFORE_SECONDS = 0.001
 SEATED_MAX = 4_000
 """Claims whose counters are not looked up again; two kilobytes each. Those of end users, and those
 that a grant raised, are made anew for each request, and only pass through."""
@@ -37,27 +34,12 @@ class _Load:
     task: asyncio.Task[None]
 
 
-class _ToldAsLedger:
+def as_ledger() -> errors.Unavailable:
     """What the book cannot do, the ledger cannot either."""
-
-    def __enter__(self) -> None:
-        """What may be unavailable follows."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if isinstance(error, errors.Unavailable):
-            raise errors.Unavailable(
-                "The usage cannot be read or written now, so nothing can be admitted; try again "
-                "soon.",
-                code="ledger_unavailable",
-            ) from error
-
-
-TOLD_AS_LEDGER = _ToldAsLedger()  # it keeps nothing, so one is enough
+    return errors.Unavailable(
+        "The usage cannot be read or written now, so nothing can be admitted; try again soon.",
+        code="ledger_unavailable",
+    )
 
 
 class Counters:
@@ -66,13 +48,14 @@ class Counters:
     def __init__(self, book: Book, made: Callable[[Place, Counter, float], None]) -> None:
         self._book = book
         self._tell_made = made
+        self.places = Places()
         self._began: float | None = None  # the first `now`: what is older, only the book knows
         self._counters: OrderedDict[Place, Counter] = OrderedDict()
         self._of_subject: dict[Subject, dict[Place, Counter]] = {}
         self._shapes: dict[frozenset[str], int] = {}  # fields of subjects, and how many have these
         self._made = 0  # since the last look at old ones
+        self._changes = 0  # counters that came or went
         self._loads: dict[tuple[Subject, Window, Span], _Load] = {}
-        self._spans: dict[tuple[Window, str, int, int], tuple[Span, Span]] = {}
         self._generations: Generations | None = None
         self._seated: OrderedDict[int, Seated] = OrderedDict()
 
@@ -91,8 +74,10 @@ class Counters:
 
     async def ask_generations(self) -> None:
         """Raises errors.Unavailable (ledger_unavailable)."""
-        with TOLD_AS_LEDGER:
+        try:
             self.learn(await self._book.generations())
+        except errors.Unavailable as outage:
+            raise as_ledger() from outage
 
     def seated(self, claims: Sequence[Claim], now: float) -> Seated | None:
         """The seats of claims that were looked up before, where they still are the same."""
@@ -114,7 +99,7 @@ class Counters:
             self._began = now
         if self._generations is None:
             await self.ask_generations()
-        pairs = [(self.place(claim, now), self._place_before(claim, now)) for claim in claims]
+        pairs = [(self.places.of(claim, now), self.places.before(claim, now)) for claim in claims]
         await self._load_all([place for pair in pairs for place in pair if place], now)
         seats = [
             seat_of(claim, self._counters[place], before and self._budget(before, now))
@@ -147,12 +132,31 @@ class Counters:
     ) -> list[tuple[Counter, int]]:
         """Counters that this request counts for beside those that it is asked about, with their
         measures' places in ORDER: of limits that were in the policy before, and may be again."""
-        found: list[tuple[Counter, int]] = []
+        found = self._others(whose, asked)
+        return [(counter, at) for span, counter, at in found if span.holds(now)]
+
+    def others_beside(
+        self, seated: Seated, whose: Subject, now: float
+    ) -> Sequence[tuple[Counter, int]]:
+        """The same, beside all that these claims ask about. Mostly there are none, and that is
+        known until a counter comes or goes."""
+        kept = seated.others
+        if kept is None or kept.changes != self._changes or kept.whose != whose:
+            found = self._others(whose, seated.counters)
+            kept = seated.others = Others(whose, self._changes, found)
+        if not kept.found:
+            return ()
+        return [(counter, at) for span, counter, at in kept.found if span.holds(now)]
+
+    def _others(
+        self, whose: Subject, asked: Collection[Counter]
+    ) -> list[tuple[Span, Counter, int]]:
+        found: list[tuple[Span, Counter, int]] = []
         for fields in self._shapes:
             subject = tuple([pair for pair in whose if pair[0] in fields])
             for place, counter in self._of_subject.get(subject, _NONE).items():
-                if counter not in asked and place.span.holds(now):
-                    found.append((counter, ORDER[place.measure]))
+                if counter not in asked:
+                    found.append((place.span, counter, ORDER[place.measure]))
         return found
 
     def forget(self, now: float) -> None:
@@ -170,33 +174,6 @@ class Counters:
                 self._counters[place] = counter
         self._made = 0
 
-    def place(self, claim: Claim, now: float) -> Place:
-        limit = claim.limit
-        if limit.measure is Measure.CONCURRENCY:
-            return Place(claim.subject, limit.measure, Window.NONE, _ALWAYS)
-        if limit.window in BUCKET_SECONDS:
-            return Place(claim.subject, limit.measure, limit.window, _ALWAYS)
-        return Place(claim.subject, limit.measure, limit.window, self._spans_of(limit, now)[0])
-
-    def _place_before(self, claim: Claim, now: float) -> Place | None:
-        limit = claim.limit
-        if limit.rollover <= 0 or limit.window is Window.NONE:
-            return None
-        place = self.place(claim, now)
-        return place._replace(span=self._spans_of(limit, now)[1]) if place.is_calendar else None
-
-    def _spans_of(self, limit: Limit, now: float) -> tuple[Span, Span]:
-        """The limit's calendar window, and the one before it."""
-        year = (limit.month_starts_on, limit.year_starts_in)
-        rule = (limit.window, limit.zone, *year)
-        spans = self._spans.get(rule)
-        if spans is None or not spans[0].holds(now):
-            span = span_of(limit.window, limit.zone, now, *year)
-            just_before = span.start - _JUST_BEFORE_SECONDS
-            spans = span, span_of(limit.window, limit.zone, just_before, *year)
-            self._spans[rule] = spans
-        return spans
-
     def _budget(self, place: Place, now: float) -> Budget:
         budget = self._counters[place]
         assert isinstance(budget, Budget)
@@ -206,8 +183,10 @@ class Counters:
     async def _load_all(self, places: Sequence[Place], now: float) -> None:
         """A load goes on when one who waits for it is cancelled: others may wait, too."""
         while loads := self._loads_of(places, now):
-            with TOLD_AS_LEDGER:
+            try:
                 await asyncio.shield(asyncio.gather(*(load.task for load in loads)))
+            except errors.Unavailable as outage:
+                raise as_ledger() from outage
 
     def _loads_of(self, places: Iterable[Place], now: float) -> list[_Load]:
         """What must be waited for; counters that need no book are there afterwards."""
@@ -282,9 +261,11 @@ class Counters:
             self._shapes[shape] = self._shapes.get(shape, 0) + 1
         self._of_subject.setdefault(place.subject, {})[place] = counter
         self._made += 1
+        self._changes += 1
         self._tell_made(place, counter, now)
 
     def _drop(self, place: Place) -> None:
+        self._changes += 1
         places = self._of_subject[place.subject]
         del places[place]
         if not places:

@@ -7,12 +7,12 @@ after that; until it is, its room is taken, but nobody can settle it and no swee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from gateway.backends.memory_counters import TOLD_AS_LEDGER, Counters
-from gateway.backends.memory_seats import Place, Seat, Seated
+from gateway import errors
+from gateway.backends.memory_counters import Counters, as_ledger
+from gateway.backends.memory_seats import Place, Row, Seated
 from gateway.quota.counter import Counter
 from gateway.quota.ledger import (
     AlreadyResolved,
@@ -25,27 +25,33 @@ from gateway.quota.ledger import (
     Subject,
     Verdict,
 )
-from gateway.quota.limit import NOTHING, ORDER, Amounts
+from gateway.quota.limit import NOTHING, ORDER, Amounts, Mode
 
 MICRO_DIGITS = 6
 """Times are whole microseconds, as in the book: else one could lie in two windows."""
 
 
-@dataclass(slots=True, eq=False)
 class _Open:
-    """`booked` are counters beside those of its claims: of limits that were there before, or that
-    are new since."""
+    """`held` is the reservation's bound, by ORDER. `booked` are counters beside those of its
+    claims: of limits that were there before, or that are new since."""
 
-    reservation: Reservation
-    at: float
-    seated: Seated
-    booked: tuple[tuple[Counter, int], ...]
-    is_durable: bool = False
+    __slots__ = ("at", "booked", "held", "id", "is_durable", "reservation", "seated")
+
+    def __init__(
+        self,
+        reservation: Reservation,
+        held: tuple[int, ...],
+        at: float,
+        seated: Seated,
+        booked: Sequence[tuple[Counter, int]],
+    ) -> None:
+        self.id = reservation.id
+        self.reservation, self.held, self.at = reservation, held, at
+        self.seated, self.booked = seated, booked
+        self.is_durable = False
 
 
-_Question = tuple[Seat, int, int, bool, float | None]
-"""One claim's question to its counter, answered before anything is booked: its seat, the amount and
-what is asked of it, whether that fits, and else when it will."""
+_NOTHING_ASKED = NOTHING.in_order()
 
 _standing: Callable[[tuple[Claim, int, int, int, int, bool, float | None, float | None]], Standing]
 _standing = partial(tuple.__new__, Standing)  # as its constructor, but that is a call of Python
@@ -64,25 +70,28 @@ class MemoryLedger:
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
         """Raises ValueError where a reservation of this id is open."""
         now = round(now, MICRO_DIGITS)
-        claims = reservation.claims
-        seated = self._counters.seated(claims, now) or await self._counters.seats(claims, now)
+        counters, claims = self._counters, reservation.claims
+        seated = counters.seated(claims, now) or await counters.seats(claims, now)
         # From here on nothing is awaited: all claims, or none.
         if reservation.id in self._open.by_id:
             raise ValueError(f"reservation {reservation.id} is open already")
-        asks = _questions(seated, reservation.bound, now)
-        opened = self._hold(reservation, seated, now) if _is_granted(asks) else None
-        standings = _answers(asks, now)
-        self._counters.forget(now)
+        rows, amounts = seated.rows(), reservation.bound.in_order()
+        refused = _refused(rows, amounts, now)
+        opened = None
+        if not refused or _is_granted(rows, refused):
+            opened = self._hold(reservation, seated, amounts, now)
+        standings = _answers(rows, amounts, refused, now)
+        counters.forget(now)
         if opened is not None:
             await self._make_durable(opened)
-        return Verdict(opened is not None, standings, self._counters.access, now)
+        return Verdict(opened is not None, standings, counters.access, now)
 
     async def settle(
         self, reservation: Reservation, used: Amounts, record: Record, now: float
     ) -> tuple[Standing, ...]:
         opened = self._close(reservation.id, used, now)
         self._book.append(record)
-        return _standings(opened.seated, now)
+        return _answers(opened.seated.rows(), _NOTHING_ASKED, {}, now)
 
     async def release(
         self, reservation: Reservation, record: Record | None, now: float
@@ -92,13 +101,13 @@ class MemoryLedger:
             self._book.forget(reservation.id)
         else:
             self._book.append(record)
-        return _standings(opened.seated, now)
+        return _answers(opened.seated.rows(), _NOTHING_ASKED, {}, now)
 
     def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:
         """Counters that are not known yet find the record in the book when they are read."""
         self._book.append(record)
         at = round(record.time, MICRO_DIGITS)
-        places = {self._counters.place(claim, at) for claim in reservation.claims}
+        places = {self._counters.places.of(claim, at) for claim in reservation.claims}
         found = [(self._counters.known(place, now), ORDER[place.measure]) for place in places]
         counters = {counter: order for counter, order in found if counter is not None}
         counters |= dict(self._counters.others(reservation.whose, counters, at))
@@ -119,19 +128,21 @@ class MemoryLedger:
 
     async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
         now = round(now, MICRO_DIGITS)
-        asks = _questions(await self._counters.seats(claims, now), asked, now)
-        standings = _answers(asks, now)
+        rows = (await self._counters.seats(claims, now)).rows()
+        amounts = asked.in_order()
+        refused = _refused(rows, amounts, now)
+        standings = _answers(rows, amounts, refused, now)
         self._counters.forget(now)
-        return Verdict(_is_granted(asks), standings, self._counters.access, now)
+        return Verdict(_is_granted(rows, refused), standings, self._counters.access, now)
 
     async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
         now = round(now, MICRO_DIGITS)
-        seated = await self._counters.seats(claims, now)
+        rows = (await self._counters.seats(claims, now)).rows()
         amounts = asked.in_order()
         return all(
-            seat.counter.fits(seat.amount, amounts[seat.at], now)
-            for seat in seated.seats
-            if seat.is_enforced
+            counter.fits(amount, amounts[at], now)
+            for claim, counter, at, amount in rows
+            if claim.limit.mode is Mode.ENFORCE
         )
 
     async def generation(self) -> int:
@@ -156,18 +167,20 @@ class MemoryLedger:
         """Whatever waits, waits in the book."""
         return 0
 
-    def _hold(self, reservation: Reservation, seated: Seated, now: float) -> _Open:
+    def _hold(
+        self, reservation: Reservation, seated: Seated, amounts: tuple[int, ...], now: float
+    ) -> _Open:
         """Book each counter once, however many of the claims are about it. What the last window
         left is not forgotten while somebody may ask how much that was."""
-        id, bound = reservation.id, reservation.bound.in_order()
+        id = reservation.id
         for counter, at in seated.booked:
-            counter.hold(id, bound[at], now)
+            counter.hold(id, amounts[at], now)
         for before in seated.befores:
             before.open += 1
-        others = tuple(self._counters.others(reservation.whose, seated.counters, now))
+        others = self._counters.others_beside(seated, reservation.whose, now)
         for counter, at in others:
-            counter.hold(id, bound[at], now)
-        opened = _Open(reservation, now, seated, others)
+            counter.hold(id, amounts[at], now)
+        opened = _Open(reservation, amounts, now, seated, others)
         self._open.add(opened)
         return opened
 
@@ -175,9 +188,10 @@ class MemoryLedger:
         """Raises errors.Unavailable (ledger_unavailable); then, and when it is cancelled, nothing
         is reserved any more."""
         try:
-            with TOLD_AS_LEDGER:
-                self._counters.learn(await self._book.hold(opened.reservation))
+            self._counters.learn(await self._book.hold(opened.reservation))
             opened.is_durable = True
+        except errors.Unavailable as outage:
+            raise as_ledger() from outage
         finally:
             if not opened.is_durable:
                 self._undo(opened, NOTHING, opened.at)
@@ -193,10 +207,11 @@ class MemoryLedger:
     def _undo(self, opened: _Open, used: Amounts, now: float) -> None:
         """Replace what is held by what was used."""
         self._open.remove(opened)
-        id, seated = opened.reservation.id, opened.seated
-        bound, amounts = opened.reservation.bound.in_order(), used.in_order()
-        for counter, at in (*seated.booked, *opened.booked):
-            counter.resolve(id, bound[at], amounts[at], now)
+        id, seated, held, amounts = opened.id, opened.seated, opened.held, used.in_order()
+        for counter, at in seated.booked:
+            counter.resolve(id, held[at], amounts[at], now)
+        for counter, at in opened.booked:
+            counter.resolve(id, held[at], amounts[at], now)
         for before in seated.befores:
             before.open -= 1
 
@@ -204,69 +219,72 @@ class MemoryLedger:
         """A new counter, perhaps of a new limit, sees requests that were admitted before it."""
         for opened in self._open.of(place.subject):
             if place.span.holds(opened.at):
-                reservation = opened.reservation
-                counter.hold(reservation.id, reservation.bound.of(place.measure), now)
-                opened.booked += ((counter, ORDER[place.measure]),)
+                at = ORDER[place.measure]
+                counter.hold(opened.id, opened.held[at], now)
+                opened.booked = (*opened.booked, (counter, at))
 
 
 class _OpenOnes:
-    """What is open, by id and by whose it is; the oldest first."""
+    """What is open, by id and by whose it is; the oldest first.
+
+    Most are over before anybody asks whose they are: they are sorted by that when somebody does."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, _Open] = {}
+        self._unsorted: dict[str, _Open] = {}
         self._by_field: dict[tuple[str, str], dict[str, _Open]] = {}
 
     def add(self, opened: _Open) -> None:
-        self.by_id[opened.reservation.id] = opened
-        for field in opened.reservation.whose:
-            self._by_field.setdefault(field, {})[opened.reservation.id] = opened
+        self.by_id[opened.id] = self._unsorted[opened.id] = opened
 
     def remove(self, opened: _Open) -> None:
-        del self.by_id[opened.reservation.id]
+        id = opened.id
+        del self.by_id[id]
+        if self._unsorted.pop(id, None) is not None:
+            return
         for field in opened.reservation.whose:
             ids = self._by_field[field]
-            del ids[opened.reservation.id]
+            del ids[id]
             if not ids:
                 del self._by_field[field]
 
     def of(self, subject: Subject) -> Iterable[_Open]:
         """Those that the subject counts."""
+        for id, opened in self._unsorted.items():
+            for field in opened.reservation.whose:
+                self._by_field.setdefault(field, {})[id] = opened
+        self._unsorted.clear()
         fewest = min((self._by_field.get(field, {}) for field in subject), key=len, default={})
         return [one for one in fewest.values() if set(subject) <= set(one.reservation.whose)]
 
 
-def _questions(seated: Seated, bound: Amounts, now: float) -> list[_Question]:
-    amounts = bound.in_order()
-    questions = []
-    for seat in seated.seats:
-        counter, asked = seat.counter, amounts[seat.at]
-        amount = seat.claim.limit.amount if seat.before is None else seat.amount
-        fits = counter.fits(amount, asked, now)
-        room_at = None if fits else counter.room_at(amount, asked, now)
-        questions.append((seat, amount, asked, fits, room_at))
-    return questions
+def _refused(rows: Sequence[Row], amounts: tuple[int, ...], now: float) -> dict[int, float | None]:
+    """Which of the rows have no room for what is asked of them, and when they will. Asked before
+    anything is booked."""
+    refused: dict[int, float | None] = {}
+    for place, (_, counter, at, amount) in enumerate(rows):
+        if not counter.fits(amount, amounts[at], now):
+            refused[place] = counter.room_at(amount, amounts[at], now)
+    return refused
 
 
-def _is_granted(asks: Iterable[_Question]) -> bool:
-    return not [1 for seat, _, _, fits, _ in asks if not fits and seat.is_enforced]
+def _is_granted(rows: Sequence[Row], refused: Iterable[int]) -> bool:
+    return not [1 for place in refused if rows[place][0].limit.mode is Mode.ENFORCE]
 
 
-def _answers(asks: Iterable[_Question], now: float) -> tuple[Standing, ...]:
-    """How the claims stand now that what they asked for is held, or refused."""
-    standings = []
-    for seat, amount, asked, fits, room_at in asks:
-        used, reserved, resets_at = seat.counter.stands(amount, now)
-        one = (seat.claim, amount, used, reserved, asked, not fits, resets_at, room_at)
+def _answers(
+    rows: Sequence[Row],
+    amounts: tuple[int, ...],
+    refused: Mapping[int, float | None],
+    now: float,
+) -> tuple[Standing, ...]:
+    """How the claims stand now that what they asked for is held, or refused. Who asks nothing is
+    never refused."""
+    standings: list[Standing] = []
+    for claim, counter, at, amount in rows:
+        used, reserved, resets_at = counter.stands(amount, now)
+        one = (claim, amount, used, reserved, amounts[at], False, resets_at, None)
         standings.append(_standing(one))
-    return tuple(standings)
-
-
-def _standings(seated: Seated, now: float) -> tuple[Standing, ...]:
-    """Who asks nothing is never refused."""
-    standings = []
-    for seat in seated.seats:
-        amount = seat.claim.limit.amount if seat.before is None else seat.amount
-        used, reserved, resets_at = seat.counter.stands(amount, now)
-        one = (seat.claim, amount, used, reserved, 0, False, resets_at, None)
-        standings.append(_standing(one))
+    for place, room_at in refused.items():
+        standings[place] = standings[place]._replace(refused=True, room_at=room_at)
     return tuple(standings)

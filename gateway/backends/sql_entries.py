@@ -24,14 +24,14 @@ TEXT_BYTES_MAX = 250  # in UTF-8; the nine of a rollup's key fit into an index o
 FIGURE_MAX = 2**53 - 1  # exact in JSON too; a thousand of them can be summed in 64 bits
 _TEXTS = tuple(f.name for f in fields(Entry) if f.type == "str")
 _FIGURES = tuple(f.name for f in fields(Entry) if f.type == "int")
-_TOKENS = tuple(f.name for f in fields(Tokens))
+_TOKENS = Tokens._fields
 _TOKEN_COLUMNS = tuple(f"{name}_tokens" for name in _TOKENS)
 _SAME = tuple(
     f.name
     for f in fields(Entry)
     if f.name not in ("time", "tokens", "outcome", "source", "redactions")
 )
-_texts, _figures, _kinds = (attrgetter(*names) for names in (_TEXTS, _FIGURES, _TOKENS))
+_texts, _figures = attrgetter(*_TEXTS), attrgetter(*_FIGURES)
 _TIME_MAX = 253402300799.0  # the end of the year 9999
 
 
@@ -56,8 +56,9 @@ def storable(entry: Entry) -> Entry:
 def _is_plain(entry: Entry) -> bool:
     """Whether nothing can be wrong with it: short ASCII and small figures. Seen at a glance, as
     each request asks it twice."""
-    texts = "".join((*_texts(entry), *entry.redactions))
-    figures = (*_figures(entry), *_kinds(entry.tokens), *entry.redactions.values())
+    redactions = entry.redactions
+    texts = "".join((*_texts(entry), *redactions))
+    figures = (*_figures(entry), *entry.tokens, *redactions.values())
     return (
         texts.isascii()
         and len(texts) <= TEXT_BYTES_MAX
@@ -81,8 +82,8 @@ def _made_storable(entry: Entry) -> Entry:
             changes[name] = bounded
     if entry.first_token_ms is not None:
         changes["first_token_ms"] = _bounded(entry.first_token_ms)
-    if any(abs(getattr(entry.tokens, name)) > FIGURE_MAX for name in _TOKENS):
-        changes["tokens"] = Tokens(*(_bounded(getattr(entry.tokens, name)) for name in _TOKENS))
+    if any(abs(figure) > FIGURE_MAX for figure in entry.tokens):
+        changes["tokens"] = Tokens(*map(_bounded, entry.tokens))
     if not 0 <= entry.time <= _TIME_MAX:
         changes["time"] = _TIME_MAX if entry.time > _TIME_MAX else 0.0
     if entry.redactions:

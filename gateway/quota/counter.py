@@ -23,7 +23,6 @@ bucket drains `amount` ticks a microsecond: exact integers, whatever the amount.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Protocol
 
 from gateway.quota.window import Span
@@ -113,7 +112,8 @@ class Slots(Budget):
         super().__init__(Span(0.0, None), 0, now)
 
     def resolve(self, id: str, asked: int, used: int, now: float) -> None:
-        super().resolve(id, asked, 0, now)
+        self.reserved -= asked
+        self.open -= 1
 
     def forgettable(self, now: float) -> bool:
         return self.open == 0
@@ -125,20 +125,29 @@ class Rate:
 
     `used` is what is taken to be owed at first; it and what is held before anybody asks for an
     amount wait in a seed, which does not drain. `absent_is_whole_from` is the time from which a
-    missing counter may be taken for a full bucket, so that a full one may be forgotten."""
+    missing counter may be taken for a full bucket, so that a full one may be forgotten.
 
-    __slots__ = ("_absent_is_whole_from", "_buckets", "_seed", "_unit", "gone", "open")
+    A request asks some times at one moment, mostly for one amount: all buckets are drained to
+    `_drained_at`, and `_last` is the one that was asked for last."""
+
+    __slots__ = (
+        "_absent_is_whole_from", "_buckets", "_drained_at", "_last", "_seed", "_unit", "gone",
+        "open",
+    )  # fmt: skip
 
     def __init__(self, seconds: int, used: int, absent_is_whole_from: float, now: float) -> None:
         self._unit = seconds * MICRO
         self._absent_is_whole_from = absent_is_whole_from
-        self._seed = Bucket(1, used * self._unit, _micros(now))
+        self._seed = self._last = Bucket(1, used * self._unit, _micros(now))
         self._buckets: dict[int, Bucket] = {}
+        self._drained_at: float | None = None
         self.open = 0
         self.gone = False
 
     def fits(self, amount: int, asked: int, now: float) -> bool:
-        bucket = self._bucket(amount, now)
+        bucket = self._last
+        if now != self._drained_at or amount != bucket.amount:
+            bucket = self._bucket(amount, now)
         debt = bucket.settled + bucket.held
         return asked == 0 or debt + asked * self._unit <= amount * self._unit
 
@@ -151,9 +160,13 @@ class Rate:
 
     def stands(self, amount: int, now: float) -> tuple[int, int, float | None]:
         """Rounded so that what remains is the largest whole number that fits."""
-        bucket = self._bucket(amount, now)
-        unit, debt = self._unit, bucket.settled + bucket.held
-        total, reserved = -(-debt // unit), -(-bucket.held // unit)
+        bucket = self._last
+        if now != self._drained_at or amount != bucket.amount:
+            bucket = self._bucket(amount, now)
+        bucket.asked_at = bucket.at
+        unit, held = self._unit, bucket.held
+        debt = bucket.settled + held
+        total, reserved = -(-debt // unit), -(-held // unit)
         if reserved > total:
             reserved = total
         whole_at = (bucket.at - (-debt // amount)) / MICRO if amount > 0 else None
@@ -161,49 +174,54 @@ class Rate:
 
     def hold(self, id: str, asked: int, now: float) -> None:
         self.open += 1
+        if asked <= 0:
+            return
+        if now != self._drained_at:
+            self._drain(now)
         ticks = asked * self._unit
-        for bucket in self._drained(round(now * MICRO)):
-            if ticks > 0:
-                bucket.hold(id, ticks)
+        for bucket in self._buckets.values() or (self._seed,):
+            bucket.hold(id, ticks)
 
     def resolve(self, id: str, asked: int, used: int, now: float) -> None:
         self.open -= 1
-        for bucket in self._drained(round(now * MICRO)):
-            bucket.resolve(id, asked * self._unit, used * self._unit)
+        if now != self._drained_at:
+            self._drain(now)
+        asked, used = asked * self._unit, used * self._unit
+        for bucket in self._buckets.values() or (self._seed,):
+            bucket.resolve(id, asked, used)
 
     def forgettable(self, now: float) -> bool:
         if self.open or now < self._absent_is_whole_from:
             return False
         if not self._buckets:  # loaded, and then nobody asked: what was loaded must be over
             return self._seed.at + self._unit <= _micros(now)
-        return not any(b.settled or b.held for b in self._drained(_micros(now)))
+        self._drain(now)
+        return not any(bucket.settled or bucket.held for bucket in self._buckets.values())
 
-    def _drained(self, at: int) -> Collection[Bucket]:
-        """All that must be booked."""
-        if not self._buckets:
-            return (self._seed,)
+    def _drain(self, now: float) -> int:
+        """All buckets to this moment; the moment in microseconds."""
+        at = round(now * MICRO)
         for bucket in self._buckets.values():
-            if at > bucket.at:
-                bucket.drain(at)
-        return self._buckets.values()
+            bucket.drain(at)
+            self._drained_at = now
+        return at
 
     def _bucket(self, amount: int, now: float) -> Bucket:
-        at = round(now * MICRO)
+        at = self._drain(now)
         bucket = self._buckets.get(amount)
         if bucket is None:
-            bucket = self._buckets[amount] = self._new_bucket(amount, at)
-        if at > bucket.at:
+            bucket = self._buckets[amount] = self._new_bucket(amount)
             bucket.drain(at)
+        self._last = bucket
         bucket.asked_at = at
         if len(self._buckets) > 1:
             self._drop_old_amounts(at)
         return bucket
 
-    def _new_bucket(self, amount: int, at: int) -> Bucket:
+    def _new_bucket(self, amount: int) -> Bucket:
         if not self._buckets:
             return self._seed.with_amount(amount)
         nearest = min(self._buckets, key=lambda other: abs(other - amount))
-        self._buckets[nearest].drain(at)
         return self._buckets[nearest].with_amount(amount)
 
     def _drop_old_amounts(self, at: int) -> None:
@@ -241,9 +259,16 @@ class Bucket:
             return
         ticks = (at - self.at) * self.amount
         self.at = at
-        settled = min(ticks, self.settled)
-        self.settled -= settled
-        ticks = min(ticks - settled, self.held)
+        if ticks < self.settled:
+            self.settled -= ticks
+            return
+        ticks -= self.settled
+        self.settled = 0
+        if ticks >= self.held:
+            if self.held:
+                self.held = 0
+                self._holds.clear()
+            return
         self.held -= ticks
         while ticks > 0:
             oldest = next(iter(self._holds))

@@ -50,8 +50,7 @@ class Claim(NamedTuple):
     subject: Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """All claims of one request, its upper bound, and the record to post should nobody come back.
 
     `whose` is all five fields of a Subject, of this request: a counter that is made while the
@@ -91,8 +90,7 @@ class Standing(NamedTuple):
         return max(0, self.amount - self.used - self.reserved)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`standings` are in the order of the claims. A claim that is not in mode enforce may be
     `refused` (it would have been) while the verdict is granted.
 
@@ -124,8 +122,7 @@ class AlreadyResolved(Exception):
     """The reservation was settled, released or abandoned before, or never existed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Generations:
+class Generations(NamedTuple):
     """`access` grows whenever a key or a grant changes, `book` whenever entries were posted by
     somebody else than the ledger (a correction): then counters are read again."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 NANO = 1_000_000_000
 MILLION = 1_000_000
@@ -35,8 +36,7 @@ class Outcome(StrEnum):
     CORRECTION = "correction"  # no request: what another entry should have cost, less what it did
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """Tokens by kind. `cached_input` and `audio_input` are parts of `input` that do not overlap,
     `reasoning` and `audio_output` such parts of `output`."""
 
@@ -46,6 +46,9 @@ class Tokens:
     reasoning: int = 0
     audio_input: int = 0
     audio_output: int = 0
+
+
+NO_TOKENS = Tokens()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,11 @@ class Price:
 
         Parts that are more than their whole are cut to it, cached input and reasoning before
         audio, so that no kind is ever negative and the kinds add up to the whole."""
+        if not (tokens.cached_input or tokens.reasoning) and not (
+            tokens.audio_input or tokens.audio_output
+        ):  # nothing is a part: mostly it is so
+            total = max(tokens.input, 0) * self.input + max(tokens.output, 0) * self.output
+            return -(-total // MILLION)
         cached, audio_in, plain_in = _kinds(tokens.input, tokens.cached_input, tokens.audio_input)
         reasoning, audio_out, plain_out = _kinds(
             tokens.output, tokens.reasoning, tokens.audio_output
@@ -99,9 +107,11 @@ def _kinds(whole: int, first: int, second: int) -> tuple[int, int, int]:
     return first, second, whole - first - second
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """The record of one request. Times are unix seconds, durations milliseconds.
+    """The record of one request. Times are unix seconds, durations milliseconds. Nobody changes
+    one: it is not frozen since two are made for each request, and a frozen one takes a call for
+    each of its fields.
 
     `requests` is 1 where the request counts against request limits, else 0. `model` is what was
     asked, `served_model` what the upstream says it used. `redactions` counts by
@@ -123,7 +133,7 @@ class Entry:
     outcome: Outcome = Outcome.OK
     code: str = ""
     requests: int = 0
-    tokens: Tokens = Tokens()
+    tokens: Tokens = NO_TOKENS
     source: Source = Source.NONE
     cost_nano: int = 0
     currency: str = ""
