@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_an_id_bears_its_time_and_eighty_random_bits() -> None:
 
 def test_ids_are_in_the_order_of_their_times_also_of_the_least_and_the_largest_bits() -> None:
     times = [0.0, 1.0, NOW - 0.001, NOW, NOW + 0.001, 7_258_118_400.0]
-    for before, after in zip(times, times[1:], strict=False):
+    for before, after in pairwise(times):
         largest = new_request_id(before, lambda size: b"\xff" * size)
         least = new_request_id(after, bytes)
         assert largest < first_id(round(after * 1000)) <= least
