@@ -178,7 +178,10 @@ def _make(connection: Connection, start: int) -> None:
 
 
 def _drop(connection: Connection, one: Partition, before: int) -> None:
+    """Those whom nobody writes to are locked first, at once or not at all: so a backup that reads
+    them, or a vacuum, hinders this, but has no writer wait."""
     columns = ", ".join(column.name for column in entries.columns)
+    _say(connection, f"LOCK TABLE {one.name} IN ACCESS EXCLUSIVE MODE NOWAIT")
     _say(connection, f"ALTER TABLE entries DETACH PARTITION {one.name}")
     _say(
         connection,
