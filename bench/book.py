@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 
 import uvloop
@@ -56,11 +55,11 @@ class Requests:
     def __init__(self, journal: SqlJournal, busy_us: float, away_seconds: float) -> None:
         self.waits: list[float] = []
         self._journal, self._busy_us, self._away_seconds = journal, busy_us, away_seconds
-        self._numbers = count()
 
     async def one(self, due: float) -> None:
         _work(self._busy_us)
-        id, now = f"req_{os.urandom(8).hex()}{next(self._numbers)}", time.time()
+        now = time.time()
+        id = f"req_t{int(now * 1000):012x}{os.urandom(10).hex()}"
         bound = entry(id, now, Outcome.ABANDONED, Tokens(60, 0, 500), 0)
         claims = Reservation(id, (), WHOM, Amounts(1, 60, 500, 12_500), bound, now + 600)
         await self._journal.hold(claims)

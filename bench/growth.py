@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from gateway.backends.sql_prune import SqlPrune
 from gateway.backends.sql_report import SqlReport
 from gateway.backends.tables import micros
 from gateway.keys.authenticate import authenticate
+from gateway.request_id import new_request_id
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
 from gateway.usage.report import Query
 from gateway.usage.rollup import Span
@@ -174,7 +176,7 @@ async def posting(database: Database, size: Size, found: Figures) -> None:
     """Groups as the journal commits them, into the full book."""
     chance = random.Random(1)
     for group in (1, 100, 1000):
-        some = [_entry(n, group, size, chance) for n in range(max(group * 5, 200))]
+        some = [_entry(n, size, chance) for n in range(max(group * 5, 200))]
         begun = time.perf_counter()
         for start in range(0, len(some), group):
             await post_entries(database, some[start : start + group])
@@ -182,10 +184,10 @@ async def posting(database: Database, size: Size, found: Figures) -> None:
         say(found, f"post entries in groups of {group}, entries/s", len(some) / took)
 
 
-def _entry(n: int, group: int, size: Size, chance: random.Random) -> Entry:
-    key = int(size.keys * chance.random() ** 3)
+def _entry(n: int, size: Size, chance: random.Random) -> Entry:
+    key, time = int(size.keys * chance.random() ** 3), size.until - 3600.0 + n * 0.01
     return Entry(
-        id=f"new_{group}_{n}", time=size.until - 3600.0 + n * 0.01,
+        id=new_request_id(time, chance.randbytes), time=time,
         organization=f"org{key % size.projects % 100}", project=f"p{key % size.projects}",
         key_id=f"key_{key}", end_user=f"user{chance.randrange(10**6)}", model="model-1",
         served_model="model-1", upstream="openai", endpoint="chat", status=200,
@@ -195,35 +197,52 @@ def _entry(n: int, group: int, size: Size, chance: random.Random) -> Entry:
 
 
 async def pruning(database: Database, size: Size, found: Figures) -> None:
-    """A hundred batches of the oldest whole month, and a writer beside them."""
+    """The oldest months: whole partitions, and a hundred batches of what is in none; and a writer
+    beside each step."""
     before = Span.MONTH.start(micros(size.until - size.days * 86400 + 45 * 86400))
-    took: list[float] = []
-    waits: list[float] = []
-    batches = SqlPrune(database).prune(before)
-    try:
+    chance = random.Random(2)
+    steps = SqlPrune(database).prune(before)
+    took: dict[str, list[float]] = {"a month": [], "a batch of 500": []}
+    waits: dict[str, list[float]] = {"a month": [], "a batch of 500": []}
+    begun = time.perf_counter()
+    gone = await anext(steps, None)
+    say(
+        found,
+        "prune: hold the sums against the entries, and the first step, s",
+        time.perf_counter() - begun,
+    )
+    for _ in range(100):
+        if gone is None:
+            break
+        done = asyncio.Event()
+        writing = asyncio.create_task(writer(database, size, chance, done))
         begun = time.perf_counter()
-        await anext(batches)
-        say(found, "prune: hold the sums against the entries first, s", time.perf_counter() - begun)
-        chance = random.Random(2)
-        for n in range(100):
-            writing = asyncio.create_task(
-                seconds_of(lambda n=n: post_entries(database, [_entry(n, 7, size, chance)]))
-            )
-            begun = time.perf_counter()
-            if await anext(batches, None) is None:
-                await writing
-                break
-            took.append(time.perf_counter() - begun)
-            waits.append(await writing)
-    except StopAsyncIteration:
-        return
-    finally:
-        await batches.aclose()
-    if took:
-        say(found, "prune: a batch of 500, ms (median)", 1000 * statistics.median(took))
-        say(found, "prune: a batch of 500, ms (worst)", 1000 * max(took))
-        say(found, "prune: a write meanwhile, ms (median)", 1000 * statistics.median(waits))
-        say(found, "prune: a write meanwhile, ms (worst)", 1000 * max(waits))
+        gone = await anext(steps, None)
+        seconds = time.perf_counter() - begun
+        done.set()
+        worst = await writing
+        if gone is not None:
+            step = "a month" if gone.partition else "a batch of 500"
+            took[step].append(seconds)
+            waits[step].append(worst)
+            if gone.partition:
+                print(f"    {gone.partition}: {gone.entries:,} entries", flush=True)
+    await steps.aclose()
+    for step in (step for step in took if took[step]):
+        say(found, f"prune: {step}, ms (median)", 1000 * statistics.median(took[step]))
+        say(found, f"prune: {step}, ms (worst)", 1000 * max(took[step]))
+        say(found, f"prune: the worst write meanwhile, {step}, ms", 1000 * max(waits[step]))
+
+
+async def writer(
+    database: Database, size: Size, chance: random.Random, done: asyncio.Event
+) -> float:
+    """Posts one entry after the other; the longest wait of one, in seconds."""
+    waits = [0.0]
+    while not done.is_set():
+        entry = _entry(chance.randrange(10**6), size, chance)
+        waits.append(await seconds_of(partial(post_entries, database, [entry])))
+    return max(waits)
 
 
 async def reload(given: argparse.Namespace, folder: Path, found: Figures) -> None:

@@ -1,4 +1,5 @@
-"""A large book: keys, and entries by SQL alone, whose sums the product then makes itself.
+"""A large book: keys, and entries by SQL alone, whose sums the product then makes itself. On
+Postgres it lies in the partitions of its months.
 
 Owners are skewed as they are in life: of n keys, number n·r³ for an even r, so that a tenth of the
 keys has nearly half of the entries. Times are even over the days. Indexes are dropped while it is
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Index, text
 
 from gateway.backends.database import Database
-from gateway.backends.tables import entries, key_secrets, keys
+from gateway.backends.sql_partitions import make_months
+from gateway.backends.tables import entries, key_secrets, keys, micros
 from gateway.keys.key import RandomBytes, digest, mint
+from gateway.usage.rollup import Span
 
 MODELS = 8
 ORGANIZATIONS = 100
@@ -66,17 +69,25 @@ async def fill_keys(
 
 async def fill_entries(database: Database, size: Size) -> None:
     """Without their sums."""
+    await database.write(lambda c: _make_months(c, size))
     await database.write(_without_indexes)
     for begin in range(0, size.entries, SLICE):
         end = min(begin + SLICE, size.entries)
         await database.write(lambda c, begin=begin, end=end: _fill(c, size, begin, end))
     await database.write(lambda c: [index.create(c) for index in sorted_indexes()])
-    if database.is_sqlite:
-        await database.write(lambda c: c.execute(text("ANALYZE")))
+    await database.write(lambda c: c.execute(text("ANALYZE")))
 
 
 def sorted_indexes() -> list[Index]:
     return sorted(entries.indexes, key=lambda index: str(index.name))
+
+
+def _make_months(connection: Connection, size: Size) -> None:
+    """As the gateway would have made them in their time."""
+    starts = [Span.MONTH.start(micros(size.until - size.days * 86_400))]
+    while starts[-1] < micros(size.until):
+        starts.append(Span.MONTH.next(starts[-1]))
+    make_months(connection, starts)
 
 
 def _without_indexes(connection: Connection) -> None:
@@ -107,9 +118,15 @@ def _fill(connection: Connection, size: Size, begin: int, end: int) -> None:
     first = (size.until - size.days * 86_400) * 1_000_000
     is_refused = "c < 0.03"
     tokens = whole.format("20 + 4000 * c * c")
+    time = f"{first} + n * {step}"
+    digits = (
+        f"lpad(to_hex(({time}) / 1000), 12, '0') || lpad(to_hex(n), 20, '0')"
+        if is_postgres
+        else f"printf('%012x%020x', ({time}) / 1000, n)"
+    )
     values = CONSTANTS | {
-        "id": f"'req_' || ({10**12} + n)",
-        "time": f"{first} + n * {step}",
+        "id": f"'req_t' || {digits}",
+        "time": time,
         "organization": f"'org' || ({key} % {size.projects} % {ORGANIZATIONS})",
         "project": f"'p' || ({key} % {size.projects})",
         "key_id": f"'key_' || {key}",

@@ -34,7 +34,7 @@ from gateway.parts import Parts
 from gateway.policy.live import Live
 from gateway.policy.policy import Policy, UpstreamPolicy
 from gateway.privacy.redact import DetectionFailed
-from gateway.retention import prune_forever
+from gateway.retention import make_partitions_forever, prune_forever
 from gateway.settings import Settings
 from gateway.simulated import is_simulated
 from gateway.telemetry import telling
@@ -158,6 +158,8 @@ def _background(
         "sweep": partial(_sweep, parts),
         "retention": partial(prune_forever, parts, database),
     }
+    if not database.is_sqlite:
+        work["partitions"] = partial(make_partitions_forever, parts, database)
     if parts.settings.policy_reload == "on":
         work["policy"] = follow
     return work

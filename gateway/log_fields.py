@@ -58,7 +58,7 @@ def _row(value: Any) -> bool:
 _NAMES: Final[Mapping[Kind, str]] = {
     word: "event request_id organization project key_id key endpoint model upstream outcome code "
     "source currency policy_digest part limit exception logger said_at digest kept replaced api "
-    "ops place reason client signal",
+    "ops place reason client signal partition",
     number: "time stream status duration_ms ttft_ms overhead_ms input_tokens output_tokens "
     "cost_nano sampled share amount used count found inflight worker exit_code quick_ends "
     "waited_seconds wait_seconds allowed needed",

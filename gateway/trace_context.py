@@ -1,7 +1,7 @@
 """Where a request is in a trace, as headers say it. Format: W3C, "Trace Context".
 
 The ids of our spans are those of the request: without a trace of the caller's, the trace's id is
-the request's own, so that whoever has one has both.
+the digits of the request's own, so that whoever has one has both.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.forward import Headers
+from gateway.request_id import PREFIX
 
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 STATE_CHARACTERS_MAX = 512  # what the format asks everybody to pass on, at least
@@ -48,6 +49,7 @@ def context_of(headers: Headers) -> Context | None:
 
 
 def ids_of(request_id: str) -> tuple[int, int, int]:
-    """Of a trace, of its first span, and of the span of forward."""
-    random = request_id.removeprefix("req_")
-    return int(random, 16), int(random[:16], 16), int(random[16:], 16)
+    """Of a trace, of its first span, and of the span of forward. Those of spans are out of the
+    random digits, as requests of one moment may be in one trace of the caller's."""
+    digits = request_id.removeprefix(PREFIX)
+    return int(digits, 16), int(digits[-16:], 16), int(digits[-20:-4], 16)

@@ -26,7 +26,7 @@ from gateway.tracing import Untraced
 
 USAGE = {"prompt_tokens": 8, "completion_tokens": 3, "total_tokens": 11}
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-ID = "req_0123456789abcdeffedcba9876543210"
+ID = "req_t0123456789abcdeffedcba9876543210"
 VERBS = ["authenticate", "match", "redact", "admit", "forward", "answer", "settle"]
 
 
@@ -166,7 +166,7 @@ def test_without_a_trace_of_the_caller_the_trace_has_the_id_of_the_request(
 
     asyncio.run(main())
     (root,) = [s for s in receiver.spans() if s.kind == s.SPAN_KIND_SERVER]
-    assert root.trace_id.hex() == ID.removeprefix("req_")
+    assert root.trace_id.hex() == ID.removeprefix("req_t")
     assert root.parent_span_id == b""
     assert root.trace_state == ""
 
@@ -197,7 +197,7 @@ def test_a_sampler_of_the_environment_decides(
         async with traced(environ) as world:
             world.upstream.pieces = [plain_answer("ok", USAGE)]
             for half in ("1", "f"):
-                call = replace(world.call(chat()), id=f"req_{half * 16}{half * 15}0")
+                call = replace(world.call(chat()), id=f"req_t{half * 16}{half * 15}0")
                 kept[half] = dict(world.parts.traces.passed_on(call))["traceparent"].endswith("1")
                 async with exchange(call, world.parts):
                     pass
@@ -244,7 +244,7 @@ def test_what_is_no_exchange_is_a_span_alone(receiver: Collector, environ: dict[
     async def main() -> None:
         async with traced(environ) as world:
             random = world.parts.random_bytes
-            object.__setattr__(world.parts, "random_bytes", lambda n: b"\1" * 15 + random(n - 15))
+            object.__setattr__(world.parts, "random_bytes", lambda n: b"\1" * (n - 1) + random(1))
             api, headers = build_api(world.parts), [("authorization", f"Bearer {world.key}")]
             assert (await asked(api, "GET", "/v1/models", headers, b""))[0] == 200
             headers.append(("traceparent", PARENT))

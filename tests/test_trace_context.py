@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from gateway.request_id import new_request_id
 from gateway.trace_context import Context, context_of, ids_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -71,4 +74,12 @@ def test_states_of_several_headers_are_one() -> None:
 
 
 def test_the_ids_are_those_of_the_request() -> None:
-    assert ids_of(f"req_{TRACE}") == (int(TRACE, 16), int(TRACE[:16], 16), int(TRACE[16:], 16))
+    whole, root, forward = ids_of(f"req_t{TRACE}")
+    assert f"{whole:032x}" == TRACE
+    assert (f"{root:016x}", f"{forward:016x}") == (TRACE[16:], TRACE[12:28])
+
+
+def test_requests_of_one_moment_have_spans_of_their_own() -> None:
+    ids = [ids_of(new_request_id(1_800_000_000.5, os.urandom)) for _ in range(1000)]
+    assert len({span for _, *spans in ids for span in spans}) == 2000
+    assert len({whole >> 80 for whole, *_ in ids}) == 1

@@ -33,6 +33,7 @@ from gateway.backends import schema
 from gateway.backends.database_problem import DatabaseProblem as DatabaseProblem
 from gateway.backends.database_problem import DataRefused, explain, is_refusal
 from gateway.backends.schema import Revisions, SchemaState
+from gateway.backends.sql_partitions import Ahead
 from gateway.backends.sqlite_link import SqliteLink
 
 T = TypeVar("T")
@@ -120,9 +121,9 @@ class Database:
         )  # fmt: skip
         return float(await self.read(lambda c: c.exec_driver_sql(statement).scalar_one()))
 
-    def migrate(self) -> None:
+    def migrate(self) -> Ahead:
         """Bring the tables to this version, on the caller's thread; any number of processes may do
-        so at once, and the wait of one for another is bounded.
+        so at once, and the wait of one for another is bounded. What partitions were made ahead.
 
         Makes the folder of an SQLite file. Raises DatabaseProblem also where the tables were
         written by a newer version."""
@@ -134,7 +135,7 @@ class Database:
                 raise DatabaseProblem(
                     f"The folder {folder} of the database cannot be made: {error.strerror}."
                 ) from error
-        self._transaction(schema.upgrade, _WRITE)
+        return self._transaction(schema.upgrade, _WRITE)
 
     @property
     def file(self) -> Path | None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from gateway.backends.database_problem import DatabaseProblem
+from gateway.backends.sql_partitions import DDL_LOCK, Ahead, make_ahead
+from gateway.backends.tables import micros
 
 POSTGRES_LOCK_SECONDS = 60
-_POSTGRES_LOCK = 0x67617465  # "gate": any number, but the same in every version
 
 
 class SchemaState(StrEnum):
@@ -88,19 +89,24 @@ def check_writable(connection: Connection, revisions: Revisions) -> SchemaState:
     return state
 
 
-def upgrade(connection: Connection) -> None:
-    """Every missing migration, in the transaction of the connection: all or none.
+def upgrade(connection: Connection) -> Ahead:
+    """Every missing migration, in the transaction of the connection: all or none. Then the
+    partitions of the next months, as far as they can be had.
 
     One process at a time: SQLite's write lock, or an advisory lock of Postgres that ends with the
     transaction. Raises DatabaseProblem for the tables of a newer version."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SET LOCAL lock_timeout = '{POSTGRES_LOCK_SECONDS}s'"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": DDL_LOCK})
     state = check(connection, read_revisions())
     if state is SchemaState.NEWER:
         raise DatabaseProblem(_SENTENCES[state])
     if state is not SchemaState.UP_TO_DATE:
         _run_migrations(connection)
+    if connection.dialect.name != "postgresql":
+        return Ahead()
+    now = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+    return make_ahead(connection, micros(float(now)))
 
 
 def _run_migrations(connection: Connection) -> None:

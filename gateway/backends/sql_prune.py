@@ -1,4 +1,6 @@
-"""Entries of whole months deleted, a small batch in a transaction each, so that nobody waits long.
+"""Entries of whole months deleted, such that nobody waits long: where a month has a partition of
+its own, by dropping that, which takes a moment and gives the disk its room back; the others a small
+batch in a transaction each.
 
 Their sums stay. Before a month goes, its sums are held against its entries: afterwards nothing can
 tell any more whether they are right.
@@ -6,21 +8,40 @@ tell any more whether they are right.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection, and_, delete, func, select, update
 
 from gateway.backends.database import Database
 from gateway.backends.sql_audit import SqlAudit
+from gateway.backends.sql_partitions import (
+    BUSY,
+    Partition,
+    count_of,
+    drop_partition,
+    partitions_of,
+)
 from gateway.backends.sql_rollups import ENTRIES_FROM, entries_from
 from gateway.backends.tables import entries, state
 
 BATCH_ROWS = 500
+DROP_TRIES = 60
+DROP_PAUSE_SECONDS = 1.0  # after a try, for those who waited behind it
 
 
 class SumsDiffer(Exception):
     """The kept sums are not what the entries say, so that no entry may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """So many entries went at once: a batch, or the whole of a partition, counted before."""
+
+    entries: int
+    partition: str = ""
 
 
 class SqlPrune:
@@ -35,23 +56,43 @@ class SqlPrune:
         older = select(func.count()).select_from(entries).where(entries.c.time < before)
         return await self._database.read(lambda c: c.scalars(older).one())
 
-    async def prune(self, before: int) -> AsyncGenerator[int, None]:
-        """Delete them, and yield how many after each batch. May be stopped and begun again.
+    async def prune(self, before: int) -> AsyncGenerator[Gone, None]:
+        """Delete them, and yield what went after each step. May be stopped and begun again.
 
         Raises SumsDiffer; then nothing was deleted."""
-        if not await self.count(before):
+        months = [m for m in await self._database.read(partitions_of) if m.until <= before]
+        if not months and not await self.count(before):
             return
         audit = SqlAudit(self._database)
         days = await audit.days(0, before)
         wrong = await audit.wrong_months(days)
         for day in days:
             wrong += await audit.wrong(day)
-        if wrong:
-            raise SumsDiffer
+        if wrong:  # but for what another one, who found it right, has begun to delete meanwhile
+            begun = await self._database.read(entries_from)
+            if any(one.start >= begun for one in wrong):
+                raise SumsDiffer
         await self._database.write(partial(_begin, before=before))
+        for month in months:
+            if gone := await self._dropped(month, before):
+                yield gone
         some = partial(_delete_some, before=before, count=self._batch_rows)
         while deleted := await self._database.write(some):
-            yield deleted
+            yield Gone(deleted)
+
+    async def _dropped(self, month: Partition, before: int) -> Gone | None:
+        """Drop a partition. None where that cannot be had: its table is in use all the time (by a
+        backup, say), or not ours to drop. Then its entries go in batches."""
+        count = await self._database.read(partial(count_of, one=month, before=before))
+        drop = partial(drop_partition, one=month, before=before)
+        for _ in range(DROP_TRIES):
+            hindered = await self._database.write(drop)
+            if not hindered:
+                return Gone(count, month.name)
+            if hindered not in BUSY:
+                return None
+            await asyncio.sleep(DROP_PAUSE_SECONDS)
+        return None
 
 
 def _begin(connection: Connection, before: int) -> None:

@@ -61,7 +61,9 @@ key_secrets = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("id", String, primary_key=True),  # a second write of the same entry does nothing
+    # A second write of the same entry does nothing. On Postgres there are partitions by it, in the
+    # order of bytes (sql_partitions.py).
+    Column("id", String().with_variant(String(collation="C"), "postgresql"), primary_key=True),
     Column("time", BigInteger, nullable=False),
     Column("organization", Text, nullable=False),
     Column("project", Text, nullable=False),

@@ -15,6 +15,7 @@ from gateway.cli.console import EXIT_UNAVAILABLE, CommandError, print_json, sent
 from gateway.cli.store import AsJson, DatabaseUrl, settings_for
 
 LOOK_SECONDS = 1.0
+PARTITION_TRIES = 10  # while others have the table in use
 TIMEOUT_SECONDS_MAX = 86_400
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -48,7 +49,8 @@ def migrate(
     timeout_seconds: Timeout = 300.0,
     as_json: AsJson = False,
 ) -> None:
-    """Make the tables of the database, or bring them to this version.
+    """Make the tables of the database, or bring them to this version; on Postgres also the
+    partitions of the next months.
 
     Safe to run at any time and by several at once: all of it happens, or nothing."""
     with sentences():
@@ -83,9 +85,16 @@ async def _migrated(url: str, _timeout_seconds: float) -> States:
     database = Database(url, 1)
     try:
         before = await database.check()
-        if _will_do(before, database):
+        has_partitions = before is SchemaState.UP_TO_DATE and not database.is_sqlite
+        if _will_do(before, database) and not has_partitions:
             return before, before
-        await asyncio.to_thread(database.migrate)
+        for _ in range(PARTITION_TRIES):
+            ahead = await asyncio.to_thread(database.migrate)
+            if not ahead.busy:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        if complaint := ahead.complaint():
+            typer.echo(f"gateway: {complaint}", err=True)
         return before, await database.check()
     finally:
         await database.aclose()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gateway.backends.database import Database
-from gateway.backends.sql_prune import SqlPrune, SumsDiffer
+from gateway.backends.sql_prune import Gone, SqlPrune, SumsDiffer
 from gateway.backends.tables import micros, seconds
 from gateway.cli.console import CommandError, counted, print_json, sentences
 from gateway.cli.project import policy_of
@@ -45,19 +45,26 @@ def prune(
         check_unneeded(policy_of(settings), start, now)
         work = partial(pruned, before=start, dry_run=dry_run)
         try:
-            count = with_database(settings, work, writes=not dry_run)
+            steps = with_database(settings, work, writes=not dry_run)
         except SumsDiffer:
             raise CommandError(
                 "The kept sums are not what the entries say; run `gateway usage sums`. Nothing "
                 "was deleted."
             ) from None
+        count = sum(one.entries for one in steps)
+        partitions = [one.partition for one in steps if one.partition]
         if as_json:
-            print_json({"before": iso(seconds(start)), "entries": count, "deleted": not dry_run})
+            print_json({
+                "before": iso(seconds(start)), "entries": count, "deleted": not dry_run,
+                "partitions": partitions,
+            })  # fmt: skip
             return
         what = counted(count, "entry", "entries")
         typer.echo(
             f"{what} before {iso(seconds(start))[:10]} " + ("would go." if dry_run else "deleted.")
         )
+        if partitions:
+            typer.echo(f"Dropped as whole months: {', '.join(partitions)}.")
 
 
 def check_unneeded(policy: Policy, before: int, now: float) -> None:
@@ -71,14 +78,17 @@ def check_unneeded(policy: Policy, before: int, now: float) -> None:
         )
 
 
-async def pruned(database: Database, before: int, dry_run: bool) -> int:
-    """How many entries were deleted, or would be."""
+async def pruned(database: Database, before: int, dry_run: bool) -> list[Gone]:
+    """What was deleted, all batches as one; or how much would be."""
     book = SqlPrune(database)
     if dry_run:
-        return await book.count(before)
-    total = 0
-    async with aclosing(book.prune(before)) as batches:
-        async for deleted in batches:
-            total += deleted
+        return [Gone(await book.count(before))]
+    batched, months = 0, []
+    async with aclosing(book.prune(before)) as steps:
+        async for gone in steps:
+            if gone.partition:
+                months.append(gone)
+            else:
+                batched += gone.entries
             await asyncio.sleep(PAUSE_SECONDS)
-    return total
+    return [*months, Gone(batched)]

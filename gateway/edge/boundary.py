@@ -16,6 +16,7 @@ from gateway.edge.replies import decoded, encoded, send_error
 from gateway.errors import ApiError, Failed, Unauthenticated
 from gateway.logs import place_of
 from gateway.parts import Parts
+from gateway.request_id import new_request_id
 from gateway.settled import record_costless
 from gateway.usage.entry import Entry, Outcome
 
@@ -34,7 +35,7 @@ class Boundary:
             return
         parts = self._parts
         began, now = parts.stopwatch(), parts.clock()
-        request_id = new_request_id(parts)
+        request_id = new_request_id(now, parts.random_bytes)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         status = 0
@@ -78,10 +79,6 @@ class Boundary:
                 record_costless(entry, parts, decoded(scope["headers"]), client)
 
 
-def new_request_id(parts: Parts) -> str:
-    return "req_" + parts.random_bytes(16).hex()
-
-
 def tags_of(request_id: str, duration_ms: int) -> list[tuple[str, str]]:
     return [("x-request-id", request_id), ("openai-processing-ms", str(duration_ms))]
 
@@ -91,8 +88,9 @@ def refused_heads(parts: Parts) -> Callable[[ApiError], list[tuple[str, str]]]:
     answer."""
 
     def refused(error: ApiError) -> list[tuple[str, str]]:
-        request_id = new_request_id(parts)
-        entry = _entry(request_id, parts.clock(), {}, error.status, error.code or "", 0)
+        now = parts.clock()
+        request_id = new_request_id(now, parts.random_bytes)
+        entry = _entry(request_id, now, {}, error.status, error.code or "", 0)
         record_costless(entry, parts)
         return tags_of(request_id, 0)
 

@@ -74,11 +74,18 @@ def test_to_migrate_twice_changes_nothing(migrated_url):
     assert using(migrated_url, lambda d: d.read(lambda c: c.scalar(select(keys.c.id)))) == "key_1"
 
 
-def test_the_migrations_build_exactly_the_tables_that_the_code_knows(migrated_url):
-    def differences(connection):
-        return compare_metadata(MigrationContext.configure(connection), metadata)
+def compared(connection):
+    """But for partitions, which come and go."""
 
-    assert using(migrated_url, lambda d: d.read(differences)) == []
+    def is_wanted(name, kind, _parents):
+        return kind != "table" or not name.startswith("entries_")
+
+    context = MigrationContext.configure(connection, opts={"include_name": is_wanted})
+    return compare_metadata(context, metadata)
+
+
+def test_the_migrations_build_exactly_the_tables_that_the_code_knows(migrated_url):
+    assert using(migrated_url, lambda d: d.read(compared)) == []
 
 
 def test_an_older_database_keeps_its_entries_and_its_keys(database_url):
@@ -119,7 +126,7 @@ def test_a_table_that_the_code_does_not_know_would_be_noticed(spoilable_url):
     def differences(connection):
         connection.execute(text("CREATE TABLE stray (id INTEGER)"))
         connection.execute(text("DROP INDEX ix_entries_time"))
-        return compare_metadata(MigrationContext.configure(connection), metadata)
+        return compared(connection)
 
     found = using(spoilable_url, lambda d: d.write(differences))
     assert {change[0] for change in found} == {"remove_table", "add_index"}

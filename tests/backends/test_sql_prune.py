@@ -25,7 +25,7 @@ QUERIES = [Query(0, by=(one,)) for one in ("project", "key", "model", "status", 
 
 async def pruned(database, before=MARCH, batch_rows=7):
     async with aclosing(SqlPrune(database, batch_rows).prune(micros(before))) as batches:
-        return [count async for count in batches]
+        return [gone.entries async for gone in batches]
 
 
 def left(connection):
