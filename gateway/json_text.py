@@ -39,7 +39,8 @@ def quick(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except ValueError:
         return None
-    return None if _has_many_digits(raw) or _is_deep(raw, value) else value
+    is_sure = len(raw) <= _SURE_BYTES or not _is_deep(value)
+    return value if is_sure and not _has_many_digits(raw) else None
 
 
 def read_string(text: bytes) -> str | None:
@@ -86,10 +87,8 @@ def _has_many_digits(raw: bytes) -> bool:
     return b"000" in raw[::6].translate(_AS_DIGITS) and _MANY_DIGITS in raw.translate(_AS_DIGITS)
 
 
-def _is_deep(raw: bytes, value: Any) -> bool:
+def _is_deep(value: Any) -> bool:
     """Whether it is nested deeper than orjson writes: of what it has read, it refuses only that."""
-    if len(raw) <= _SURE_BYTES:
-        return False
     try:
         orjson.dumps(value)
     except TypeError:

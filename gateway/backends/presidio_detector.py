@@ -103,7 +103,8 @@ class PresidioDetector:
         is_tiny = size <= self._tiny_characters and len(texts) <= TINY_TEXTS
         if is_tiny and not using.custom and not _has_countries(entities):
             with _Failure() as failure:
-                return self._look(texts, entities, using, None)
+                engine = self._engine(entities, using)
+                return [engine.look(text, entities) for text in texts]
             raise DetectionFailed(failure.why)
         given_up = Event()
         look = partial(self._look, list(texts), entities, using, given_up)
@@ -140,10 +141,9 @@ class PresidioDetector:
         yield from (CustomRecognizer(custom) for custom in using.custom if custom.finds)
 
     def _look(
-        self, texts: Sequence[str], entities: frozenset[str], using: Using, given_up: Event | None
+        self, texts: Sequence[str], entities: frozenset[str], using: Using, given_up: Event
     ) -> list[list[Span]]:
-        """Spans a text. Runs in a thread, until somebody gives up on it; nobody does on what is
-        done at once."""
+        """Spans a text. Runs in a thread, until somebody gives up on it."""
         engine = self._engine(entities, using)
         return [engine.look(text, entities, given_up) for text in texts]
 

@@ -159,12 +159,15 @@ def _replaced(value: Any, changed: Mapping[Path, str]) -> Any:
     if () in changed:
         return _like(value, changed[()])
     root = value.copy()
-    copied = {id(root)}
+    is_only = len(changed) == 1  # then nothing on its way is copied already
+    copied: set[int] = set()
     for path, text in changed.items():
         holder, last = root, path[-1]
         for step in path[:-1]:
             below = holder[step]
-            if id(below) not in copied:
+            if is_only:
+                below = holder[step] = below.copy()
+            elif id(below) not in copied:
                 below = holder[step] = below.copy()
                 copied.add(id(below))
             holder = below

@@ -147,7 +147,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check_messages(body: Mapping[str, Any]) -> None:
-    messages = _required(body, "messages")
+    messages = body.get("messages") or _required(body, "messages")
     if not isinstance(messages, list):
         refuse_type("messages", "an array of objects", messages)
     if not messages:

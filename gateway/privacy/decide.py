@@ -88,7 +88,7 @@ def settle(
     reporting: list[Span] = []
     for span in spans:
         (reporting if actions[span.entity] is Action.REPORT else acting).append(span)
-    acted = resolve(acting)
+    acted = resolve(acting) if len(acting) > 1 else acting
     changes = whole_words(text, acted)
     if numbers:
         changes = with_numbers(changes, numbers)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, KeysView, Mapping, Sequence
 from typing import NoReturn
 
 from gateway.privacy.made_up import MadeUp, Private
-from gateway.privacy.placeholder import hashed, look_alikes, masked, placeholder, token
+from gateway.privacy.placeholder import TOKEN_LENGTH, hashed, look_alikes, masked, placeholder
 from gateway.privacy.profile import Action
 from gateway.privacy.spans import Span
 
@@ -135,7 +135,7 @@ class Mint:
         salt = self._salts.get(unsalted, 0)
         if salt:
             made = placeholder(self._scope_key, entity, value, salt)
-        while made in self._placeholders or self._is_taken(token(made)):
+        while made in self._placeholders or self._is_taken(made[-TOKEN_LENGTH:]):
             salt += 1
             made = placeholder(self._scope_key, entity, value, salt)
         self._salts[unsalted] = salt + 1

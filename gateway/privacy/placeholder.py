@@ -16,7 +16,9 @@ from typing import Final
 
 from gateway.privacy.spans import WORD_END, word_start
 
-_TOKEN = "[A-Z2-7]{8}"
+TOKEN_LENGTH: Final = 8
+"""Letters of a placeholder behind its type and the `_`: these tell it from all others."""
+_TOKEN = f"[A-Z2-7]{{{TOKEN_LENGTH}}}"
 _TOKEN_BYTES = 5
 _HASH_BYTES = 8
 MASK = "*" * 8
@@ -66,11 +68,6 @@ def canonical(written: str) -> str:
 
     Backslashes at the end may be the first half of `\\_`."""
     return re.sub(r"\\*_|[ -]|\\+\Z", "_", written).upper()
-
-
-def token(of: str) -> str:
-    """The part of a placeholder behind its type."""
-    return of.rpartition("_")[2]
 
 
 def look_alikes(text: str) -> set[str]:
