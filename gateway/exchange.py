@@ -1,15 +1,16 @@
 """The sentence: authenticate, match, redact, ask, admit, forward, answer, settle.
 
-Read `exchange` and you know the product. A refusal is an ApiError raised before the yield; what
-happens after it is a last event of the stream. Whatever happens, there is one entry.
+Read `_sentence` and you know the product. A refusal is an ApiError raised before it returns; what
+happens later is a last event of the stream. Whatever happens, there is one entry.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache, partial
+from types import TracebackType
 from typing import Any, TypeVar
 
 from gateway.admission import check_room, identify, reserve
@@ -18,12 +19,13 @@ from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
 from gateway.draft import Draft
 from gateway.errors import BadRequest, LimitReached, Unavailable
-from gateway.forward import forward
+from gateway.forward import Reply, forward
 from gateway.guard import unless_open
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import Parts
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint, OnClientLeft
+from gateway.privacy.mint import Vault
 from gateway.quota.admit import rate_headers, soft_headers
 from gateway.read_ahead import goes_on, read_ahead
 from gateway.redaction import redact_request
@@ -45,12 +47,44 @@ _bounds = lru_cache(maxsize=8)(Bounds)  # the settings', which are the same for 
 T = TypeVar("T")
 
 
-@asynccontextmanager
-async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
+def exchange(call: Call, parts: Parts) -> AbstractAsyncContextManager[Answer]:
     """One governed request, from its key to its entry. Raises ApiError and ClientLeft."""
-    draft = parts.traces.draft(call, parts.stopwatch)
-    policy = parts.policies.current
-    async with Settled(draft, parts):
+    return _Exchange(call, parts)
+
+
+class _Exchange:
+    """Not made of an asynchronous generator: the event loop is told of each of those, which with
+    what contextlib does is some fifteen calls."""
+
+    __slots__ = ("_answered", "_call", "_draft", "_parts", "_replying", "_settled")
+
+    _answered: tuple[Request, Vault, Answer]
+
+    def __init__(self, call: Call, parts: Parts) -> None:
+        self._call, self._parts = call, parts
+        self._draft = parts.traces.draft(call, parts.stopwatch)
+        self._settled = Settled(self._draft, parts)
+        self._replying: AbstractAsyncContextManager[Reply] | None = None
+
+    async def __aenter__(self) -> Answer:
+        self._settled.begin()
+        try:
+            return await self._sentence()
+        except BaseException as error:
+            await self._leave(error)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._leave(error)
+
+    async def _sentence(self) -> Answer:
+        call, parts, draft = self._call, self._parts, self._draft
+        policy = parts.policies.current
         _check_capacity(call, parts)
         await identify(draft, parts)
         _take_seat(draft, parts)
@@ -62,45 +96,66 @@ async def exchange(call: Call, parts: Parts) -> AsyncIterator[Answer]:
         assert draft.key is not None
         rules = parts.matches.match(policy, draft.key, call.endpoint, request.model, call.now)
         draft.matched(rules)
-        target = parts.resolve(unless_open(parts.circuits, rules))
+        target, model = parts.resolve(unless_open(parts.circuits, rules)), rules.model
         draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
         if len(raw) > LOOK_FIRST_BYTES or rules.project.redaction.using.ner:
             await check_room(draft, parts)
         draft.did("match")
         request, vault, watch = await redact_request(draft, request, rules, parts, aside)
         draft.did("redact")
-        asked = await aside(weigh, request, rules.model) if aside else weigh(request, rules.model)
+        asked = await aside(weigh, request, model) if aside else weigh(request, model)
         ask, standings = await reserve(draft, asked, parts)
         draft.ask = ask
         draft.did("admit")
-        body = await aside(outgoing, ask, rules.model) if aside else outgoing(ask, rules.model)
+        body = await aside(outgoing, ask, model) if aside else outgoing(ask, model)
         draft.sending()
         if rules.upstream.on_client_left is OnClientLeft.DRAIN:
             call.keep_on()
         path, headers = PATHS[call.endpoint], parts.traces.passed_on(call)
-        async with forward(
+        replying = forward(
             parts.upstream, target, path, body, headers, call.id, parts.patience, parts.circuits,
             rules.organization.name,
-        ) as reply:  # fmt: skip
-            draft.upstream_code = str(reply.status)
-            draft.answer = answer = Answer(
-                reply,
-                wants_usage=request.wants_usage,
-                content_is_json=request.content_is_json,
-                vault=vault,
-                watch=watch,
-                answer_bytes_max=parts.settings.answer_bytes_max,
-                upstream_key=target.api_key,
-                cap=output_cap(ask, rules.model),
-            )
-            await answer.begin()
-            if answer.streams:
-                draft.first_token()
-            answer.headers.extend(rate_headers(standings, draft.now) + soft_headers(standings))
-            yield answer
-            profile = rules.project.redaction
-            if answer.complete and goes_on(request, profile):
-                parts.later(read_ahead(answer.said, vault, profile, parts))
+        )  # fmt: skip
+        reply = await replying.__aenter__()
+        self._replying = replying
+        draft.upstream_code = str(reply.status)
+        draft.answer = answer = Answer(
+            reply,
+            wants_usage=request.wants_usage,
+            content_is_json=request.content_is_json,
+            vault=vault,
+            watch=watch,
+            answer_bytes_max=parts.settings.answer_bytes_max,
+            upstream_key=target.api_key,
+            cap=output_cap(ask, model),
+        )
+        await answer.begin()
+        if answer.streams:
+            draft.first_token()
+        answer.headers.extend(rate_headers(standings, draft.now) + soft_headers(standings))
+        self._answered = request, vault, answer
+        return answer
+
+    async def _leave(self, error: BaseException | None) -> None:
+        """The reply is closed, then the exchange settled, whatever comes of either."""
+        try:
+            if error is None:
+                self._read_ahead()
+            if self._replying is not None:
+                tb = error.__traceback__ if error is not None else None
+                kind = type(error) if error is not None else None
+                await self._replying.__aexit__(kind, error, tb)
+        except BaseException as failure:
+            await self._settled.end(failure)
+            raise
+        await self._settled.end(error)
+
+    def _read_ahead(self) -> None:
+        """What was answered will be asked about, if the chat goes on."""
+        assert self._draft.rules is not None
+        (request, vault, answer), profile = self._answered, self._draft.rules.project.redaction
+        if answer.complete and goes_on(request, profile):
+            self._parts.later(read_ahead(answer.said, vault, profile, self._parts))
 
 
 def _check_capacity(call: Call, parts: Parts) -> None:

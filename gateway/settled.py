@@ -5,8 +5,6 @@ Exactly once, and not to be cancelled: a caller that leaves, or a shutdown, does
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from gateway.draft import Draft
 from gateway.errors import TextBlocked, Unauthenticated
 from gateway.forward import Headers
@@ -20,53 +18,57 @@ from gateway.usage.entry import Entry
 
 
 class Settled:
-    """`async with Settled(draft, parts)`: whatever the body does, its draft becomes one entry."""
+    """`begin`, and whatever comes then, `end`: the draft becomes one entry."""
+
+    __slots__ = ("_draft", "_parts")
 
     def __init__(self, draft: Draft, parts: Parts) -> None:
         self._draft = draft
         self._parts = parts
 
-    async def __aenter__(self) -> None:
+    def begin(self) -> None:
         self._parts.state.inflight += 1
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._parts.state.inflight -= 1
-        if self._draft.is_reserved and self._draft.reservation is not None:
-            self._parts.state.reserved -= 1
-        if self._draft.seat:
-            self._parts.state.seats.leave(self._draft.seat)
-        self._draft.mark()
+    async def end(self, error: BaseException | None) -> None:
+        """The exchange is over, with `error` or well."""
+        draft, parts = self._draft, self._parts
+        state = parts.state
+        state.inflight -= 1
+        if draft.is_reserved and draft.reservation is not None:
+            state.reserved -= 1
+        if draft.seat:
+            state.seats.leave(draft.seat)
+        draft.mark()
         if isinstance(error, TextBlocked) and error.counts:
-            self._draft.redactions = dict(error.counts)
+            draft.redactions = dict(error.counts)
         if isinstance(error, Unauthenticated):
-            self._draft.key = error.key
-        entry = self._draft.entry(error)
+            draft.key = error.key
+        entry = draft.entry(error)
         if isinstance(error, Refusal):
-            self._parts.meters.limits.decided(error.standings, granted=False)
-        await to_the_end(self._end(entry), at_once=self._parts.ledger.settles_at_once)
+            parts.meters.limits.decided(error.standings, granted=False)
+        if parts.ledger.settles_at_once:  # nothing can come in between
+            await self._end(entry)
+        else:
+            await to_the_end(self._end(entry))
 
     async def _end(self, entry: Entry) -> None:
+        used = _used(entry)
         try:
-            standings = await self._post(entry)
+            standings = await self._post(entry, used)
         except AlreadyResolved:  # it outlived its lease: the sweep has booked it at its bound
             self._draft.did("settle")
             self._parts.log.warning("settled_too_late", request_id=entry.id)
             return
         self._draft.did("settle")
         self._count(entry)
-        self._show(entry, standings)
+        self._show(used, standings)
 
-    async def _post(self, entry: Entry) -> tuple[Standing, ...]:
+    async def _post(self, entry: Entry, used: Amounts) -> tuple[Standing, ...]:
         """Move reserved to used and append the entry; without a reservation, only append it.
 
         How the limits stand after it, where there was one."""
         parts, draft, reservation = self._parts, self._draft, self._draft.reservation
-        now, used = parts.clock(), _used(entry)
+        now = parts.clock()
         if reservation is None or (entry.requests == 0 and not draft.is_reserved):
             _append_costless(entry, parts)
             return ()
@@ -79,11 +81,11 @@ class Settled:
             return await parts.ledger.release(reservation, entry, now)
         return await parts.ledger.settle(reservation, used, entry, now)
 
-    def _show(self, entry: Entry, standings: tuple[Standing, ...]) -> None:
+    def _show(self, used: Amounts, standings: tuple[Standing, ...]) -> None:
         """How full the limits of this request are now, and who is near the end of one."""
         parts = self._parts
         parts.meters.limits.stand(standings)
-        for crossing in warnings_of(standings, _used(entry)):
+        for crossing in warnings_of(standings, used):
             limit, subject = crossing.standing.claim.limit, dict(crossing.standing.claim.subject)
             subject.pop("end_user", None)  # the caller's own text
             share = f"{crossing.share:g}"
@@ -133,12 +135,8 @@ def _append_costless(entry: Entry, parts: Parts) -> None:
 
 
 def _used(entry: Entry) -> Amounts:
-    return Amounts(
-        requests=entry.requests,
-        input_tokens=entry.tokens.input,
-        output_tokens=entry.tokens.output,
-        cost_nano=entry.cost_nano,
-    )
+    tokens = entry.tokens
+    return Amounts(entry.requests, tokens.input, tokens.output, entry.cost_nano)
 
 
 def _overdrawn(used: Amounts, bound: Amounts) -> bool:

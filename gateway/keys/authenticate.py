@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from gateway.errors import Unauthenticated
-from gateway.keys.key import Key, Secret, mask, matches, prefix_of
+from gateway.keys.key import Key, Secret, given_in, mask, matches, prefix_of
 
 _NOBODY = bytes(32)  # what an unknown key is compared with, so that it costs what a wrong one does
 
@@ -25,7 +25,22 @@ async def authenticate(
 
     Raises Unauthenticated, with code invalid_api_key but where no key was given at all, and what
     the keyring raises. Only who proved to have the key is told that it expired or was revoked."""
-    scheme, _, text = (authorization or "").strip().partition(" ")
+    given = given_in(authorization) if authorization else None
+    text, prefix = given or _read(authorization or "")
+    secret = await keyring.find(prefix)
+    good = matches(secret.digest if secret else _NOBODY, text, pepper)
+    if secret is None or not good:
+        raise _refused(f"Incorrect API key provided: {mask(text)}.")
+    refusal = _ended(secret, text, now)
+    if refusal is not None:
+        refusal.key = secret.key
+        raise refusal
+    return secret.key
+
+
+def _read(authorization: str) -> tuple[str, str]:
+    """The text of the key in the header, and its look-up prefix."""
+    scheme, _, text = authorization.strip().partition(" ")
     text = text.strip()
     if not scheme or (scheme.lower() == "bearer" and not text):
         raise Unauthenticated(
@@ -37,15 +52,7 @@ async def authenticate(
     prefix = prefix_of(text)
     if prefix is None:
         raise _refused(f"Incorrect API key provided: {mask(text)}. It is not a key of this server.")
-    secret = await keyring.find(prefix)
-    good = matches(secret.digest if secret else _NOBODY, text, pepper)
-    if secret is None or not good:
-        raise _refused(f"Incorrect API key provided: {mask(text)}.")
-    refusal = _ended(secret, text, now)
-    if refusal is not None:
-        refusal.key = secret.key
-        raise refusal
-    return secret.key
+    return text, prefix
 
 
 def _ended(secret: Secret, text: str, now: float) -> Unauthenticated | None:

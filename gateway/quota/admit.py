@@ -192,23 +192,38 @@ def soft_headers(standings: Sequence[Standing]) -> list[tuple[str, str]]:
 def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, str]]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, each from the enforced limit with
     the least room; none where nothing limits requests or tokens, no reset where there is none."""
-    tightest: dict[str, tuple[int, float, Standing]] = {}
-    for standing in standings:
-        limit = standing.claim.limit
+    requests: _Tightest | None = None
+    tokens: _Tightest | None = None
+    for (limit, _), amount, used, reserved, _, _, resets_at, _ in standings:
         kind = _KINDS.get(limit.measure)
         if kind is None or limit.mode is not Mode.ENFORCE:
             continue
-        this = standing.remaining, -(standing.resets_at or math.inf), standing
-        if kind not in tightest or this[:2] < tightest[kind][:2]:
-            tightest[kind] = this
-    headers = []
-    for kind, (remaining, _, standing) in sorted(tightest.items()):
-        headers.append((f"x-ratelimit-limit-{kind}", str(standing.amount)))
-        headers.append((f"x-ratelimit-remaining-{kind}", str(remaining)))
-        if standing.resets_at is not None:
-            reset = duration(standing.resets_at - now)
-            headers.append((f"x-ratelimit-reset-{kind}", reset))
+        remaining = amount - used - reserved
+        this = remaining if remaining > 0 else 0, -(resets_at or math.inf), amount, resets_at
+        if kind == "tokens":
+            if tokens is None or this[:2] < tokens[:2]:
+                tokens = this
+        elif requests is None or this[:2] < requests[:2]:
+            requests = this
+    headers: list[tuple[str, str]] = []
+    if requests is not None:
+        _tell("requests", requests, now, headers)
+    if tokens is not None:
+        _tell("tokens", tokens, now, headers)
     return headers
+
+
+_Tightest = tuple[int, float, int, float | None]
+"""What remains of a limit, when it is whole again, negative, so that the later one is less; its
+amount, and when it is whole again."""
+
+
+def _tell(kind: str, limit: _Tightest, now: float, headers: list[tuple[str, str]]) -> None:
+    remaining, _, amount, resets_at = limit
+    headers.append((f"x-ratelimit-limit-{kind}", str(amount)))
+    headers.append((f"x-ratelimit-remaining-{kind}", str(remaining)))
+    if resets_at is not None:
+        headers.append((f"x-ratelimit-reset-{kind}", duration(resets_at - now)))
 
 
 def retry_headers(error: errors.ApiError) -> list[tuple[str, str]]:

@@ -14,12 +14,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def to_the_end(work: Coroutine[None, None, T], *, at_once: bool = False) -> T:
-    """Await `work`, all of it, also when the caller is cancelled meanwhile; that goes on then.
-
-    `at_once`: it awaits nothing, so that nothing can come in between, and it needs no task."""
-    if at_once:
-        return await work
+async def to_the_end(work: Coroutine[None, None, T]) -> T:
+    """Await `work`, all of it, also when the caller is cancelled meanwhile; that goes on then."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

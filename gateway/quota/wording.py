@@ -57,11 +57,12 @@ def is_too_large(standing: Standing) -> bool:
 
 def duration(seconds: float) -> str:
     """As OpenAI writes resets: `12ms`, `1s`, `6m0s`, `1h2m3s`; rounded up."""
-    milliseconds = max(0, whole_milliseconds(seconds))
+    milliseconds = whole_milliseconds(seconds) if seconds > 0 else 0
     if 0 < milliseconds < 1000:
         return f"{milliseconds}ms"
-    minutes, seconds_left = divmod(-(-milliseconds // 1000), 60)
-    hours, minutes_left = divmod(minutes, 60)
+    whole = -(-milliseconds // 1000)
+    minutes, seconds_left = whole // 60, whole % 60
+    hours, minutes_left = minutes // 60, minutes % 60
     if hours:
         return f"{hours}h{minutes_left}m{seconds_left}s"
     return f"{minutes}m{seconds_left}s" if minutes else f"{seconds_left}s"

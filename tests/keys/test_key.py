@@ -1,5 +1,6 @@
 """A key's text: minted with 256 bits, found by its prefix, proved by its digest, shown masked."""
 
+import hmac
 import secrets
 import string
 
@@ -77,6 +78,12 @@ def test_what_is_not_exactly_a_key_has_no_prefix(change):
 def test_no_text_makes_the_parser_stumble(text):
     prefix = prefix_of(text)
     assert prefix is None or text.startswith(f"sk-{prefix}-")
+
+
+@given(st.text(max_size=80), st.binary(max_size=200))
+def test_a_digest_is_the_hmac_of_the_text_under_the_pepper(text, pepper):
+    encoded = text.encode("utf-8", "surrogatepass")
+    assert digest(text, pepper) == hmac.digest(pepper, encoded, "sha256")
 
 
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
