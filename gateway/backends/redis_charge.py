@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.backends.redis_client import Client
 from gateway.backends.redis_counters import by_measure, place_of
 from gateway.backends.redis_debts import Debt
 from gateway.backends.redis_keys import ORGANIZATIONS, key_of
 from gateway.backends.redis_rebuild import Book, Rebuild, counter_line, entries_of, needs_book
-from gateway.backends.redis_scripts import Client, Scripts
+from gateway.backends.redis_scripts import Scripts
 from gateway.backends.tables import micros
 from gateway.quota.ledger import Reservation
 

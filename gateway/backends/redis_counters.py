@@ -7,17 +7,19 @@ only. A counter's key says all of its identity, so that it can be read back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from gateway.backends.redis_keys import key_of
 from gateway.backends.tables import micros, seconds
 from gateway.quota.ledger import Claim, Standing, Subject
-from gateway.quota.limit import Amounts, Limit, Measure, Mode, Window
+from gateway.quota.limit import ORDER, Amounts, Limit, Measure, Window
 from gateway.quota.window import BUCKET_SECONDS, Span, before, span_of
 
 _ALWAYS = Span(0.0, None)
 MICRO = 1_000_000
+_BY_MEASURE = "{" + ",".join(f'"{measure.value}":"%d"' for measure in ORDER) + "}"
 
 
 class Place(NamedTuple):
@@ -79,42 +81,16 @@ def place_before(claim: Claim, place: Place) -> Place | None:
     return place._replace(span=before(limit.window, limit.zone, place.span, *_year(limit)))
 
 
-def question(organization: str, claims: Sequence[Claim], asked: Amounts, now: float) -> Any:
-    """What reserve.lua and look.lua want to know of claims, and the places by their keys (each with
-    the amount of the first claim on it)."""
-    lines: list[dict[str, Any]] = []
-    places: dict[str, tuple[Place, int]] = {}
-    since, until = 0.0, None
-    for claim in claims:
-        place = place_of(claim, now)
-        last = place_before(claim, place)
-        since = max(since, place.span.start)
-        if place.span.end is not None:
-            until = place.span.end if until is None else min(until, place.span.end)
-        for one in filter(None, (place, last)):
-            places.setdefault(one.key(organization), (one, claim.limit.amount))
-        line = {
-            "key": place.key(organization),
-            "kind": place.kind,
-            "measure": place.measure,
-            "amount": str(claim.limit.amount),
-            "asked": str(asked.of(place.measure)),
-            "unit": str(place.unit),
-            "enforced": claim.limit.mode is Mode.ENFORCE,
-        }
-        if last is not None:
-            line |= {"previous": last.key(organization), "rollover": str(claim.limit.rollover)}
-        lines.append(line)
-    request = {"claims": lines, "since": str(micros(since))}
-    if until is not None:
-        request["until"] = str(micros(until))
-    return request, places
-
-
 def by_measure(amounts: Amounts) -> dict[str, str]:
     return {measure.value: str(amounts.of(measure)) for measure in Measure}
 
 
+def text_by_measure(amounts: Amounts) -> str:
+    """`by_measure` as JSON: in one step, as each request needs it twice."""
+    return _BY_MEASURE % amounts.in_order()
+
+
+@lru_cache(4096)  # of a key, the same with each request
 def whose_lines(whose: Subject) -> str:
     """Each pair a line of its own, whatever its value holds: to be searched for `lines_of`."""
     return "\n" + "".join(f"{line}\n" for line in _lines(whose))
@@ -124,38 +100,25 @@ def lines_of(subject: Subject) -> list[str]:
     return [f"\n{line}\n" for line in _lines(subject)]
 
 
-def standings_of(
-    claims: Sequence[Claim], answer: Any, asked: Amounts, held: bool
-) -> tuple[Standing, ...]:
-    """None where the answer has no states. `held`: these hold already what was asked."""
-    if not answer.get("states"):
-        return ()
-    return tuple(
-        _STANDINGS[place.kind](claim, place, state, asked.of(place.measure), held)
-        for claim, state, place in zip(
-            claims, answer["states"], map(place_of_key, answer["keys"]), strict=True
-        )
-    )
-
-
-def _budget_standing(
-    claim: Claim, place: Place, state: Sequence[str], asked: int, held: bool
+def budget_standing(
+    claim: Claim, end: float | None, state: Sequence[str], asked: int, held: bool
 ) -> Standing:
+    """`state` is what a script tells of the counter. `held`: it holds already what was asked."""
     used, reserved, carried = map(int, state)
     amount = claim.limit.amount + carried
     asked_before = 0 if held else asked
     refused = asked > 0 and used + reserved + asked_before > amount
-    end = place.span.end
     room_at = end if refused and asked <= amount else None
     return Standing(claim, amount, used, reserved, asked, refused, end, room_at)
 
 
-def _rate_standing(
-    claim: Claim, place: Place, state: Sequence[str], asked: int, held: bool
+def rate_standing(
+    claim: Claim, unit: int, state: Sequence[str], asked: int, held: bool
 ) -> Standing:
-    """Rounded so that what remains is the largest whole number that fits, as counter.Rate does."""
+    """The same of a bucket. Rounded so that what remains is the largest whole number that fits, as
+    counter.Rate does."""
     settled, held_ticks, at = map(int, state)
-    amount, unit = claim.limit.amount, place.unit
+    amount = claim.limit.amount
     debt = settled + held_ticks
     excess = debt + (0 if held else asked * unit) - amount * unit
     refused = asked > 0 and excess > 0
@@ -164,9 +127,6 @@ def _rate_standing(
     whole_at = (at + _ceil(debt, amount)) / MICRO if amount > 0 else None
     room_at = (at + _ceil(excess, amount)) / MICRO if refused and asked <= amount else None
     return Standing(claim, amount, total - reserved, reserved, asked, refused, whole_at, room_at)
-
-
-_STANDINGS = {"budget": _budget_standing, "slots": _budget_standing, "rate": _rate_standing}
 
 
 def _lines(subject: Subject) -> list[str]:

@@ -17,21 +17,22 @@ from typing import Any, cast
 
 from gateway import errors
 from gateway.backends.redis_charge import Charges, organization_of
+from gateway.backends.redis_client import Client
 from gateway.backends.redis_counters import (
     Place,
-    by_measure,
     place_of_key,
-    question,
-    standings_of,
+    text_by_measure,
     whose_lines,
 )
 from gateway.backends.redis_debts import Debt, Debts, Way
 from gateway.backends.redis_keys import ORGANIZATIONS, key_of
+from gateway.backends.redis_questions import Question, Questions
 from gateway.backends.redis_rebuild import Book, Rebuild, counter_line
-from gateway.backends.redis_scripts import AWAY, Client, Scripts, text_of, unavailable
-from gateway.backends.redis_unheard import Leaving, Unheard, heard
+from gateway.backends.redis_scripts import AWAY, Scripts, text_of, unavailable
+from gateway.backends.redis_unheard import HEARD, Leaving, Unheard
 from gateway.backends.redis_writes import Writes
 from gateway.backends.tables import micros, seconds
+from gateway.json_text import write
 from gateway.quota.ledger import (
     AlreadyResolved,
     Claim,
@@ -66,7 +67,8 @@ class RedisLedger:
         self._rebuild = Rebuild(client, self._scripts, book)
         self._charges = Charges(client, self._scripts, self._rebuild, book, encode)
         self._debts = Debts(self._pay)
-        self._granted: set[str] = set()  # here, and not resolved from here
+        self._questions = Questions()
+        self._granted: dict[str, Question] = {}  # here, and not resolved from here
 
     def start(self) -> None:
         """Pay debts from now on."""
@@ -87,15 +89,14 @@ class RedisLedger:
             raise unavailable()
         more = {
             "id": reservation.id,
-            "bound": by_measure(reservation.bound),
             "whose": whose_lines(reservation.whose),
-            "entry": self._encode(reservation.record),
             "lease": str(max(0, micros(reservation.expires_at - now))),
         }
+        entry = self._encode(reservation.record)
         organization = organization_of(reservation)
         try:
-            verdict = await self._ask(
-                "reserve", organization, reservation.claims, reservation.bound, now, more
+            verdict, question = await self._ask(
+                "reserve", organization, reservation.claims, reservation.bound, now, more, entry
             )
         except Unheard as unheard:
             self._debts.add(Debt(Way.RESOLVE, reservation, NOTHING, None, now))
@@ -103,13 +104,13 @@ class RedisLedger:
                 raise unheard.__cause__ from None
             raise unavailable() from unheard.__cause__
         if verdict.granted:
-            self._granted.add(reservation.id)
+            self._granted[reservation.id] = question
         return verdict
 
     async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
         organization = dict(claims[0].subject)["organization"] if claims else ""
         try:
-            return await self._ask("look", organization, claims, asked, now, {})
+            return (await self._ask("look", organization, claims, asked, now, {}))[0]
         except Unheard as unheard:
             if isinstance(unheard.__cause__, asyncio.CancelledError):
                 raise unheard.__cause__ from None
@@ -221,29 +222,34 @@ class RedisLedger:
         asked: Amounts,
         now: float,
         more: dict[str, Any],
-    ) -> Verdict:
+        entry: str = "",
+    ) -> tuple[Verdict, Question]:
         """Raises Unheard; errors.Unavailable where nothing was done."""
         at = now + self._ahead
         leaving = Leaving()
+        told = write(more | self._timed(now)).decode()[1:]
+        told = told if told == "}" else f",{told}"
         for _ in range(TRIES):
-            request, places = question(organization, claims, asked, at)
-            async with heard():
-                answer = await self._scripts.run(
-                    verb, organization, request | more | self._timed(now)
+            question = self._questions.about(organization, claims, at)
+            request = f'{{"asked":{text_by_measure(asked)},{question.span}{told}'
+            with HEARD:
+                answer = await self._scripts.run_text(
+                    verb, organization, request, question.text, entry
                 )
                 leaving.check()
             at = seconds(int(answer["now"]))
             self._ahead = at - now
             if "granted" in answer:
                 held = verb == "reserve" and answer["granted"]
-                standings = standings_of(claims, answer, asked, held)
-                return Verdict(answer["granted"], standings, int(answer["generation"]), at)
+                standings = question.standings(answer, asked, held)
+                verdict = Verdict(answer["granted"], standings, int(answer["generation"]), at)
+                return verdict, question
             if "taken" in answer:
                 raise ValueError(f"reservation {more['id']} is or was open already")
             if "lost" in answer:
                 await self._rebuild.register(organization, answer["now"])
             elif "missing" in answer:
-                missing = {key: places[key] for key in answer["missing"]}
+                missing = {key: question.named[key] for key in answer["missing"]}
                 await self._rebuild.load(organization, missing, answer)
         raise unavailable()
 
@@ -268,19 +274,17 @@ class RedisLedger:
         """`unclear`: it may have been done before. Raises AlreadyResolved where it is known to have
         been done by somebody else, one of AWAY and errors.Unavailable."""
         reservation, record = debt.reservation, debt.record
-        request = self._timed(debt.now) | {
-            "id": reservation.id,
-            "used": by_measure(debt.used),
-        }
-        if record is not None:
-            request["entry"] = self._encode(record)
-        answer = await self._scripts.run("settle", organization_of(reservation), request)
+        told = write(self._timed(debt.now) | {"id": reservation.id}).decode()[1:]
+        request = f'{{"used":{text_by_measure(debt.used)},{told}'
+        entry = "" if record is None else self._encode(record)
+        organization = organization_of(reservation)
+        answer = await self._scripts.run_text("settle", organization, request, entry)
         is_ours = reservation.id in self._granted
         if "unknown" in answer:
             if is_ours and record is not None and not await self._charges.is_posted(reservation):
                 await self._charge(debt)  # Redis lost its data
             elif not unclear:
-                self._granted.discard(reservation.id)
+                self._granted.pop(reservation.id, None)
                 raise AlreadyResolved(f"reservation {reservation.id} is not open")
-        self._granted.discard(reservation.id)
-        return standings_of(reservation.claims, answer, NOTHING, held=True)
+        question = self._granted.pop(reservation.id, None)
+        return () if question is None else question.standings(answer, NOTHING, held=True)

@@ -8,17 +8,18 @@ for those that were open. The stream is read first: what leaves it meanwhile is 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway import errors
+from gateway.backends.redis_client import Client
 from gateway.backends.redis_counters import Place, lines_of
 from gateway.backends.redis_keys import GENERATION, ORGANIZATIONS, key_of, stream_of
-from gateway.backends.redis_scripts import AWAY, Client, Scripts, text_of, unavailable
+from gateway.backends.redis_scripts import AWAY, Scripts, text_of, unavailable
 from gateway.backends.tables import seconds
+from gateway.json_text import read
 from gateway.quota.ledger import Generations, Subject
 from gateway.quota.limit import Amounts
 
@@ -198,7 +199,7 @@ async def entries_of(
 
 
 def _row_of(fields: Mapping[bytes, bytes]) -> tuple[int, Mapping[str, Any]]:
-    row = json.loads(fields[b"entry"])
+    row = read(fields[b"entry"])
     if not isinstance(row, dict) or not isinstance(row.get("id"), str):
         raise ValueError("not an entry")
     return int(fields[b"time"]), row

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 from gateway.backends.redis_scripts import AWAY
 
@@ -27,9 +26,20 @@ class Leaving:
             raise asyncio.CancelledError
 
 
-@asynccontextmanager
-async def heard() -> AsyncIterator[None]:
-    try:
-        yield
-    except (*AWAY, asyncio.CancelledError) as error:
-        raise Unheard from error
+class _Heard:
+    """Around a question: what breaks the wait for its answer is told as Unheard."""
+
+    def __enter__(self) -> None:
+        """The question follows."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if isinstance(error, (*AWAY, asyncio.CancelledError)):
+            raise Unheard from error
+
+
+HEARD = _Heard()  # it keeps nothing, so one is enough

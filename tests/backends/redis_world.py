@@ -58,6 +58,22 @@ class FlakyRedis(Redis):
             raise ConnectionError("cut after")
         return answer
 
+    def pipeline(self, *words: Any, **more: Any) -> Any:
+        """Where several scripts are asked together."""
+        pipe = super().pipeline(*words, **more)
+        execute = pipe.execute
+
+        async def flaky(**how: Any) -> Any:
+            if self.breaks == "before":
+                raise ConnectionError("cut before")
+            answers = await execute(**how)
+            if self.breaks == "after":
+                raise ConnectionError("cut after")
+            return answers
+
+        pipe.execute = flaky  # type: ignore[assignment]
+        return pipe
+
 
 def client_of(server: RedisServer) -> FlakyRedis:
     return FlakyRedis.from_url(server.url, retry=Retry(NoBackoff(), 0), socket_timeout=5)

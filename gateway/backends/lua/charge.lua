@@ -7,6 +7,7 @@ local past = redis.call('GET', key('done', request.id))
 if past == 'charged' or past == 'abandoned' then return 0 end
 if redis.call('EXISTS', key('r', request.id)) == 1 then
   resolve(request.id, request.used, request.entry, now)
+  forget(request.id)
   return 1
 end
 post(request.entry, tonumber(request.time) > tonumber(now) and now or request.time)
@@ -14,7 +15,8 @@ redis.call('SET', key('done', request.id), 'charged', 'PX', DAY_MS)
 for _, counter in ipairs(request.counters) do
   if is_there(counter.key) then
     kinds[counter.kind].add(counter.key, request.used[counter.measure], now, counter.unit)
-    redis.call('HDEL', counter.key, 'count')
+    set(counter.key, 'count')
   end
 end
+write_counters()
 return 1

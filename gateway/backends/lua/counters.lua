@@ -1,5 +1,6 @@
 -- What all scripts share. KEYS[1] is the organization's prefix, from which every other key is made;
--- ARGV[1] is the request as JSON, whose numbers are decimal strings: times are microseconds.
+-- ARGV[1] is the request as JSON, whose numbers are decimal strings: times are microseconds. What a
+-- script is given besides, it gets as it is kept.
 --
 --   prefix:c:…        a counter (hash)      open, and used, reserved, until of a budget, or of a rate
 --                                           seq, amounts, b:AMOUNT, h:AMOUNT:SEQ;
@@ -25,44 +26,68 @@ local function micros()
   return time[1] .. string.format('%06d', tonumber(time[2]))
 end
 
-local function is_there(counter) return redis.call('HEXISTS', counter, 'open') == 1 end
+local function is_there(counter) return get(counter, 'open') end
 
-local function is_ready(counter)
-  local found = redis.call('HMGET', counter, 'open', 'pending')
-  return found[1] and not found[2]
+local function is_ready(counter) return get(counter, 'open') and not get(counter, 'pending') end
+
+-- Read in one step what a script will want of a counter; `amount` is the one that is asked about.
+local function fetch_counter(kind, counter, amount)
+  if kind == 'rate' then
+    fetch(counter, { 'open', 'pending', 'seq', 'amounts', 'unit', amount and 'b:' .. amount })
+  else
+    fetch(counter, { 'open', 'pending', 'used', 'reserved', 'until' })
+  end
 end
 
--- Buckets: one for each amount of a rate; gateway/quota/counter.py says how they drain.
-local function bucket_of(counter, amount, text)
+-- Buckets: one for each amount of a rate; gateway/quota/counter.py says how they drain. Each is
+-- read from its field once, and becomes its field's text again when all is written.
+local read, kept = {}, {}
+
+local function name_of(counter, amount) return counter .. ' ' .. amount end
+
+local function bucket_of(counter, amount)
+  local name = name_of(counter, amount)
+  if read[name] then return read[name] end
+  local text = get(counter, 'b:' .. amount)
   local settled, held, at, asked_at, head = string.match(text, '(%d+) (%d+) (%d+) (%d+) (%d+)')
-  return {
+  read[name] = {
     counter = counter, amount = amount, settled = big.of(settled), held = big.of(held),
     at = tonumber(at), asked_at = tonumber(asked_at), head = tonumber(head),
   }
+  return read[name]
 end
 
 local function keep(bucket)
-  local text = table.concat({
-    big.text(bucket.settled), big.text(bucket.held),
-    whole(bucket.at), whole(bucket.asked_at), whole(bucket.head),
-  }, ' ')
-  redis.call('HSET', bucket.counter, 'b:' .. bucket.amount, text)
+  local name = name_of(bucket.counter, bucket.amount)
+  read[name], kept[name] = bucket, bucket
+end
+
+local function write_counters()
+  for _, bucket in pairs(kept) do
+    local text = table.concat({
+      big.text(bucket.settled), big.text(bucket.held),
+      whole(bucket.at), whole(bucket.asked_at), whole(bucket.head),
+    }, ' ')
+    set(bucket.counter, 'b:' .. bucket.amount, text)
+  end
+  kept = {}
+  write_fields()
 end
 
 local function hold_of(amount, seq) return 'h:' .. amount .. ':' .. whole(seq) end
 
 local function take_from_oldest(bucket, ticks)
-  local seq = tonumber(redis.call('HGET', bucket.counter, 'seq'))
-  while #ticks > 0 and bucket.head <= seq do
+  local seq = tonumber(get(bucket.counter, 'seq'))
+  while ticks ~= 0 and bucket.head <= seq do
     local field = hold_of(bucket.amount, bucket.head)
-    local text = redis.call('HGET', bucket.counter, field)
+    local text = get(bucket.counter, field)
     if text then
       local left = big.of(text)
       if big.less(ticks, left) then
-        redis.call('HSET', bucket.counter, field, big.text(big.over(left, ticks)))
+        set(bucket.counter, field, big.text(big.over(left, ticks)))
         return
       end
-      redis.call('HDEL', bucket.counter, field)
+      set(bucket.counter, field)
       ticks = big.over(ticks, left)
     end
     bucket.head = bucket.head + 1
@@ -82,7 +107,7 @@ end
 
 local function amounts_of(counter)
   local amounts = {}
-  for amount in string.gmatch(redis.call('HGET', counter, 'amounts') or '', '%d+') do
+  for amount in string.gmatch(get(counter, 'amounts') or '', '%d+') do
     amounts[#amounts + 1] = amount
   end
   return amounts
@@ -91,7 +116,7 @@ end
 local function buckets_of(counter, at)
   local buckets = {}
   for i, amount in ipairs(amounts_of(counter)) do
-    buckets[i] = bucket_of(counter, amount, redis.call('HGET', counter, 'b:' .. amount))
+    buckets[i] = bucket_of(counter, amount)
     drain(buckets[i], at)
   end
   return buckets
@@ -100,26 +125,26 @@ end
 local function name_amounts(counter, buckets)
   local amounts = {}
   for i, bucket in ipairs(buckets) do amounts[i] = bucket.amount end
-  redis.call('HSET', counter, 'amounts', table.concat(amounts, ' '))
+  set(counter, 'amounts', table.concat(amounts, ' '))
 end
 
 local function with_amount(from, amount)
-  local seq = tonumber(redis.call('HGET', from.counter, 'seq'))
-  for number = from.head, seq do
-    local left = redis.call('HGET', from.counter, hold_of(from.amount, number))
-    if left then redis.call('HSET', from.counter, hold_of(amount, number), left) end
+  for number = from.head, tonumber(get(from.counter, 'seq')) do
+    local left = get(from.counter, hold_of(from.amount, number))
+    if left then set(from.counter, hold_of(amount, number), left) end
   end
   return {
-    counter = from.counter, amount = amount, settled = amount == '0' and {} or from.settled,
+    counter = from.counter, amount = amount, settled = amount == '0' and 0 or from.settled,
     held = from.held, at = from.at, asked_at = from.at, head = from.head,
   }
 end
 
 local function drop(bucket)
-  local seq = tonumber(redis.call('HGET', bucket.counter, 'seq'))
-  redis.call('HDEL', bucket.counter, 'b:' .. bucket.amount)
-  for number = bucket.head, seq do
-    redis.call('HDEL', bucket.counter, hold_of(bucket.amount, number))
+  local name = name_of(bucket.counter, bucket.amount)
+  read[name], kept[name] = nil, nil
+  set(bucket.counter, 'b:' .. bucket.amount)
+  for number = bucket.head, tonumber(get(bucket.counter, 'seq')) do
+    set(bucket.counter, hold_of(bucket.amount, number))
   end
 end
 
@@ -136,16 +161,14 @@ end
 
 -- The bucket that a claim asks about, drained; amounts nobody asks about any more are dropped.
 local function asked_bucket(claim, at)
-  local text = redis.call('HGET', claim.key, 'b:' .. claim.amount)
-  local amounts = amounts_of(claim.key)
-  if text and #amounts == 1 then
-    local bucket = bucket_of(claim.key, claim.amount, text)
+  if get(claim.key, 'amounts') == claim.amount then
+    local bucket = bucket_of(claim.key, claim.amount)
     drain(bucket, at)
     bucket.asked_at = at
     keep(bucket)
     return bucket
   end
-  local buckets, found, kept = buckets_of(claim.key, at), nil, {}
+  local buckets, found, still = buckets_of(claim.key, at), nil, {}
   for _, bucket in ipairs(buckets) do
     if bucket.amount == claim.amount then found = bucket end
   end
@@ -159,10 +182,10 @@ local function asked_bucket(claim, at)
       drop(bucket)
     else
       keep(bucket)
-      kept[#kept + 1] = bucket
+      still[#still + 1] = bucket
     end
   end
-  name_amounts(claim.key, kept)
+  name_amounts(claim.key, still)
   return found
 end
 
@@ -171,22 +194,22 @@ local budget, slots, rate = {}, {}, {}
 local kinds = { budget = budget, slots = slots, rate = rate }
 
 local function sums(counter)
-  local found = redis.call('HMGET', counter, 'used', 'reserved')
-  return big.of(found[1] or '0'), big.of(found[2] or '0')
+  return big.of(get(counter, 'used') or '0'), big.of(get(counter, 'reserved') or '0')
 end
 
 -- What the window before left unused, as far as it is carried over into this one.
 local function carried(claim)
-  if not claim.previous then return {} end
+  if not claim.previous then return 0 end
   local used, reserved = sums(claim.previous)
   local left = big.over(big.of(claim.amount), big.add(used, reserved))
   return big.least(big.of(claim.rollover), left)
 end
 
 function budget.fits(claim)
-  if claim.asked == '0' then return true end
+  local asked = request.asked[claim.measure]
+  if asked == '0' then return true end
   local used, reserved = sums(claim.key)
-  local total = big.add(big.add(used, reserved), big.of(claim.asked))
+  local total = big.add(big.add(used, reserved), big.of(asked))
   return not big.less(big.add(big.of(claim.amount), carried(claim)), total)
 end
 
@@ -197,21 +220,22 @@ end
 
 function budget.hold(counter, asked)
   local _, reserved = sums(counter)
-  redis.call('HSET', counter, 'reserved', big.text(big.add(reserved, big.of(asked))))
+  set(counter, 'reserved', big.text(big.add(reserved, big.of(asked))))
 end
 
 function budget.add(counter, used)
-  redis.call('HSET', counter, 'used', big.text(big.add(sums(counter), big.of(used))))
+  local before = sums(counter)
+  set(counter, 'used', big.text(big.add(before, big.of(used))))
 end
 
 function budget.resolve(held, used)
   local _, reserved = sums(held.key)
-  redis.call('HSET', held.key, 'reserved', big.text(big.over(reserved, big.of(held.asked))))
+  set(held.key, 'reserved', big.text(big.over(reserved, big.of(held.asked))))
   budget.add(held.key, used)
 end
 
 function budget.idle_ms(counter, now)
-  local ends = tonumber(redis.call('HGET', counter, 'until'))
+  local ends = tonumber(get(counter, 'until') or '')
   if not ends then return HOUR_MS end
   return math.max(HOUR_MS, math.ceil((ends - tonumber(now)) / 1000) + DAY_MS)
 end
@@ -226,10 +250,11 @@ function slots.idle_ms() return HOUR_MS end
 
 function rate.fits(claim, now)
   local bucket = asked_bucket(claim, tonumber(now))
-  if claim.asked == '0' then return true end
+  local asked = request.asked[claim.measure]
+  if asked == '0' then return true end
   local unit = big.of(claim.unit)
   local debt = big.add(bucket.settled, bucket.held)
-  local total = big.add(debt, big.mul(big.of(claim.asked), unit))
+  local total = big.add(debt, big.mul(big.of(asked), unit))
   return not big.less(big.mul(big.of(claim.amount), unit), total)
 end
 
@@ -239,11 +264,12 @@ function rate.state(claim, now)
 end
 
 function rate.hold(counter, asked, now, unit)
-  local seq = redis.call('HINCRBY', counter, 'seq', 1)
+  local seq = tonumber(get(counter, 'seq') or '0') + 1
+  set(counter, 'seq', whole(seq))
   local ticks = big.mul(big.of(asked), big.of(unit))
   for _, bucket in ipairs(buckets_of(counter, tonumber(now))) do
-    if #ticks > 0 then
-      redis.call('HSET', counter, hold_of(bucket.amount, seq), big.text(ticks))
+    if ticks ~= 0 then
+      set(counter, hold_of(bucket.amount, seq), big.text(ticks))
       bucket.held = big.add(bucket.held, ticks)
     end
     keep(bucket)
@@ -268,8 +294,8 @@ function rate.resolve(held, used, now)
   local asked, ticks = big.mul(big.of(held.asked), unit), big.mul(big.of(used), unit)
   for _, bucket in ipairs(buckets_of(held.key, tonumber(now))) do
     local field = hold_of(bucket.amount, tonumber(held.seq))
-    local left = big.of(redis.call('HGET', held.key, field) or '0')
-    redis.call('HDEL', held.key, field)
+    local left = big.of(get(held.key, field) or '0')
+    set(held.key, field)
     bucket.held = big.over(bucket.held, left)
     owe(bucket, big.over(ticks, big.over(asked, left)))
     keep(bucket)
@@ -278,7 +304,7 @@ end
 
 -- Two windows beyond the time at which the slowest bucket is full: then it may be taken for full.
 function rate.idle_ms(counter, now)
-  local unit = tonumber(redis.call('HGET', counter, 'unit'))
+  local unit = tonumber(get(counter, 'unit'))
   local longest = 0
   for _, bucket in ipairs(buckets_of(counter, tonumber(now))) do
     local debt = tonumber(big.text(big.add(bucket.settled, bucket.held)))
@@ -291,11 +317,18 @@ end
 -- Nothing that holds a reservation expires; what the book knows, or time replaces, does.
 local function let_rest(kind, counter, now)
   if request.now then return end  -- Redis forgets by its own clock only
-  redis.call('PEXPIRE', counter, whole(kinds[kind].idle_ms(counter, now)))
+  rests[counter] = whole(kinds[kind].idle_ms(counter, now))
+end
+
+-- Count those that hold a counter; how many do now.
+local function count_open(counter, more)
+  local open = tonumber(get(counter, 'open') or '0') + more
+  set(counter, 'open', whole(open))
+  return open
 end
 
 local function hold(kind, counter, measure, asked, now, unit)
-  if redis.call('HINCRBY', counter, 'open', 1) == 1 then redis.call('PERSIST', counter) end
+  if count_open(counter, 1) == 1 then rests[counter] = false end
   local seq = kinds[kind].hold(counter, asked, now, unit)
   return { key = counter, kind = kind, measure = measure, asked = asked, unit = unit, seq = seq }
 end

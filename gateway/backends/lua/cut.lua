@@ -28,16 +28,19 @@ local function open_ids(counter, all)
 end
 
 local function make(counter, ids)
-  redis.call('HSET', counter.key, 'open', '0')
+  set(counter.key, 'open', '0')
   if counter.kind == 'rate' then
-    redis.call('HSET', counter.key, 'unit', counter.unit, 'seq', '0', 'amounts', counter.amount)
+    set(counter.key, 'unit', counter.unit)
+    set(counter.key, 'seq', '0')
+    set(counter.key, 'amounts', counter.amount)
     keep({
-      counter = counter.key, amount = counter.amount, settled = {}, held = {},
+      counter = counter.key, amount = counter.amount, settled = 0, held = 0,
       at = tonumber(now), asked_at = tonumber(now), head = 1,
     })
   else
-    redis.call('HSET', counter.key, 'used', '0', 'reserved', '0', 'until',
-      counter['until'] or '')
+    set(counter.key, 'used', '0')
+    set(counter.key, 'reserved', '0')
+    set(counter.key, 'until', counter['until'] or '')
   end
   for _, id in ipairs(ids) do
     local found = redis.call('HMGET', key('r', id), 'bound', 'booked')
@@ -52,11 +55,11 @@ end
 
 local function begin_again(counter)
   if counter.kind ~= 'rate' then
-    redis.call('HSET', counter.key, 'used', '0')
+    set(counter.key, 'used', '0')
     return
   end
   for _, bucket in ipairs(buckets_of(counter.key, tonumber(now))) do
-    bucket.settled = {}
+    bucket.settled = 0
     keep(bucket)
   end
 end
@@ -72,29 +75,30 @@ forget_some()
 local all = redis.call('HGETALL', key('whose'))
 local answer = {}
 for i, counter in ipairs(request.counters) do
-  local found = redis.call('HMGET', counter.key, 'open', 'pending', 'count')
-  local is_new = not found[1]
+  fetch_counter(counter.kind, counter.key)
+  local is_new, is_pending = not is_there(counter.key), get(counter.key, 'pending')
+  local text = get(counter.key, 'count')
   answer[i] = {}
-  if found[3] then
-    local count = cjson.decode(found[3])
+  if text then
+    local count = cjson.decode(text)
     answer[i] = { count.time, count.ids }
-  elseif is_new or found[2] or request.again then
+  elseif is_new or is_pending or request.again then
     local ids = open_ids(counter, all)
     if is_new then
       make(counter, ids)
-    elseif found[2] then
+    elseif is_pending then
       begin_again(counter)
     end
     if counter.from_book then
-      local used = redis.call('HGET', counter.key, 'used') or '0'
-      redis.call('HSET', counter.key, 'count',
-        cjson.encode({ time = now, ids = ids, used = used }))
-      if is_new then redis.call('HSET', counter.key, 'pending', '1') end
+      local used = get(counter.key, 'used') or '0'
+      set(counter.key, 'count', cjson.encode({ time = now, ids = ids, used = used }))
+      if is_new then set(counter.key, 'pending', '1') end
       answer[i] = { now, ids }
     end
-    if redis.call('HGET', counter.key, 'open') == '0' then
+    if get(counter.key, 'open') == '0' then
       let_rest(counter.kind, counter.key, now)
     end
   end
 end
+write_counters()
 return cjson.encode(answer)

@@ -3,20 +3,22 @@
 local now = micros()
 local ended = 0
 for _, counter in ipairs(request.counters) do
-  local text = redis.call('HGET', counter.key, 'count')
+  local text = get(counter.key, 'count')
   local count = text and cjson.decode(text)
   if count and count.time == counter.time then
     if counter.kind == 'rate' then
       rate.add(counter.key, counter.used, now, counter.unit)
     else
       local since = big.over(sums(counter.key), big.of(count.used))
-      redis.call('HSET', counter.key, 'used', big.text(big.add(since, big.of(counter.used))))
+      set(counter.key, 'used', big.text(big.add(since, big.of(counter.used))))
     end
-    redis.call('HDEL', counter.key, 'count', 'pending')
+    set(counter.key, 'count')
+    set(counter.key, 'pending')
     ended = ended + 1
-    if redis.call('HGET', counter.key, 'open') == '0' then
+    if get(counter.key, 'open') == '0' then
       let_rest(counter.kind, counter.key, now)
     end
   end
 end
+write_counters()
 return ended

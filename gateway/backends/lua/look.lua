@@ -1,5 +1,8 @@
 -- As reserve.lua, but nothing is reserved.
 local now = micros()
-local problem = obstacle(request.claims, now)
+local claims = cjson.decode(ARGV[2])
+local problem = obstacle(claims, now)
 if problem then return problem end
-return verdict(request.claims, all_fit(request.claims, now), now)
+local answer = verdict(claims, all_fit(claims, now), now)
+write_counters()
+return answer

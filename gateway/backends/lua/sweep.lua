@@ -6,6 +6,7 @@ for _, id in ipairs(ids) do
   local found = redis.call('HMGET', key('r', id), 'bound', 'entry')
   if found[1] then
     resolve(id, cjson.decode(found[1]), found[2], now)
+    forget(id)
     redis.call('SET', key('done', id), 'abandoned', 'PX', DAY_MS)
   else
     redis.call('ZREM', key('open'), id)

@@ -13,9 +13,11 @@ local function obstacle(claims, now)
   end
   local missing = {}
   for _, claim in ipairs(claims) do
+    fetch_counter(claim.kind, claim.key, claim.amount)
     if not is_ready(claim.key) then missing[#missing + 1] = claim.key end
-    if claim.previous and not is_ready(claim.previous) then
-      missing[#missing + 1] = claim.previous
+    if claim.previous then
+      fetch_counter('budget', claim.previous)
+      if not is_ready(claim.previous) then missing[#missing + 1] = claim.previous end
     end
   end
   if #missing > 0 then
@@ -37,16 +39,10 @@ local function states_of(claims, now)
   return states
 end
 
-local function keys_of(claims)
-  local keys = {}
-  for i, claim in ipairs(claims) do keys[i] = claim.key end
-  return keys
-end
-
 local function verdict(claims, granted, now)
   return answer_of({
     granted = granted, now = now, generation = redis.call('GET', key('generation')),
-    states = states_of(claims, now), keys = keys_of(claims),
+    states = states_of(claims, now),
   })
 end
 
@@ -55,18 +51,23 @@ local function post(entry, time)
 end
 
 -- Give back what is held and add what was used (by measure); `entry` is posted, if there is one:
--- first, as a script that Redis ends with an error keeps what it has done.
+-- first, as a script that Redis ends with an error keeps what it has done. To be ended by `forget`.
 local function resolve(id, used, entry, now)
   local found = redis.call('HMGET', key('r', id), 'time', 'booked')
   if entry then post(entry, found[1]) end
   for _, held in ipairs(cjson.decode(found[2])) do
+    fetch_counter(held.kind, held.key)
     if is_there(held.key) then
       kinds[held.kind].resolve(held, used[held.measure], now)
-      if redis.call('HINCRBY', held.key, 'open', -1) == 0 and is_ready(held.key) then
+      if count_open(held.key, -1) == 0 and is_ready(held.key) then
         let_rest(held.kind, held.key, now)
       end
     end
   end
+end
+
+local function forget(id)
+  write_counters()
   redis.call('DEL', key('r', id))
   redis.call('ZREM', key('open'), id)
   redis.call('HDEL', key('whose'), id)
