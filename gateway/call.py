@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.forward import Headers
 from gateway.policy.policy import Endpoint
@@ -31,3 +32,13 @@ class Call:
     @property
     def authorization(self) -> str | None:
         return next((value for name, value in self.headers if name == "authorization"), None)
+
+
+class Outlet(Protocol):
+    """Where an answer goes, as far as it takes at once what it is given."""
+
+    def is_ready(self) -> bool: ...
+
+    def give(self, piece: bytes) -> None:
+        """Only where it `is_ready`. It does not raise."""
+        ...
