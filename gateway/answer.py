@@ -12,16 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.answer_text import AnswerText
+from gateway.call import Outlet
 from gateway.errors import ApiError, TextBlocked, UpstreamFailed
 from gateway.fault import error_object, judge, told_in_error
 from gateway.forward import Reply, answer_headers
 from gateway.json_text import write
-from gateway.openai.chunks import (
-    DONE,
-    choices,
-    read_object,
-    says_only_usage,
-)
+from gateway.openai.chunks import DONE, choices, read_object, says_only_usage
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
 from gateway.openai.places import Path
@@ -78,6 +74,8 @@ class Answer:
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._failed = self._done = False
+        self._is_between = False  # the last event that was read was whole, and told
+        self._outlet: Outlet | None = None
 
     @property
     def watched(self) -> Mapping[str, int]:
@@ -118,10 +116,26 @@ class Answer:
         self.headers = [(name, self._without_key(value)) for name, value in shown.items()]
         self.started = True
 
-    def pieces(self) -> AsyncGenerator[bytes, None]:
+    def pieces(self, outlet: Outlet | None = None) -> AsyncGenerator[bytes, None]:
         """What the caller gets. If the upstream fails on the way: first what was held back, then
-        ApiError is raised."""
+        ApiError is raised. What can be passed by a look, and comes while the next piece is waited
+        for, as most of a stream does, the `outlet` gets as it comes, and nobody is woken."""
+        if outlet is not None and self.streams and self._reply.relay is not None:
+            self._outlet = outlet
+            self._reply.relay(self._take)
         return self._pieces
+
+    def _take(self, piece: bytes) -> bool:
+        """Whether the outlet got it. No: it is for `_stream`, and nothing was done."""
+        outlet = self._outlet
+        if outlet is None or not self._is_between or len(piece) > self._bytes_max:
+            return False
+        if not outlet.is_ready():
+            return False
+        whole = self._text.passed(piece)
+        if whole:
+            outlet.give(self._sent(whole) if self._key_bytes else whole)
+        return bool(whole)
 
     async def _whole(self) -> bytes:
         body = await self._body()
@@ -157,10 +171,9 @@ class Answer:
         """An empty piece for `begin`, once there is something to send, then all of it."""
         reader = EventReader(self._bytes_max)
         out = bytearray()
-        is_between = False
         try:
             async for piece in self._reply.pieces:
-                is_short = is_between and len(piece) <= self._bytes_max
+                is_short = self._is_between and len(piece) <= self._bytes_max
                 if is_short and (whole := self._text.passed(piece)):
                     yield self._sent(whole)
                     continue
@@ -168,7 +181,7 @@ class Answer:
                     out += self._text.passed(event.encode()) or await self._event(event)
                     if self._done:
                         break
-                is_between = reader.holds_nothing
+                self._is_between = reader.holds_nothing
                 if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
                     await self._reply.pieces.aclose()  # now: the caller may read slowly
                 if out:

@@ -93,7 +93,7 @@ class AnswerText:
         if like is None or (texts := like.texts_in(piece)) is None:
             return b""
         text = texts[0] if len(texts) == 1 else "".join(texts)
-        size = utf8_length(text)
+        size = len(text) if text.isascii() else utf8_length(text)
         if size > self._uncounted_bytes_max:
             return b""
         self._uncounted_bytes_max -= size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.forward import Headers
 from gateway.policy.policy import Endpoint
@@ -34,3 +35,13 @@ class Call:
             if name == "authorization":
                 return value
         return None
+
+
+class Outlet(Protocol):
+    """Where an answer goes, as far as it takes at once what it is given."""
+
+    def is_ready(self) -> bool: ...
+
+    def give(self, piece: bytes) -> None:
+        """Only where it `is_ready`. It does not raise."""
+        ...

@@ -59,15 +59,21 @@ class Target:
         return f"Target({self.name!r}, {self.base_url!r})"
 
 
+Take = Callable[[bytes], bool]
+"""Takes a piece, or leaves it and says no. It must not raise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A status line and headers, then pieces of the body as they arrive, decoded. `attempts`: how
-    often the request was sent for it."""
+    often the request was sent for it. `relay`, where a port has it, names who may take a piece that
+    arrives while one is waited for: what is taken the iterator never has, and nobody is woken."""
 
     status: int
     headers: Headers
     pieces: AsyncIterator[bytes]
     attempts: int = 1
+    relay: Callable[[Take], None] | None = None
 
 
 class BrokenOff(UpstreamFailed):

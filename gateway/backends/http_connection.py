@@ -36,6 +36,7 @@ class Connection(asyncio.Protocol):
         self.free_since = 0.0
         self._free, self._gone, self._lost = free, gone, lost
         self._loop = asyncio.get_running_loop()
+        self.now: Callable[[], float] = self._loop.time
         self._transport: asyncio.Transport | None = None
         self._reader: ReplyReader | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -125,6 +126,14 @@ class Connection(asyncio.Protocol):
             self._unsent, self._was_cut = None, True
         if reader.complete:
             self._finish(reader)
+        elif (
+            reader.relayed is not None
+            and (waiter := self._waiter) is not None
+            and not waiter.done()
+            and (until := reader.relayed())
+        ):
+            self._deadline = until
+            return
         elif reader.buffered > BUFFER_BYTES_MAX and not self._reading_paused:
             assert self._transport is not None
             self._reading_paused = True

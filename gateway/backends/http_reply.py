@@ -7,6 +7,7 @@ after the size of a chunk, both of which some servers write; the bounds are ours
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import httptools
 
@@ -28,11 +29,13 @@ class CutOff(Exception):
 class ReplyReader:
     """One reply. `status` and `headers` hold once it has `begun`, and `kept_seconds`, for how long
     the server keeps the connection, if it says; `reusable` tells, once it is `complete`, whether
-    the connection can carry another one; `buffered` is in bytes."""
+    the connection can carry another one. `pieces` of its body wait here, in at most `buffered`
+    bytes. `relayed` is asked, where somebody waits for a piece, whether what arrived went on
+    without waking anybody: then until when the wait goes on, else 0."""
 
-    __slots__ = ("_dry_bytes", "_head_bytes", "_keep_alive", "_parser", "_pieces", "_sized",
-                 "_until_eof", "begun", "buffered", "complete", "headers", "kept_seconds",
-                 "on_body", "reusable", "status")  # fmt: skip
+    __slots__ = ("_dry_bytes", "_head_bytes", "_keep_alive", "_parser", "_sized", "_until_eof",
+                 "begun", "buffered", "complete", "headers", "kept_seconds", "on_body", "pieces",
+                 "relayed", "reusable", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0
@@ -40,8 +43,9 @@ class ReplyReader:
         self.begun = self.complete = self.reusable = False
         self.kept_seconds: float | None = None
         self.buffered = 0
-        self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append  # a stream has many, so that is no method of ours
+        self.relayed: Callable[[], float] | None = None
+        self.pieces: list[bytes] = []
+        self.on_body = self.pieces.append  # a stream has many, so that is no method of ours
         self._head_bytes = self._dry_bytes = 0
         self._keep_alive = self._until_eof = self._sized = False
         parser = httptools.HttpResponseParser(self)
@@ -55,17 +59,17 @@ class ReplyReader:
         parser = self._parser
         if parser is None:
             raise NotHttp
-        had_begun, pieces, had = self.begun, self._pieces, len(self._pieces)
+        had_begun, pieces, had = self.begun, self.pieces, len(self.pieces)
+        self.buffered += len(data)  # its frame included: that is a bound, too, and costs no sum
         try:
             parser.feed_data(data)
-            self._has_body()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._parser = None
             if not self.complete:
                 raise NotHttp from error
             return
-        finally:
-            self.buffered += sum(map(len, pieces[had:]))
+        if not had_begun:
+            self._has_body()
         if self.complete:
             self.reusable = self._keep_alive and self._is_end(data)
             self._parser = None  # they hold each other
@@ -92,7 +96,7 @@ class ReplyReader:
 
     def take(self) -> bytes:
         """All of the body that has arrived since the last call; empty if nothing has."""
-        pieces = self._pieces
+        pieces = self.pieces
         if not pieces:
             return b""
         taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -141,14 +145,14 @@ class ReplyReader:
         self.complete = self.begun  # or an interim reply
 
     def _has_body(self) -> None:
-        if self._pieces and not self.begun:
+        if self.pieces and not self.begun:
             raise NotHttp  # an interim reply has none
 
     def _is_end(self, data: bytes) -> bool:
         """Whether the reply ends where `data` does. The parser tells of anything behind it but for
         line ends, which it skips; where they could be either, the answer is no."""
-        if self._sized and self._pieces:
-            last = self._pieces[-1]
+        if self._sized and self.pieces:
+            last = self.pieces[-1]
             return data.endswith(last) and not last.isspace()
         if data in (b"\n", b"\r\n"):
             return True

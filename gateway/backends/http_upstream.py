@@ -18,7 +18,7 @@ from gateway.backends.http_pool import Pool
 from gateway.backends.http_reply import NotHttp, ReplyReader
 from gateway.backends.http_request import Place, head_of, place
 from gateway.errors import ApiError, UpstreamFailed, UpstreamTooSlow
-from gateway.forward import BrokenOff, Headers, Reply, Target
+from gateway.forward import BrokenOff, Headers, Reply, Take, Target
 
 
 class HttpUpstream:
@@ -66,7 +66,7 @@ class _Exchange:
     the upstream stops."""
 
     __slots__ = ("_body", "_connection", "_deadline", "_headers", "_path", "_pieces", "_pool",
-                 "_reader", "_target")  # fmt: skip
+                 "_reader", "_take", "_target")  # fmt: skip
 
     _connection: Connection
     _deadline: float
@@ -81,6 +81,7 @@ class _Exchange:
         self._headers = headers
         self._body = body
         self._reader = ReplyReader()
+        self._take: Take | None = None
 
     async def __aenter__(self) -> Reply:
         target, reader = self._target, self._reader
@@ -103,7 +104,7 @@ class _Exchange:
             connection.leave(reader)
             raise
         self._pieces = self._decoded()
-        return Reply(reader.status, reader.headers, self._pieces)
+        return Reply(reader.status, reader.headers, self._pieces, relay=self._relay)
 
     async def __aexit__(
         self,
@@ -112,6 +113,7 @@ class _Exchange:
         trace: TracebackType | None,
     ) -> None:
         self._connection.leave(self._reader)
+        self._take = self._reader.relayed = None  # they hold each other
         await self._pieces.aclose()
 
     async def _connected(self, there: Place, now: float) -> Connection:
@@ -126,11 +128,21 @@ class _Exchange:
 
     async def _decoded(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives."""
+        connection, reader = self._connection, self._reader
         try:
-            reader = self._reader
             decode = inflater(reader.headers)
-            while piece := reader.take() if reader.buffered else await self._waited():
-                self._connection.took(reader)
+            if decode is None:
+                reader.relayed = self._relayed
+            while True:
+                until = 0.0 if reader.pieces else self._patient_until()
+                while not reader.pieces and not reader.complete:
+                    if (failure := connection.failure) is not None:
+                        raise _told(self._target, failure, sent=True) from failure
+                    await connection.more(until)
+                piece = reader.take()
+                connection.took(reader)
+                if not piece:
+                    break
                 if decode is None:
                     yield piece
                     continue
@@ -142,18 +154,27 @@ class _Exchange:
         except NotHttp as error:
             raise _told(self._target, error, sent=True) from error
         finally:
-            self._connection.leave(self._reader)
+            connection.leave(reader)
 
-    async def _waited(self) -> bytes:
-        """The next bytes of the body; none at its end."""
-        connection, reader, target = self._connection, self._reader, self._target
-        idle = asyncio.get_running_loop().time() + target.idle_timeout_seconds
-        until = min(self._deadline, idle)
-        while not reader.buffered and not reader.complete:
-            if connection.failure is not None:
-                raise _told(target, connection.failure, sent=True) from connection.failure
-            await connection.more(until)
-        return reader.take()
+    def _patient_until(self) -> float:
+        """When the wait for the next bytes of the body ends."""
+        idle = self._connection.now() + self._target.idle_timeout_seconds
+        return idle if idle < self._deadline else self._deadline
+
+    def _relay(self, take: Take) -> None:
+        self._take = take
+
+    def _relayed(self) -> float:
+        """What arrived is taken, as nearly all of a stream is, without its task."""
+        take, reader = self._take, self._reader
+        pieces = reader.pieces
+        if take is None or not pieces:
+            return 0.0
+        if not take(pieces[0] if len(pieces) == 1 else b"".join(pieces)):
+            return 0.0
+        pieces.clear()
+        reader.buffered = 0
+        return self._patient_until()
 
 
 def _told(target: Target, error: Exception, sent: bool) -> ApiError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Protocol
 
 from starlette.types import Message, Receive, Send
 
@@ -10,8 +12,18 @@ from gateway.errors import ClientLeft, TooLarge, TooSlow
 from gateway.waiting import Waits
 
 
+class Wire(Protocol):
+    """A server that can be spoken to without ASGI's messages (`turn.py`)."""
+
+    def is_ready(self) -> bool: ...
+    def give(self, piece: bytes) -> None: ...
+    def watch(self, left: Callable[[], None]) -> None: ...
+    def unwatch(self) -> None: ...
+
+
 class Caller:
-    """Reads one request body, then watches for the caller to leave.
+    """Reads one request body, then watches for the caller to leave. Where there is a `wire`, it
+    tells that without a task of ours, and takes pieces of the answer while it `is_ready`.
 
     From the end of the body on, a caller that leaves cancels the task that read the body. `close`
     must be called when the exchange is over. After `keep_on`, the task is left alone, and what is
@@ -25,6 +37,7 @@ class Caller:
         body_bytes_max: int,
         body_timeout_seconds: float,
         write_timeout_seconds: float,
+        wire: Wire | None = None,
     ) -> None:
         self.left = False
         self.started = False  # the answer's head is on its way
@@ -36,6 +49,8 @@ class Caller:
         self._body_timeout_seconds = body_timeout_seconds
         self._write_timeout_seconds = write_timeout_seconds
         self._waits = Waits()
+        self._wire = wire
+        self._task: asyncio.Task[object] | None = None
         self._watch: asyncio.Task[None] | None = None
 
     def has_left(self) -> bool:
@@ -52,10 +67,20 @@ class Caller:
             raise TooSlow(
                 f"The request's body was not complete after {self._body_timeout_seconds:g} seconds."
             ) from None
-        task = asyncio.current_task()
-        assert task is not None
-        self._watch = asyncio.create_task(self._cancel_when_left(task))
+        self._task = asyncio.current_task()
+        if self._wire is not None:
+            self._wire.watch(self._is_leaving)
+        else:
+            self._watch = asyncio.create_task(self._until_left())
         return body
+
+    def is_ready(self) -> bool:
+        """Whether a piece of the answer can be given, and need not wait."""
+        return self._wire is not None and not self.left and self._wire.is_ready()
+
+    def give(self, piece: bytes) -> None:
+        assert self._wire is not None
+        self._wire.give(piece)
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer; a caller that takes nothing for too long counts as gone."""
@@ -72,6 +97,8 @@ class Caller:
     def close(self) -> None:
         """Watch no more. Nobody is cancelled from here on."""
         self._waits.close()
+        if self._wire is not None:
+            self._wire.unwatch()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -94,9 +121,12 @@ class Caller:
             if not message.get("more_body", False):
                 return b"".join(pieces)
 
-    async def _cancel_when_left(self, task: asyncio.Task[object]) -> None:
+    async def _until_left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._is_leaving()
+
+    def _is_leaving(self) -> None:
         self.left = True
-        if not self._keeps_on:
-            task.cancel()
+        if self._task is not None and not self._keeps_on:
+            self._task.cancel()

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.call import Call
 from gateway.edge.caller import Caller
 from gateway.edge.replies import encoded, error_event
+from gateway.edge.turn import WIRE
 from gateway.errors import ApiError, ClientLeft, Unavailable
 from gateway.exchange import exchange
 from gateway.parts import Parts
@@ -36,6 +37,7 @@ class Completions:
             body_bytes_max=settings.body_bytes_max,
             body_timeout_seconds=settings.body_timeout_seconds,
             write_timeout_seconds=settings.write_timeout_seconds,
+            wire=scope.get("extensions", {}).get(WIRE),
         )
         try:
             await self._answer(self._call(scope, caller), caller)
@@ -59,7 +61,10 @@ class Completions:
                     "headers": encoded(answer.headers),
                 }
             )
-            async for piece in answer.pieces():
+            async for piece in answer.pieces(caller):
+                if caller.is_ready():
+                    caller.give(piece)
+                    continue
                 await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
             await caller.send({"type": "http.response.body", "body": b""})
 

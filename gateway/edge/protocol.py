@@ -12,24 +12,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from gateway.edge.connection import HttpConnection
 from gateway.edge.peers import Peers
-from gateway.errors import ApiError, BadRequest, HeadTooLarge, TooSlow, Unavailable
+from gateway.edge.turn import status_line
+from gateway.errors import ApiError, BadRequest, Failed, HeadTooLarge, TooSlow, Unavailable
 from gateway.settings import Settings
 
 Refused = Callable[[ApiError], Sequence[tuple[str, str]]]
 Leaving = Callable[[], bool]
-LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
 BUSY_SECONDS = 0.1  # for what arrived while the event loop was busy to be read after all
 _HEAD_END = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
-_REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
 
 
 def no_tags(error: ApiError) -> Sequence[tuple[str, str]]:
@@ -75,7 +68,7 @@ def _without_upgrade(before: bytes, data: bytes) -> bytes:
     return _UPGRADE.sub(rb"\1ignored:", data[:end]) + data[end:]
 
 
-class _BoundedProtocol(HttpToolsProtocol):
+class _BoundedProtocol(HttpConnection):
     peers: Peers
     head_bytes_max: int
     headers_max: int
@@ -86,24 +79,21 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._head_tail = b""  # where its end may have begun
-        self._in_head = True
-        self._in_message = False
+        self._head_has_time = False  # it is timed
         self._refused = False
         self._seat: str | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._seat = self.peers.enter(self.client[0] if self.client else "")
         if self._seat is None:
             self._turn_away()
         else:
-            self._start_timer(self.head_timeout_seconds, self._head_is_due)
+            self._time_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
         if self._seat is not None:
             self.peers.leave(self._seat)
         super().connection_lost(exc)
@@ -111,41 +101,35 @@ class _BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        if self._in_head or not self._in_message:
+        if self.in_head or not self.in_message:
             data = _without_upgrade(self._head_tail, data)
-        if self._in_head:
+        if self.in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        self._head_tail = (self._head_tail + data[-3:])[-3:] if self._in_head else b""
-        if not self._in_head and not self._in_message and self._is_idle():
-            self._wait_for_next()
-        if self._in_head and self._head_bytes > self.head_bytes_max:
+        if not self.in_head:
+            self._head_tail = b""
+            return
+        self._head_tail = (self._head_tail + data[-3:])[-3:]
+        if self._head_bytes > self.head_bytes_max:
             self._head_too_large()
+        elif not self._head_has_time:
+            self._time_head()
 
-    def send_400_response(self, msg: str) -> None:
+    def on_garbage(self) -> None:
         if not self._refused:
             self._refuse(BadRequest("This is not an HTTP/1.1 request that can be understood."))
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head = self._in_message = True
-        if self._timer is None:
-            self._start_timer(self.head_timeout_seconds, self._head_is_due)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers come here, too: they mean nothing to anybody, but have a bound."""
-        if self._in_head:
-            super().on_header(name, value)
-            return
+    def on_trailer(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > self.head_bytes_max and not self._refused:
             self._head_too_large()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self.in_head = self._head_has_time = False
         self._head_bytes = 0
-        self._stop_timer()
+        self.not_due()
         size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        assert self.parser is not None
         if size > self.head_bytes_max:
             self._head_too_large()
         elif len(self.headers) > self.headers_max:
@@ -154,7 +138,7 @@ class _BoundedProtocol(HttpToolsProtocol):
             )
         elif self.parser.should_upgrade():  # its name came in two pieces: see _without_upgrade
             self._refuse(BadRequest("This server speaks HTTP/1.1 only; do not offer an upgrade."))
-        elif len(self.pipeline) >= self.pipelined_max and not self._is_idle():
+        elif len(self.waiting) >= self.pipelined_max and not self.is_idle():
             self._refuse(
                 BadRequest(
                     f"More than {self.pipelined_max} requests wait on this connection. Send them "
@@ -162,59 +146,43 @@ class _BoundedProtocol(HttpToolsProtocol):
                 )
             )
         elif not self._refused:
-            super().on_headers_complete()
+            self.begin_turn()
             if type(self).leaving():
                 self.leave()
 
     def leave(self) -> None:
         """This connection's newest request is its last, where its answer can still say so."""
-        if self.cycle is not None and not self.cycle.response_started:
-            self.cycle.keep_alive = False
+        if self.turn is not None and not self.turn.is_started:
+            self.turn.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_message = False
+        self.in_message = False
         if not self._refused:
             super().on_message_complete()
-            if self.cycle.response_complete:
-                self._stop_timer()
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        unread = self._in_message and self.cycle.response_complete
-        if unread and not self.transport.is_closing():
-            self._start_timer(LINGER_SECONDS, self.transport.close)
+    def wait_for_next(self) -> None:
+        if not self._head_has_time:
+            super().wait_for_next()
 
-    def _wait_for_next(self) -> None:
-        """uvicorn stops waiting with whatever arrives, and line ends, or the rest of a body that
-        was answered already, begin no request: they must not keep the connection for ever."""
-        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+    def failed(self) -> None:
+        self._refused = True
+        self._answer_error(Failed("The gateway failed.", code="internal_error"))
 
-    def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
-
-    def _start_timer(self, seconds: float, then: Any) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(seconds, then)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _time_head(self) -> None:
+        self._head_has_time = True
+        self.due(self.head_timeout_seconds, self._head_is_due)
 
     def _head_is_due(self) -> None:
         """Let what has arrived while the event loop was busy be read first; and where it is we who
         do not read, as other requests wait on this connection, nobody is late."""
-        if self.flow.read_paused:
-            self._start_timer(self.head_timeout_seconds, self._head_is_due)
+        if self.is_reading_paused:
+            self._time_head()
         else:
-            self._start_timer(BUSY_SECONDS, self._head_too_slow)
+            self.due(BUSY_SECONDS, self._head_too_slow)
 
     def _head_too_slow(self) -> None:
         if self._head_bytes == 0:
@@ -229,7 +197,7 @@ class _BoundedProtocol(HttpToolsProtocol):
     def _turn_away(self) -> None:
         """One connection too many. It asked nothing yet, so there is nothing to write down."""
         self._refused = True
-        self._answer(
+        self._answer_error(
             Unavailable(
                 "The gateway has as many connections as it may have. Try again in a moment.",
                 code="overloaded",
@@ -250,17 +218,16 @@ class _BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         tags = "".join(f"{name}: {value}\r\n" for name, value in type(self).tags(error))
-        if not self._is_idle():
+        if not self.is_idle():
             self.transport.close()  # an answer is on its way: this one would be taken for its rest
             return
-        self._answer(error, tags)
+        self._answer_error(error, tags)
 
-    def _answer(self, error: ApiError, headers: str = "") -> None:
+    def _answer_error(self, error: ApiError, headers: str = "") -> None:
         body = json.dumps(error.body()).encode()
         head = (
-            f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\n"
             f"content-type: application/json\r\n{headers}"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
+        self.transport.write(status_line(error.status) + head.encode() + body)
         self.transport.close()

@@ -1,0 +1,199 @@
+"""One request and its answer on a connection, as ASGI has it; and, for whoever knows of it, without
+ASGI's messages, which would be most of what a piece of a stream costs here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Protocol
+
+from starlette.types import ASGIApp, Message, Scope
+
+WIRE = "gateway.wire"
+"""Under this name the scope's extensions have the Turn."""
+
+_STATUS_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
+_CONTROLS = bytes({*range(32), 127} - {9})
+_BODILESS = (204, 304)
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Link(Protocol):
+    """The connection of a turn."""
+
+    transport: asyncio.Transport
+    is_writing_paused: bool
+
+    async def drained(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def default_headers(self) -> list[tuple[bytes, bytes]]: ...
+    def turn_is_over(self) -> None: ...
+    def failed(self) -> None: ...
+
+
+def status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+class Turn:
+    """`unread_bytes` came of the request's body and were not received yet. `keep_alive`: another
+    request may follow. `is_gone`: the caller left."""
+
+    __slots__ = ("_body", "_expects_continue", "_is_bodiless", "_left", "_link", "_more_body",
+                 "_news", "_room", "_scope", "_waiter", "is_complete", "is_gone", "is_started",
+                 "keep_alive", "unread_bytes")  # fmt: skip
+
+    def __init__(self, link: Link, scope: Scope, keep_alive: bool, expects_continue: bool) -> None:
+        self.unread_bytes = 0
+        self.keep_alive = keep_alive
+        self._scope = scope
+        scope["extensions"] = {WIRE: self}
+        self._body: list[bytes] = []
+        self._more_body = True
+        self._expects_continue = expects_continue
+        self.is_started = self.is_complete = self.is_gone = False
+        self._link = link
+        self._room: int | None = None  # bytes of the answer that are missing; None: it is chunked
+        self._is_bodiless = scope["method"] == "HEAD"
+        self._news = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._left: Callable[[], None] | None = None
+
+    async def run(self, app: ASGIApp) -> None:
+        try:
+            await app(self._scope, self.receive, self.send)
+        finally:
+            self._left = None
+            self._scope = {}  # they hold each other
+            if self.is_gone:
+                pass
+            elif not self.is_started:
+                self._link.failed()
+            elif not self.is_complete:
+                self._link.transport.close()
+
+    async def receive(self) -> Message:
+        transport = self._link.transport
+        if self._expects_continue and not transport.is_closing():
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._expects_continue = False
+        if not (self.is_gone or self.is_complete):
+            self._link.resume_reading()
+            if not self._news:
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+            self._news = False
+        if self.is_gone or self.is_complete:
+            return {"type": "http.disconnect"}
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        self.unread_bytes = 0
+        return {"type": "http.request", "body": body, "more_body": self._more_body}
+
+    async def send(self, message: Message) -> None:
+        if self._link.is_writing_paused and not self.is_gone:
+            await self._link.drained()
+        if self.is_gone:
+            return
+        kind = message["type"]
+        if kind == "http.response.start" and not self.is_started:
+            self._start(message["status"], message.get("headers", ()))
+        elif kind == "http.response.body" and self.is_started and not self.is_complete:
+            self.give(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._end()
+        else:
+            raise RuntimeError(f"{kind} is not what comes next in an answer")
+
+    def is_ready(self) -> bool:
+        """Whether a piece of the answer that is given now need not wait."""
+        return self.is_started and not (self._link.is_writing_paused or self.is_gone)
+
+    def give(self, piece: bytes) -> None:
+        """A piece of the answer."""
+        if self._is_bodiless or not piece:
+            return
+        room = self._room
+        if room is None:
+            self._link.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            return
+        if len(piece) > room:
+            raise RuntimeError("the answer is longer than its content-length")
+        self._room = room - len(piece)
+        self._link.transport.write(piece)
+
+    def watch(self, left: Callable[[], None]) -> None:
+        """Who is called, once, if the caller leaves before the answer is complete."""
+        self._left = left
+        self._link.resume_reading()
+        if self.is_gone:
+            self.gone()
+
+    def unwatch(self) -> None:
+        self._left = None
+
+    def came(self, body: bytes) -> None:
+        """A piece of the request's body."""
+        self._body.append(body)
+        self.unread_bytes += len(body)
+        self._tell()
+
+    def came_all(self) -> None:
+        """The request's body is whole."""
+        self._more_body = False
+        self._tell()
+
+    def gone(self) -> None:
+        """The connection is lost."""
+        self.is_gone = not self.is_complete
+        left, self._left = self._left, None
+        if left is not None and self.is_gone:
+            left()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news = True
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _start(self, status: int, headers: Headers) -> None:
+        self.is_started = True
+        self._expects_continue = False
+        lines = [status_line(status)]
+        has_close, is_sized = False, False
+        for name, value in (*self._link.default_headers(), *headers):
+            lines.append(b"%b: %b\r\n" % (name, value))
+            if name == b"content-length":
+                self._room, is_sized = int(value), True
+            elif name == b"transfer-encoding":
+                self._room, is_sized = None, True
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep_alive, has_close = False, True
+        if not self.keep_alive and not has_close:
+            lines.append(b"connection: close\r\n")
+        if status in _BODILESS:
+            self._is_bodiless = True
+        elif not is_sized and not self._is_bodiless:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        head = b"".join(lines)
+        if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
+            raise RuntimeError("a header holds a control character")
+        self._link.transport.write(head + b"\r\n")
+
+    def _end(self) -> None:
+        if self._room is None and not self._is_bodiless:
+            self._link.transport.write(b"0\r\n\r\n")
+        elif self._room and not self._is_bodiless:
+            raise RuntimeError("the answer is shorter than its content-length")
+        self.is_complete = True
+        self._left = None
+        self._tell()
+        if not self.keep_alive:
+            self._link.transport.close()
+        self._link.turn_is_over()
