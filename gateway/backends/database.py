@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from asyncio import Future
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -32,6 +33,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from gateway.backends import schema
 from gateway.backends.database_problem import DatabaseProblem as DatabaseProblem
 from gateway.backends.database_problem import DataRefused, explain, is_refusal
+from gateway.backends.one_thread import OneThread
 from gateway.backends.schema import Revisions, SchemaState
 from gateway.backends.sql_partitions import Ahead
 from gateway.backends.sqlite_link import SqliteLink
@@ -40,6 +42,7 @@ T = TypeVar("T")
 SQLITE_BUSY_SECONDS = 5.0
 POSTGRES_CONNECT_SECONDS = 5
 POSTGRES_SILENCE_SECONDS = 15  # a peer that acknowledges nothing for so long is given up
+_TROUBLE = (exc.SQLAlchemyError, sqlite3.Error, OverflowError, UnicodeError)
 _WRITE = {"gateway_begin": "BEGIN IMMEDIATE"}
 _POSTGRES_READ = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _EXPECTED = "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
@@ -67,7 +70,7 @@ class Database:
         self._engine = self._make(self.url, pool_size=threads, max_overflow=0)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
         self._link = SqliteLink(self._connected)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="database writer")
+        self._writer = OneThread("database writer", (DatabaseProblem, DataRefused))
         self._closed = False
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -79,11 +82,13 @@ class Database:
         is undone, but where the connection broke at the commit it may have been done."""
         return await self._run(change, _WRITE)
 
-    async def post(self, change: Callable[[Statements], T]) -> T:
-        """As `write`, cheaper where it is called again and again, one call after the other."""
-        if not self.is_sqlite:
-            return await self.write(change)
-        return await self._on_thread(self._posted, change, threads=self._writer)
+    def post(self, change: Callable[[Statements], T]) -> Future[T]:
+        """As `write`, cheaper where it is called again and again; one call after the other."""
+        if self._closed:
+            refused: Future[T] = asyncio.get_running_loop().create_future()
+            refused.set_exception(_closed())
+            return refused
+        return self._writer.run(partial(self._posted, change))
 
     async def lend(self, prepare: Callable[[Connection], T]) -> T:
         """`prepare` with a connection that is in no pool: whoever keeps it closes it. If `prepare`
@@ -146,7 +151,7 @@ class Database:
         """Wait for what is being done, then close every connection."""
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
-        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._writer.end)
         self._link.close()
         self._engine.dispose()
 
@@ -157,17 +162,18 @@ class Database:
     async def _run(self, work: Callable[[Connection], T], options: Mapping[str, Any]) -> T:
         return await self._on_thread(self._transaction, work, options)
 
-    async def _on_thread(
-        self, function: Callable[..., T], *given: Any, threads: ThreadPoolExecutor | None = None
-    ) -> T:
+    async def _on_thread(self, function: Callable[..., T], *given: Any) -> T:
         if self._closed:
-            raise DatabaseProblem("The database was closed.")
-        threads = threads or self._threads
-        return await asyncio.get_running_loop().run_in_executor(threads, function, *given)
+            raise _closed()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
 
     def _posted(self, change: Callable[[Statements], T]) -> T:
-        with self._explained():
+        if not self.is_sqlite:
+            return self._transaction(change, _WRITE)
+        try:
             return self._link.write(change)
+        except _TROUBLE as error:
+            raise self._told(error) from error
 
     def _connected(self) -> sqlite3.Connection:
         """A connection that is set up as all are, without what SQLAlchemy keeps about it."""
@@ -195,10 +201,17 @@ class Database:
         """What a driver raises, as what this class promises."""
         try:
             yield
-        except (exc.SQLAlchemyError, sqlite3.Error, OverflowError, UnicodeError) as error:
-            if is_refusal(error):
-                raise DataRefused(type(error).__name__) from error
-            raise DatabaseProblem(explain(error, self.url)) from error
+        except _TROUBLE as error:
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> DatabaseProblem | DataRefused:
+        if is_refusal(error):
+            return DataRefused(type(error).__name__)
+        return DatabaseProblem(explain(error, self.url))
+
+
+def _closed() -> DatabaseProblem:
+    return DatabaseProblem("The database was closed.")
 
 
 def _parsed(text: str) -> URL:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 class Moment:
     """It begins with the first `begin`, and is over `seconds` later, or at once with `end`; then
-    `over` is called, and `is_over` stays true until `start_anew`. After `enough` it is over for who
-    looks, but calls nobody before its time."""
+    `over` is called, and `is_over` stays true until `start_anew`."""
 
     def __init__(self, seconds: float, over: Callable[[], None]) -> None:
         self.is_over = False
@@ -19,10 +18,6 @@ class Moment:
     def begin(self) -> None:
         if self._timer is None and not self.is_over:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self.end)
-
-    def enough(self) -> None:
-        self.begin()
-        self.is_over = True
 
     def end(self) -> None:
         self.forget()

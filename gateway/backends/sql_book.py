@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -27,6 +29,7 @@ from gateway.backends.sql_bulk import drop, insert, insert_new, is_postgres
 from gateway.backends.sql_entries import storable, storable_text, values_of
 from gateway.backends.sql_rollups import add_up
 from gateway.backends.sql_spent import slices, sum_spent
+from gateway.backends.sqlite_link import SqliteLink
 from gateway.backends.tables import entries, micros, reservations, state
 from gateway.quota.ledger import Generations, Reservation, Subject
 from gateway.quota.limit import Amounts
@@ -34,16 +37,20 @@ from gateway.usage.entry import Entry, Outcome
 
 GENERATIONS = ("access", "book")
 OWNER = "owner"
+HOLDS_FEW = 16
 _READ_GENERATIONS = select(state.c.name, state.c.value).where(state.c.name.in_(GENERATIONS))
 _STANDING = "SELECT name, value FROM state WHERE name IN ('owner', 'access', 'book')"
 _STANDING_POSTGRES = """WITH mine AS (SELECT name, value FROM state WHERE name = 'owner' FOR SHARE)
 SELECT name, value FROM mine
 UNION ALL SELECT name, value FROM state WHERE name IN ('access', 'book')"""
+_AS_KNOWN = " AND ".join(
+    f"(SELECT value FROM state WHERE name = '{name}') = ?" for name in (OWNER, *GENERATIONS)
+)
 Count = Callable[[Entry], None]
 """Counts an abandoned entry in the meters of this process, which has just put it into the book."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Hold:
     """A row of `reservations`: `entry` is JSON. Each is itself only."""
 
@@ -64,19 +71,18 @@ class Change:
     def __bool__(self) -> bool:
         return bool(self.entries or self.holds or self.gone)
 
+    @property
+    def is_small(self) -> bool:
+        """A few holds and nothing else."""
+        return 0 < len(self.holds) <= HOLDS_FEW and not self.entries and not self.gone
+
     def halves(self) -> tuple[Change, ...]:
-        """Two smaller changes that come to the same; none if there is no smaller one."""
-        if self.gone and (self.entries or self.holds):
-            return Change(gone=self.gone), Change(self.entries, self.holds)
-        if self.entries and self.holds:
-            return Change(self.entries), Change(holds=self.holds)
-        middle = max(len(self.entries), len(self.holds)) // 2
-        if not middle:
-            return ()
-        return (
-            Change(self.entries[:middle], self.holds[:middle]),
-            Change(self.entries[middle:], self.holds[middle:]),
-        )
+        """Two smaller changes without holds that come to the same; none if there is no smaller
+        one."""
+        if self.gone and self.entries:
+            return Change(gone=self.gone), Change(self.entries)
+        middle = len(self.entries) // 2
+        return (Change(self.entries[:middle]), Change(self.entries[middle:])) if middle else ()
 
 
 def hold_of(reservation: Reservation) -> Hold:
@@ -168,19 +174,49 @@ def read_generations(connection: Connection) -> Generations:
 
 
 def apply(
-    connection: Statements, change: Change, owner: str
+    connection: Statements, change: Change, owner: str, known: Generations | None = None
 ) -> tuple[Generations | None, list[Entry]]:
     """Do the change; what `insert_entries` tells comes back, too. None where somebody else than
     `owner` has the right to hold: then nothing is held, and the rest is done.
 
-    Who takes that right waits for this transaction, and so finds the rows that it makes."""
-    generations = _generations_if_ours(connection, owner) if change.holds else None
+    Who takes that right waits for this transaction, and so finds the rows that it makes. `known`
+    are the generations that the last one told: they are mostly those of this one."""
+    holds = change.holds
+    if (
+        known is not None
+        and change.is_small
+        and isinstance(connection, SqliteLink)
+        and _hold_if_as_known(connection, holds, owner, known)
+    ):
+        return known, []
+    generations = _generations_if_ours(connection, owner) if holds else None
     drop_held(connection, [*change.gone, *(entry.id for entry in change.entries)])
     abandoned = insert_entries(connection, change.entries)
     if generations is not None:
-        rows = [(hold.id, hold.expires_at, hold.entry) for hold in change.holds]
-        insert(connection, reservations, rows)
+        insert(connection, reservations, [(hold.id, hold.expires_at, hold.entry) for hold in holds])
     return generations, abandoned
+
+
+def _hold_if_as_known(
+    link: SqliteLink, holds: Sequence[Hold], owner: str, known: Generations
+) -> bool:
+    """Hold in one statement where owner and generations are as known, else not at all. Whether it
+    did."""
+    values: list[Any] = []
+    for hold in holds:
+        values += (hold.id, hold.expires_at, hold.entry)
+    values += (owner, str(known.access), str(known.book))
+    return link.exec_alone(_hold_statement(len(holds)), values) > 0
+
+
+@lru_cache(maxsize=HOLDS_FEW)
+def _hold_statement(count: int) -> str:
+    rows = "SELECT ?, ?, ?" if count == 1 else f"SELECT * FROM (VALUES {_marks(count)})"
+    return f"INSERT INTO reservations (id, expires_at, entry) {rows} WHERE {_AS_KNOWN}"
+
+
+def _marks(count: int) -> str:
+    return ", ".join(["(?, ?, ?)"] * count)
 
 
 def _generations_if_ours(connection: Statements, owner: str) -> Generations | None:

@@ -1,10 +1,11 @@
 """The Journal in SQL, and the Book of the embedded ledger: what it holds, and what its counters are
 rebuilt from.
 
-Group commit: a single writer takes all that waits into one transaction, and while that is
-committed the next group gathers. A reservation is held when its row is committed, so a hold wakes
-the writer at once. Entries wait in memory, in order, for a moment, or if they are many for the next
-hold: most of what posting costs is the same however few they are.
+Group commit: all holds that wait share a transaction, and while that is committed the next group
+gathers. A reservation is held when its row is committed, so the first hold of a group is on its way
+at once. Entries wait in memory, in order, for a moment, and are then written in transactions of
+their own, which no hold waits for that came before: most of what posting costs is the same however
+few they are. All transactions go one after the other, in the order in which they were asked for.
 
 An entry leaves the memory only when it is committed; a group that failed is tried again, however
 often, and rows that were written already are passed over by their id. So an entry is in the book
@@ -16,7 +17,6 @@ wait for a database that is away: they fail at once, and leave no row behind.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 
 from gateway.backends.database import Database
 from gateway.backends.database_problem import DatabaseProblem, DataRefused, unavailable
-from gateway.backends.holds import Holds, cannot_hold
+from gateway.backends.holds import ENDED, Holds, cannot_hold
 from gateway.backends.moment import Moment
 from gateway.backends.ownership import Ownership
 from gateway.backends.sql_book import (
@@ -39,18 +39,14 @@ from gateway.backends.sql_book import (
 from gateway.backends.sql_entries import storable
 from gateway.backends.sql_spent import sum_spent
 from gateway.backends.unwritten import Unwritten, total
+from gateway.backends.writability import TAKEN_OVER, Writability, log
 from gateway.quota.ledger import Generations, Record, Reservation, Subject
 from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry
 from gateway.usage.record import JournalState
 
-ENTRIES_MIN = 64  # so many share what posting costs, and go with the next hold
 RETRY_SECONDS_MIN = 0.05
 RETRY_SECONDS_MAX = 5.0
-LOGGER = "gateway.journal"
-UNWRITABLE = "Usage cannot be written now; it is tried again."
-TAKEN_OVER = "Another gateway has taken over the database of this one."
-ENDED = "The writer of usage has ended."
 
 T = TypeVar("T")
 
@@ -70,13 +66,11 @@ class SqlJournal:
         self._clock = clock
         self._owner = random_bytes(16).hex()
         self._ownership = Ownership(database, self._owner)
-        self._taken_over = self._failing = False
-        self._holds = Holds()
-        self._unwritten = Unwritten()
-        self._errors = 0
-        self._wake = asyncio.Event()  # a hold waits, or entries are due
-        self._hold_waits = asyncio.Event()
+        self._wake = asyncio.Event()  # entries are due
         self._moment = Moment(flush_seconds, self._wake.set)  # for which entries wait
+        self._unwritten = Unwritten(self._moment.begin)
+        self._writability = Writability(self._moment.end)
+        self._holds = Holds(database, self._owner, self._unwritten, self._writability, self._end)
         self._steady = asyncio.Lock()  # no group is between memory and table
         self._writer: asyncio.Task[None] | None = None
 
@@ -88,7 +82,7 @@ class SqlJournal:
     @property
     def trouble(self) -> str | None:
         """Why nothing can be held at the moment; after a take-over, for good."""
-        return TAKEN_OVER if self._taken_over else UNWRITABLE if self._failing else None
+        return self._writability.trouble
 
     async def start(self) -> int:
         """Take the database for this process, and begin to write. How many reservations were left
@@ -98,7 +92,7 @@ class SqlJournal:
         left_open = await self._ownership.take()
         if left_open:
             told = f"{len(left_open)} reservations were left open; they are booked at their bounds."
-            _log().warning(told)
+            log().warning(told)
         for entry in left_open:
             self._count(entry)
         self._writer = asyncio.create_task(self._write_forever(), name="journal writer")
@@ -120,28 +114,29 @@ class SqlJournal:
             writer.cancel()
             await asyncio.wait([writer])
             if not writer.cancelled() and (fault := writer.exception()) is not None:
-                _log().error("The writer of usage failed.", exc_info=fault)
+                log().error("The writer of usage failed.", exc_info=fault)
             await self._ownership.release()
         self._moment.forget()
         return self._unwritten.all()
 
     async def _at_rest(self) -> None:
+        await self._holds.at_rest()
         async with self._steady:
             pass
 
     async def hold(self, reservation: Reservation) -> Generations:
         """As the port says. Unavailable has the code ledger_unavailable, and comes at once."""
         hold = hold_of(reservation)
-        if self._taken_over or self._writer is None or self._writer.done():
-            raise cannot_hold(TAKEN_OVER if self._taken_over else ENDED)
+        if self._writability.is_taken_over:
+            raise cannot_hold(TAKEN_OVER)
+        if self._writer is None or self._writer.done():
+            raise cannot_hold(ENDED)
         waiting = self._holds.add(hold)
-        self._hold_waits.set()
-        self._wake.set()
         try:
             told = await waiting
         except asyncio.CancelledError:
             if self._holds.withdraw(hold):
-                self.forget(reservation.id)
+                self._unwritten.forget(hold.id)
             raise
         if isinstance(told, str):
             raise cannot_hold(told)
@@ -150,16 +145,16 @@ class SqlJournal:
     def forget(self, id: str) -> None:
         """What is held under the id goes as an entry would; never waits."""
         self._unwritten.forget(id)
-        self._moment.begin()
 
     def append(self, record: Record) -> None:
         """Take the entry; never waits. The first one of an id counts."""
         if not isinstance(record, Entry):
             raise TypeError("a journal takes entries")
         self._unwritten.add(storable(record), self._clock())
-        waiting = self._unwritten.waiting
-        many = self._moment.enough if waiting >= ENTRIES_MIN else self._moment.begin
-        (self._moment.end if waiting >= self._batch_max else many)()
+        if len(self._unwritten.pending) < self._batch_max:
+            self._moment.begin()
+        else:
+            self._moment.end()
 
     async def flush(self) -> None:
         """Return when all that was appended or forgotten before is committed, however late."""
@@ -172,7 +167,7 @@ class SqlJournal:
         return JournalState(
             pending=pending,
             lag_seconds=0.0 if oldest is None else max(0.0, now - oldest),
-            errors=self._errors,
+            errors=self._writability.errors,
             full=self.is_full(),
             set_aside=len(self._unwritten.set_aside),
         )
@@ -210,43 +205,34 @@ class SqlJournal:
         try:
             while True:
                 await self._wake.wait()
-                await self._holds.gather()
                 await self._write_surely()
         finally:
-            self._fail_holds(ENDED)
+            self._holds.fail(ENDED)
 
     async def _write_surely(self) -> None:
-        """Write the next group, however long the database is away. A hold that comes meanwhile
-        has it tried at once."""
+        """Write what is due, however long the database is away. When a hold could be written, it is
+        tried at once."""
         delay = RETRY_SECONDS_MIN
-        while (problem := await self._write()) is not None:
-            self._errors += 1
-            if not self._failing:
-                _log().warning(f"{UNWRITABLE} {problem}")
-            self._failing = True
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._hold_waits.wait(), delay)
-            delay = min(2 * delay, RETRY_SECONDS_MAX)
-        if self._failing:
-            self._failing = False
-            _log().warning("Usage is written again.")
+        while True:
+            if self._writability.is_failing:
+                await self._writability.until_written(delay)
+                delay = min(2 * delay, RETRY_SECONDS_MAX)
+            if (problem := await self._write()) is None:
+                break
+            self._writability.failed(problem)
+        if self._writability.is_failing:
+            self._writability.recovered()
             await self._ownership.keep()
 
     async def _write(self) -> DatabaseProblem | None:
-        """One group: all holds that wait, and a batch of what is due. What went wrong, or None."""
+        """A batch of what is due. What went wrong, or None."""
         self._wake.clear()
-        self._hold_waits.clear()
-        holds = self._holds.begin()
         entries, gone = self._taken() if self._moment.is_over else ([], {})
         try:
             async with self._steady:
-                await self._commit(Change(entries, holds, tuple(gone)))
+                await self._commit(Change(entries, gone=tuple(gone)))
         except DatabaseProblem as problem:
-            self._fail_holds(str(problem))
-            self._moment.end()
             return problem
-        finally:
-            self._unwritten.in_work = 0
         if entries or gone:
             self._unwritten.went(gone)
             await self._unwritten.tell()
@@ -261,7 +247,10 @@ class SqlJournal:
         return entries, dict(self._unwritten.gone)
 
     async def _commit(self, change: Change) -> None:
-        """Commit the change; what the database refuses of it is found by halving."""
+        """Commit the change; what the database refuses of it is found by halving. What was to go
+        and is held anew since then stays."""
+        gone = tuple(id for id in change.gone if id in self._unwritten.gone)
+        change = Change(change.entries, gone=gone)
         if not change:
             return
         try:
@@ -273,26 +262,17 @@ class SqlJournal:
             for half in halves:
                 await self._commit(half)
             return
-        generations, abandoned = told
+        _, abandoned = told
         self._unwritten.written(change.entries)
         for entry in abandoned:
             self._count(entry)
-        if change.holds and generations is None and not self._taken_over:
-            self._taken_over = True
-            _log().error(TAKEN_OVER)
-        self._holds.tell(change.holds, TAKEN_OVER if generations is None else generations)
 
     def _refused(self, change: Change, refusal: DataRefused) -> None:
-        for id in [entry.id for entry in change.entries] + [hold.id for hold in change.holds]:
-            self._errors += 1
-            _log().error(f"The database refused the entry {id} ({refusal}); it is set aside.")
+        for entry in change.entries:
+            self._writability.refused(entry.id, refusal)
         self._unwritten.refused(change.entries)
-        self._holds.tell(change.holds, "The database refused the reservation.")
 
-    def _fail_holds(self, why: str) -> None:
-        for id in self._holds.fail(why):
-            self.forget(id)
-
-
-def _log() -> logging.Logger:
-    return logging.getLogger(LOGGER)
+    def _end(self) -> None:
+        """After a fault of our own nothing is written any more, and the gateway says so."""
+        if self._writer is not None:
+            self._writer.cancel()

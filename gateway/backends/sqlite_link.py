@@ -7,7 +7,7 @@ the disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from sqlite3 import Connection, Cursor, Error
 from types import SimpleNamespace
@@ -27,33 +27,44 @@ class SqliteLink:
 
     def exec_driver_sql(self, statement: str, given: Any = ()) -> Cursor:
         """`given`: the parameters; or a list of them, and the statement is done for each."""
-        assert self._connection is not None, "outside of a transaction"
+        connection = self._connected()
+        if not connection.in_transaction:
+            connection.execute("BEGIN IMMEDIATE")
         if not isinstance(given, list):
-            return self._connection.execute(statement, given)
+            return connection.execute(statement, given)
         if len(given) == 1:
-            return self._connection.execute(statement, given[0])
-        return self._connection.executemany(statement, given)
+            return connection.execute(statement, given[0])
+        return connection.executemany(statement, given)
+
+    def exec_alone(self, statement: str, given: Sequence[Any]) -> int:
+        """A statement that is a transaction by itself, where none has begun. How many rows it
+        changed: they are committed.
+
+        That is one call of the driver instead of four, each of which gives the interpreter away and
+        waits to have it back."""
+        return self._connected().execute(statement, given).rowcount
 
     def write(self, work: Callable[[SqliteLink], T]) -> T:
-        """`work` in one transaction, committed when this returns. Raises the driver's errors, and
-        what `work` does; then it is undone."""
-        if self._connection is None:
-            self._connection = self._connect()
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
+        """`work` in one transaction, which begins with its first statement and is committed when
+        this returns. Raises the driver's errors, and what `work` does; then it is undone."""
         try:
             result = work(self)
-            execute("COMMIT")
+            if self._connected().in_transaction:
+                self._connected().execute("COMMIT")
         except BaseException:
             self._undo()
             raise
         return result
 
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
     def _undo(self) -> None:
         """Where that fails, the next transaction has a new connection."""
-        assert self._connection is not None
         try:
-            if self._connection.in_transaction:
+            if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except Error:
             self.close()

@@ -4,7 +4,7 @@ reservations are to go without one."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain, islice
 
 from gateway.backends.sql_entries import storable_text
@@ -16,13 +16,13 @@ from gateway.usage.entry import Entry
 
 class Unwritten:
     """`pending` is in the order in which entries came, the first one of an id counts. `gone` are
-    the ids whose rows are to go, each time with a new object."""
+    the ids whose rows are to go, each time with a new object; `to_go` is called with each."""
 
-    def __init__(self) -> None:
+    def __init__(self, to_go: Callable[[], None]) -> None:
+        self._to_go = to_go
         self.pending: dict[str, Entry] = {}
         self.set_aside: dict[str, Entry] = {}
         self.gone: dict[str, object] = {}
-        self.in_work = 0  # so many of the first ones are on their way
         self._written = asyncio.Condition()
         self._since: dict[str, float] = {}  # when each pending one came
 
@@ -33,22 +33,20 @@ class Unwritten:
 
     def forget(self, id: str) -> None:
         self.gone[storable_text(id)] = object()
+        self._to_go()
 
     def went(self, gone: Mapping[str, object]) -> None:
         """Their rows are away. One that is to go again since then stays."""
         for id, mark in gone.items():
-            if self.gone[id] is mark:
+            if self.gone.get(id) is mark:
                 del self.gone[id]
 
-    @property
-    def waiting(self) -> int:
-        return len(self.pending) - self.in_work
+    def take_gone(self, ids: Iterable[str]) -> list[str]:
+        """Those of them whose rows are to go, which the caller does now."""
+        return [id for id in ids if self.gone.pop(id, None)] if self.gone else []
 
     def first(self, count: int) -> list[Entry]:
-        """These are on their way from now on."""
-        first = list(islice(self.pending.values(), count))
-        self.in_work = len(first)
-        return first
+        return list(islice(self.pending.values(), count))
 
     async def until_written(self) -> None:
         """Return when all that is here now is written, refused or gone."""

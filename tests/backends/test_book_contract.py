@@ -24,7 +24,7 @@ from book_world import (
 )
 from sqlalchemy import make_url, select, text
 
-from gateway.backends import sql_journal
+from gateway.backends import holds, sql_journal, writability
 from gateway.backends.database import Database, DatabaseProblem
 from gateway.backends.database_problem import DataRefused
 from gateway.backends.entry_json import decode
@@ -99,13 +99,17 @@ def test_a_hold_does_not_wait_for_the_posting_of_entries(migrated_url):
     using(migrated_url, work)
 
 
-def test_holds_and_entries_that_are_due_share_a_commit(migrated_url, monkeypatch):
+def test_a_hold_does_not_wait_for_entries_that_are_due_after_it(migrated_url, monkeypatch):
     async def work(journal, database):
-        script = Script(database, monkeypatch)
+        script = Script(database, monkeypatch, "ok", "wait")
         journal.append(entry(1))
-        await asyncio.gather(journal.hold(reservation(2)), journal.flush())
-        assert script.calls == 1
+        holding = asyncio.create_task(journal.hold(reservation(2)))
+        flushing = asyncio.create_task(journal.flush())
+        await holding
         assert await held(database) == {"req_2"}
+        assert await booked(database) == {}
+        script.gate.set()
+        await flushing
         assert await booked(database) == {"req_1": "ok"}
 
     using(migrated_url, work)
@@ -122,25 +126,13 @@ def test_entries_are_posted_in_time_however_many_holds_come(migrated_url):
     using(migrated_url, work, flush_seconds=0.05)
 
 
-def test_many_entries_go_with_the_next_hold(migrated_url, monkeypatch):
-    async def work(journal, database):
-        script = Script(database, monkeypatch)
-        for n in range(sql_journal.ENTRIES_MIN):
-            journal.append(entry(n))
-        await journal.hold(reservation(1000))
-        assert script.calls == 1
-        assert len(await booked(database)) == sql_journal.ENTRIES_MIN
-
-    using(migrated_url, work)
-
-
 def test_many_entries_are_posted_in_time_without_a_hold(migrated_url):
     async def work(journal, database):
-        for n in range(sql_journal.ENTRIES_MIN + 1):
+        for n in range(80):
             journal.append(entry(n))
         while journal.state(NOW).pending:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-        assert len(await booked(database)) == sql_journal.ENTRIES_MIN + 1
+        assert len(await booked(database)) == 80
 
     using(migrated_url, work, flush_seconds=0.05)
 
@@ -167,6 +159,43 @@ def test_what_is_forgotten_leaves_no_trace(migrated_url):
         await journal.flush()
         assert await held(database) == set()
         assert await booked(database) == {}
+
+    using(migrated_url, work)
+
+
+@pytest.mark.parametrize("others", [[], [2, 3], [2, 3, 9]])
+def test_an_id_that_was_forgotten_can_be_held_anew(migrated_url, others):
+    """A request whose key or grants changed while it was admitted is admitted again; a hold that
+    the database refuses (9) does not harm it."""
+
+    async def work(journal, database):
+        await asyncio.gather(journal.hold(reservation(1)), journal.hold(reservation(9)))
+        journal.forget("req_1")
+        told = await asyncio.gather(
+            *(journal.hold(reservation(n)) for n in [1, *others]), return_exceptions=True
+        )
+        assert [type(one) for one in told] == [
+            Unavailable if n == 9 else Generations for n in [1, *others]
+        ]
+        await journal.flush()
+        assert await held(database) == {f"req_{n}" for n in {1, 9, *others}}
+
+    using(migrated_url, work)
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_a_hold_tells_the_generations_that_somebody_else_has_just_moved(migrated_url, count):
+    async def work(journal, database):
+        n = 0
+        for access in range(1, 4):
+            for _ in range(2):  # as they were known before, and then as they are
+                told = await asyncio.gather(
+                    *(journal.hold(reservation(n := n + 1)) for _ in range(count))
+                )
+                assert set(told) == {Generations(access - 1, 0)}
+            await database.write(lambda c: bump(c, "access"))
+        assert await journal.hold(reservation(0)) == Generations(3, 0)
+        assert len(await held(database)) == n + 1
 
     using(migrated_url, work)
 
@@ -213,7 +242,7 @@ def test_a_hold_fails_at_once_where_the_database_is_away_and_holds_nothing(
             with pytest.raises(Unavailable) as caught:
                 await journal.hold(reservation(n))
             assert caught.value.code == "ledger_unavailable"
-            assert journal.trouble == sql_journal.UNWRITABLE
+            assert journal.trouble == writability.UNWRITABLE
         assert (await journal.spent(ACME, NOW)).requests == 1
         await journal.hold(reservation(3))
         await journal.flush()
@@ -336,6 +365,7 @@ def test_a_locked_sqlite_file_fails_holds_and_keeps_entries(sqlite_url, monkeypa
         other.execute("COMMIT")
         other.close()
         await journal.hold(reservation(3))
+        await journal.flush()
         assert await held(database) == {"req_3"}
         assert await booked(database) == {"req_1": "ok"}
 
@@ -459,14 +489,10 @@ def test_the_tables_of_what_is_held_are_named_as_the_tests_think(migrated_url):
 
 
 def test_a_refusal_of_a_hold_is_no_refusal_of_what_came_with_it(migrated_url, monkeypatch):
-    real = sql_journal.apply
+    def refusing(connection, change, owner, known):
+        raise DataRefused("DataError")
 
-    def refusing(connection, change, owner):
-        if change.holds:
-            raise DataRefused("DataError")
-        return real(connection, change, owner)
-
-    monkeypatch.setattr(sql_journal, "apply", refusing)
+    monkeypatch.setattr(holds, "apply", refusing)
 
     async def work(journal, database):
         journal.append(entry(1))
