@@ -411,6 +411,22 @@ def test_a_placeholder_that_somebody_wrote_stays_and_the_value_gets_another() ->
     assert taken not in result.vault
 
 
+@pytest.mark.parametrize(("values", "padding"), [(1, 0), (60, 0), (1, 40_000), (60, 40_000)])
+def test_a_name_is_taken_however_many_values_and_letters_a_request_has(
+    values: int, padding: int
+) -> None:
+    """Names are looked for one by one in a few short texts, and all at once in others."""
+    mails = [f"{chr(97 + number % 26)}{chr(97 + number // 26)}@x.de" for number in range(values)]
+    names = [placeholder(KEY, "EMAIL_ADDRESS", mail) for mail in mails]
+    tokens = [name[-8:].lower() for name in names]
+    written = f"see email-{tokens[-1]}. " + "lorem " * (padding // 6)
+    inside = f"x{tokens[0]}y z{tokens[0]}z"  # not a word by itself, so it passes for none
+    first, second, last = redacted(written, inside, " ".join(mails), using=PLACEHOLDERS).texts
+    assert (first, second) == (written, inside)
+    salted = placeholder(KEY, "EMAIL_ADDRESS", mails[-1], salt=1)
+    assert last == " ".join([*names[:-1], salted])
+
+
 def test_the_same_number_in_full_width_comes_back_in_full_width() -> None:
     narrow, wide = "4111111111111111", "４１１１１１１１１１１１１１１１"
     result = redacted(f"{narrow} {wide} {narrow}", using=PLACEHOLDERS)
