@@ -79,7 +79,11 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
             return ask, ()
         draft.reservation, draft.is_reserved, draft.now = reservation, True, verdict.now
         parts.state.reserved += 1
-        if await _learn(draft, parts, verdict.generation) and await _claims(draft, parts) != claims:
+        if (
+            verdict.generation != draft.generation
+            and await _learn(draft, parts, verdict.generation)
+            and await _claims(draft, parts) != claims
+        ):
             await to_the_end(parts.ledger.release(reservation, None, parts.clock()))
             draft.reservation = None
             parts.state.reserved -= 1

@@ -27,6 +27,11 @@ from gateway.usage.entry import NO_TOKENS, Entry, Outcome, Source, Tokens
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a caller that left; never sent
 FEW_BYTES = 256  # of text, for which any number of tokens is believed
 
+# As members of their enums, each use is a look-up in a class.
+_OK, _ABANDONED = Outcome.OK, Outcome.ABANDONED
+_PROVIDER, _ESTIMATED, _NONE = Source.PROVIDER, Source.ESTIMATED, Source.NONE
+_BOUND = Source.ABANDONED
+
 Ending = tuple[Outcome, int, str]
 """Outcome, status and code."""
 
@@ -88,15 +93,15 @@ class Draft:
     def bound_entry(self, bound: Amounts) -> Entry:
         """What is booked should this process die: the most that the request can have used."""
         tokens = Tokens(bound.input_tokens, 0, bound.output_tokens)
-        ending = Outcome.ABANDONED, 0, ""
-        return self._entry(ending, tokens, Source.ABANDONED, bound.cost_nano, requests=1)
+        ending = _ABANDONED, 0, ""
+        return self._entry(ending, tokens, _BOUND, bound.cost_nano, requests=1)
 
     def entry(self, error: BaseException | None) -> Entry:
         """What is booked now that the exchange is over, with `error` or well."""
         tokens, source = self._used(error)
         price = self.rules.price if self.rules else None
         cost_nano = price.cost_nano(tokens) if price else 0
-        requests = 0 if source is Source.NONE else 1
+        requests = 0 if source is _NONE else 1
         return self._entry(self._ending(error), tokens, source, cost_nano, requests)
 
     def _entry(
@@ -104,6 +109,9 @@ class Draft:
     ) -> Entry:
         key, rules, answer = self.key, self.rules, self.answer
         outcome, status, code = ending
+        redactions = self.redactions  # of the request, by `ENTITY:action`
+        if answer and (watched := answer.watched):  # by `ENTITY:action:answer`
+            redactions = redactions | {f"{name}:answer": count for name, count in watched.items()}
         return Entry(  # by place, as names cost as much again
             self.call.id,
             self.now,
@@ -126,16 +134,9 @@ class Draft:
             rules.organization.currency if rules else "",
             self.elapsed_ms(),
             self.first_token_ms,
-            self._redactions() if answer else self.redactions,
+            redactions,
             rules.digest if rules else "",
         )
-
-    def _redactions(self) -> dict[str, int]:
-        """Of the request by `ENTITY:action`, of the answer by `ENTITY:action:answer`."""
-        watched = self.answer.watched if self.answer else {}
-        if not watched:
-            return self.redactions
-        return self.redactions | {f"{name}:answer": count for name, count in watched.items()}
 
     def _ending(self, error: BaseException | None) -> Ending:
         """Its outcome, its status and its code."""
@@ -143,7 +144,7 @@ class Draft:
         if error is None and answer and answer.complete and answer.started:  # mostly it is so
             is_ok = answer.status < 400
             code = "cut_at_cap" if answer.cut else ""
-            return Outcome.OK if is_ok else Outcome.UPSTREAM_ERROR, answer.status, code
+            return _OK if is_ok else Outcome.UPSTREAM_ERROR, answer.status, code
         return self._outcome(error), self._status(error), self._code(error)
 
     def _left(self, error: BaseException | None) -> bool:
@@ -197,15 +198,15 @@ class Draft:
         prompt at least."""
         ask, answer = self.ask, self.answer
         if ask is None or self.sent_at is None:
-            return NO_TOKENS, Source.NONE
+            return NO_TOKENS, _NONE
         if answer is None or not answer.replied:
             given_up = self._left(error) or isinstance(error, CancelledError) or _waited(error)
             if not given_up:
-                return NO_TOKENS, Source.NONE
-            return Tokens(ask.input_tokens), Source.ESTIMATED
+                return NO_TOKENS, _NONE
+            return Tokens(ask.input_tokens), _ESTIMATED
         told, texts = answer.told, answer.output_text
         if answer.status >= 400 and told is None:
-            return NO_TOKENS, Source.NONE
+            return NO_TOKENS, _NONE
         assert self.rules is not None
         tokenizer = str(self.rules.model.tokenizer)
         later = texts
@@ -217,7 +218,7 @@ class Draft:
         if told and _is_believable(told.output + counted + ask.echoed_tokens, texts, tokenizer):
             tokens = _told(told, counted)
             if told.input and not counted:
-                return tokens, Source.PROVIDER if is_whole else Source.ESTIMATED
+                return tokens, _PROVIDER if is_whole else _ESTIMATED
         else:
             later, told_output = texts, told.output if told else 0
             output = max(_counted(texts, tokenizer, ask), told_output)
@@ -225,7 +226,7 @@ class Draft:
         is_exact = tokens.input > 0 or ask.input_is_exact
         is_exact &= sum(map(utf8_length, later)) <= EXACT_BYTES_MAX
         tokens = tokens if tokens.input else tokens._replace(input=ask.input_tokens)
-        return tokens, Source.COUNTED if is_whole and is_exact else Source.ESTIMATED
+        return tokens, Source.COUNTED if is_whole and is_exact else _ESTIMATED
 
 
 def _told(told: Told, more_output: int) -> Tokens:

@@ -19,6 +19,7 @@ FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 40)
 ALIKE_MAX = 4_000
 """Kinds of entries whose cells are kept; all are forgotten when there are more."""
 
+_ABANDONED = Outcome.ABANDONED
 _alike = attrgetter(
     "endpoint", "model", "upstream", "status", "outcome", "organization", "project", "source",
     "currency",
@@ -87,7 +88,7 @@ class EntryMeters:
         self._took(entry, cells)
 
     def _took(self, entry: Entry, cells: _Cells) -> None:
-        if entry.outcome is not Outcome.ABANDONED:
+        if entry.outcome is not _ABANDONED:
             seconds = entry.duration_ms / 1000
             if cells.duration is not None:
                 self._duration.observe_in(cells.duration, seconds)

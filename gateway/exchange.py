@@ -42,6 +42,7 @@ smaller one these cost no more than the look does, which is a way to Redis and b
 NER engine any text costs more."""
 ASIDE_BYTES = 32 * 1024  # parsing and counting more than this would hold up other requests
 
+_DRAIN = OnClientLeft.DRAIN
 _bounds = lru_cache(maxsize=8)(Bounds)  # the settings', which are the same for all requests
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ class _Exchange:
         draft.did("admit")
         body = await aside(outgoing, ask, model) if aside else outgoing(ask, model)
         draft.sending()
-        if rules.upstream.on_client_left is OnClientLeft.DRAIN:
+        if rules.upstream.on_client_left is _DRAIN:
             call.keep_on()
         path, headers = PATHS[call.endpoint], parts.traces.passed_on(call)
         replying = forward(

@@ -127,7 +127,9 @@ class HistogramTally(_Tally):
     def observe(self, labels: Labels, value: float) -> Cell | None:
         """The cell of the series, to be kept; None where it has none of its own."""
         cell = self._cells.get(labels) or self._new(labels)
-        self.observe_in(cell or self._of_others(), value)
+        row = cell or self._of_others()
+        row[bisect_left(self.bounds, value)] += 1
+        row[-1] += value
         return cell
 
     def observe_in(self, cell: Cell, value: float) -> None:

@@ -68,7 +68,8 @@ class MemoryLedger:
         self._open = _OpenOnes()
 
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
-        """Raises ValueError where a reservation of this id is open."""
+        """Raises ValueError where a reservation of this id is open, and errors.Unavailable
+        (ledger_unavailable)."""
         now = round(now, MICRO_DIGITS)
         counters, claims = self._counters, reservation.claims
         seated = counters.seated(claims, now) or await counters.seats(claims, now)
@@ -82,9 +83,17 @@ class MemoryLedger:
             opened = self._hold(reservation, seated, amounts, now)
         standings = _answers(rows, amounts, refused, now)
         counters.forget(now)
-        if opened is not None:
-            await self._make_durable(opened)
-        return Verdict(opened is not None, standings, counters.access, now)
+        if opened is None:
+            return Verdict(False, standings, counters.access, now)
+        try:
+            counters.learn(await self._book.hold(reservation))
+            opened.is_durable = True
+        except errors.Unavailable as outage:
+            raise as_ledger() from outage
+        finally:
+            if not opened.is_durable:  # also where it is cancelled: nothing is reserved any more
+                self._undo(opened, NOTHING, now)
+        return Verdict(True, standings, counters.access, now)
 
     async def settle(
         self, reservation: Reservation, used: Amounts, record: Record, now: float
@@ -184,18 +193,6 @@ class MemoryLedger:
         self._open.add(opened)
         return opened
 
-    async def _make_durable(self, opened: _Open) -> None:
-        """Raises errors.Unavailable (ledger_unavailable); then, and when it is cancelled, nothing
-        is reserved any more."""
-        try:
-            self._counters.learn(await self._book.hold(opened.reservation))
-            opened.is_durable = True
-        except errors.Unavailable as outage:
-            raise as_ledger() from outage
-        finally:
-            if not opened.is_durable:
-                self._undo(opened, NOTHING, opened.at)
-
     def _close(self, id: str, used: Amounts, now: float) -> _Open:
         """Synchronous, so that counters and book move in one step."""
         opened = self._open.by_id.get(id)
@@ -280,11 +277,17 @@ def _answers(
 ) -> tuple[Standing, ...]:
     """How the claims stand now that what they asked for is held, or refused. Who asks nothing is
     never refused."""
-    standings: list[Standing] = []
-    for claim, counter, at, amount in rows:
-        used, reserved, resets_at = counter.stands(amount, now)
-        one = (claim, amount, used, reserved, amounts[at], False, resets_at, None)
-        standings.append(_standing(one))
+    standings = [
+        _standing((claim, amount, used, reserved, amounts[at], False, resets_at, None))
+        for claim, counter, at, amount in rows
+        for used, reserved, resets_at in [counter.stands(amount, now)]
+    ]
+    if refused:
+        standings = _with_refused(standings, refused)
+    return tuple(standings)
+
+
+def _with_refused(standings: list[Standing], refused: Mapping[int, float | None]) -> list[Standing]:
     for place, room_at in refused.items():
         standings[place] = standings[place]._replace(refused=True, room_at=room_at)
-    return tuple(standings)
+    return standings

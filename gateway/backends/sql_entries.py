@@ -56,9 +56,9 @@ def storable(entry: Entry) -> Entry:
 def _is_plain(entry: Entry) -> bool:
     """Whether nothing can be wrong with it: short ASCII and small figures. Seen at a glance, as
     each request asks it twice."""
-    redactions = entry.redactions
-    texts = "".join((*_texts(entry), *redactions))
-    figures = (*_figures(entry), *entry.tokens, *redactions.values())
+    texts, figures = "".join(_texts(entry)), (*_figures(entry), *entry.tokens)
+    if redactions := entry.redactions:
+        texts, figures = texts + "".join(redactions), (*figures, *redactions.values())
     return (
         texts.isascii()
         and len(texts) <= TEXT_BYTES_MAX

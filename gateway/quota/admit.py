@@ -40,6 +40,8 @@ _KINDS = {
 }
 """Which headers tell of a measure."""
 
+_ENFORCE, _SOFT = Mode.ENFORCE, Mode.SOFT  # as an enum's member, each use is a look-up in its class
+
 
 class Refusal(errors.LimitReached):
     """A LimitReached that also carries how all limits of the request stand, for its headers:
@@ -185,8 +187,9 @@ def warnings_of(standings: Sequence[Standing], used: Amounts) -> list[Crossing]:
 
 def soft_headers(standings: Sequence[Standing]) -> list[tuple[str, str]]:
     """`x-gateway-limit-exceeded`: the names of the soft limits that had no room."""
-    names = [standing.claim.limit.name for standing in _refused(standings, Mode.SOFT)]
-    return [("x-gateway-limit-exceeded", ", ".join(names))] if names else []
+    refused = _refused(standings, _SOFT)
+    names = ", ".join([standing.claim.limit.name for standing in refused]) if refused else ""
+    return [("x-gateway-limit-exceeded", names)] if names else []
 
 
 def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, str]]:
@@ -196,7 +199,7 @@ def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, s
     tokens: _Tightest | None = None
     for (limit, _), amount, used, reserved, _, _, resets_at, _ in standings:
         kind = _KINDS.get(limit.measure)
-        if kind is None or limit.mode is not Mode.ENFORCE:
+        if kind is None or limit.mode is not _ENFORCE:
             continue
         remaining = amount - used - reserved
         this = remaining if remaining > 0 else 0, -(resets_at or math.inf), amount, resets_at
@@ -205,12 +208,8 @@ def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, s
                 tokens = this
         elif requests is None or this[:2] < requests[:2]:
             requests = this
-    headers: list[tuple[str, str]] = []
-    if requests is not None:
-        _tell("requests", requests, now, headers)
-    if tokens is not None:
-        _tell("tokens", tokens, now, headers)
-    return headers
+    headers = [] if requests is None else _told("requests", requests, now)
+    return headers if tokens is None else headers + _told("tokens", tokens, now)
 
 
 _Tightest = tuple[int, float, int, float | None]
@@ -218,12 +217,15 @@ _Tightest = tuple[int, float, int, float | None]
 amount, and when it is whole again."""
 
 
-def _tell(kind: str, limit: _Tightest, now: float, headers: list[tuple[str, str]]) -> None:
+def _told(kind: str, limit: _Tightest, now: float) -> list[tuple[str, str]]:
     remaining, _, amount, resets_at = limit
-    headers.append((f"x-ratelimit-limit-{kind}", str(amount)))
-    headers.append((f"x-ratelimit-remaining-{kind}", str(remaining)))
+    headers = [
+        (f"x-ratelimit-limit-{kind}", str(amount)),
+        (f"x-ratelimit-remaining-{kind}", str(remaining)),
+    ]
     if resets_at is not None:
         headers.append((f"x-ratelimit-reset-{kind}", duration(resets_at - now)))
+    return headers
 
 
 def retry_headers(error: errors.ApiError) -> list[tuple[str, str]]:
@@ -241,7 +243,7 @@ def retry_headers(error: errors.ApiError) -> list[tuple[str, str]]:
     return headers
 
 
-def _refused(standings: Sequence[Standing], mode: Mode = Mode.ENFORCE) -> list[Standing]:
+def _refused(standings: Sequence[Standing], mode: Mode = _ENFORCE) -> list[Standing]:
     return [one for one in standings if one.refused and one.claim.limit.mode is mode]
 
 

@@ -23,8 +23,9 @@ bucket drains `amount` ticks a microsecond: exact integers, whatever the amount.
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
+from gateway.quota.bucket import Bucket
 from gateway.quota.window import Span
 
 MICRO = 1_000_000
@@ -32,47 +33,51 @@ IDLE_SECONDS = 3600.0
 """A budget that nothing is open on is forgotten after that; the book still knows it."""
 
 
-class Counter(Protocol):
+class Counter(ABC):
     """`asked`, `used` and `reserved` are in the measure's unit, times in unix seconds."""
 
-    open: int
-    gone: bool  # forgotten: a new one has taken, or will take, its place
+    __slots__ = ("gone", "open")
 
+    def __init__(self) -> None:
+        self.open = 0
+        self.gone = False  # forgotten: a new one has taken, or will take, its place
+
+    @abstractmethod
     def fits(self, amount: int, asked: int, now: float) -> bool: ...
 
+    @abstractmethod
     def room_at(self, amount: int, asked: int, now: float) -> float | None:
         """When `asked` will fit, if nothing else is asked for; None: not by waiting, or unknown."""
-        ...
 
+    @abstractmethod
     def stands(self, amount: int, now: float) -> tuple[int, int, float | None]:
         """(used, reserved, when it is whole again; None: time does not help)."""
-        ...
 
+    @abstractmethod
     def hold(self, id: str, asked: int, now: float) -> None: ...
 
+    @abstractmethod
     def resolve(self, id: str, asked: int, used: int, now: float) -> None:
         """Replace what `id` holds (`asked`) by what it used."""
-        ...
 
+    @abstractmethod
     def forgettable(self, now: float) -> bool:
         """A new counter, loaded as the ledger loads it, would stand as this one does."""
-        ...
 
 
-class Budget:
+class Budget(Counter):
     """A calendar window's use. A late settlement belongs to the window that it was reserved in.
 
     `read_at` is the generation of the book in which `used` was read."""
 
-    __slots__ = ("_end", "_touched", "gone", "open", "read_at", "reserved", "used")
+    __slots__ = ("_end", "_touched", "read_at", "reserved", "used")
 
     def __init__(self, span: Span, used: int, now: float) -> None:
+        super().__init__()
         self._end = span.end
         self._touched = now
         self.used = used
         self.reserved = 0
-        self.open = 0
-        self.gone = False
         self.read_at = 0
 
     def touch(self, now: float) -> None:
@@ -119,7 +124,7 @@ class Slots(Budget):
         return self.open == 0
 
 
-class Rate:
+class Rate(Counter):
     """The buckets of one subject, measure and window, by amount. All are booked alike; they differ
     in how fast they drain. A new amount goes on from the bucket whose amount is nearest.
 
@@ -130,19 +135,15 @@ class Rate:
     A request asks some times at one moment, mostly for one amount: all buckets are drained to
     `_drained_at`, and `_last` is the one that was asked for last."""
 
-    __slots__ = (
-        "_absent_is_whole_from", "_buckets", "_drained_at", "_last", "_seed", "_unit", "gone",
-        "open",
-    )  # fmt: skip
+    __slots__ = ("_absent_is_whole_from", "_buckets", "_drained_at", "_last", "_seed", "_unit")
 
     def __init__(self, seconds: int, used: int, absent_is_whole_from: float, now: float) -> None:
+        super().__init__()
         self._unit = seconds * MICRO
         self._absent_is_whole_from = absent_is_whole_from
         self._seed = self._last = Bucket(1, used * self._unit, _micros(now))
         self._buckets: dict[int, Bucket] = {}
         self._drained_at: float | None = None
-        self.open = 0
-        self.gone = False
 
     def fits(self, amount: int, asked: int, now: float) -> bool:
         bucket = self._last
@@ -229,66 +230,6 @@ class Rate:
         for amount, bucket in list(self._buckets.items()):
             if bucket.asked_at + self._unit < at:
                 del self._buckets[amount]
-
-
-class Bucket:
-    """Debt (`settled` + `held`) in ticks at a time in microseconds; see the module for how it
-    drains.
-
-    An amount of 0 never drains and admits nothing, so it remembers only what is open."""
-
-    __slots__ = ("_holds", "amount", "asked_at", "at", "held", "settled")
-
-    def __init__(self, amount: int, settled: int, at: int) -> None:
-        self.amount = amount
-        self.at = at
-        self.asked_at = at
-        self.held = 0
-        self.settled = settled if amount > 0 else 0
-        self._holds: dict[str, int] = {}  # by age; only those that are not drained
-
-    def with_amount(self, amount: int) -> Bucket:
-        other = Bucket(amount, self.settled, self.at)
-        other.held = self.held
-        other._holds = dict(self._holds)
-        return other
-
-    def drain(self, at: int) -> None:
-        """Time never runs backwards here: an earlier `at` changes nothing."""
-        if at <= self.at:
-            return
-        ticks = (at - self.at) * self.amount
-        self.at = at
-        if ticks < self.settled:
-            self.settled -= ticks
-            return
-        ticks -= self.settled
-        self.settled = 0
-        if ticks >= self.held:
-            if self.held:
-                self.held = 0
-                self._holds.clear()
-            return
-        self.held -= ticks
-        while ticks > 0:
-            oldest = next(iter(self._holds))
-            left = self._holds[oldest] - ticks
-            if left > 0:
-                self._holds[oldest] = left
-                return
-            del self._holds[oldest]
-            ticks = -left
-
-    def hold(self, id: str, ticks: int) -> None:
-        """`ticks` above 0."""
-        self._holds[id] = ticks
-        self.held += ticks
-
-    def resolve(self, id: str, asked: int, used: int) -> None:
-        left = self._holds.pop(id, 0)
-        self.held -= left
-        if self.amount > 0:
-            self.settled += max(0, used - (asked - left))
 
 
 def _micros(now: float) -> int:
