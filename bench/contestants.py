@@ -98,7 +98,7 @@ def gateway_quotas(yard: Yard) -> Contestant:
 
 def gateway_redaction(yard: Yard) -> Contestant:
     """Quotas, and the redaction of the default policy."""
-    return _gateway(yard, "gateway-redaction", _full_policy(yard))
+    return _gateway(yard, "gateway-redaction", full_policy(yard))
 
 
 def gateway_shared(yard: Yard) -> Contestant:
@@ -108,7 +108,7 @@ def gateway_shared(yard: Yard) -> Contestant:
         redis = Redis(yard.folder / "redis")
     yard.stack.callback(redis.end, signal.SIGKILL)
     stores = {"GATEWAY_DATABASE_URL": postgres.url, "GATEWAY_REDIS_URL": redis.url}
-    made = _gateway(yard, "gateway-shared", _full_policy(yard), stores)
+    made = _gateway(yard, "gateway-shared", full_policy(yard), stores)
     made.stores = (postgres.pid, redis.pid)
     return made
 
@@ -157,7 +157,7 @@ def policy(
     }
 
 
-def _full_policy(yard: Yard) -> dict[str, Any]:
+def full_policy(yard: Yard) -> dict[str, Any]:
     default = yaml.safe_load((ROOT / "policies/default.yaml").read_text())
     return policy(yard.upstream_port, LIMITS, default["redaction"]["standard"])
 
@@ -165,6 +165,12 @@ def _full_policy(yard: Yard) -> dict[str, Any]:
 def _gateway(
     yard: Yard, name: str, rules: Mapping[str, Any], stores: Mapping[str, str] | None = None
 ) -> Contestant:
+    return yard.started(*prepared(yard, name, rules, stores))
+
+
+def prepared(
+    yard: Yard, name: str, rules: Mapping[str, Any], stores: Mapping[str, str] | None = None
+) -> tuple[GatewayProcess, Contestant]:
     """A gateway of its own with one key, made by the command, in the state of a first start."""
     folder = yard.folder / name
     (folder / "policies").mkdir(parents=True)
@@ -182,14 +188,11 @@ def _gateway(
     process.command("migrate")
     made = process.command("key", "create", "--project", "search", "--name", "bench", "--json")
     yard.stack.callback(process.end, signal.SIGTERM)
-    return yard.started(
-        process,
-        Contestant(
-            name,
-            int(process.url.rpartition(":")[2]),
-            headers={"authorization": f"Bearer {json.loads(made)['key']}"},
-            entries=lambda: entries_in(environment["GATEWAY_DATABASE_URL"]),
-        ),
+    return process, Contestant(
+        name,
+        int(process.url.rpartition(":")[2]),
+        headers={"authorization": f"Bearer {json.loads(made)['key']}"},
+        entries=lambda: entries_in(environment["GATEWAY_DATABASE_URL"]),
     )
 
 

@@ -66,10 +66,10 @@ def busy_seconds(core: int) -> float:
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """Whatever is started inside stays on this core."""
+def on_core(*cores: int) -> Iterator[None]:
+    """Whatever is started inside stays on this core, or on these."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

@@ -8,6 +8,8 @@ from dataclasses import field
 from functools import partial
 from typing import Any
 
+from gateway.cores import usable_cores
+
 KEPT_DAYS_MIN = 32  # so that no entry which is still on its way comes after its month has gone
 
 
@@ -27,6 +29,20 @@ def number(
         if not minimum <= value <= maximum:
             raise ValueError(f"{what} from {minimum} to {maximum}")
         return value
+
+    return parse
+
+
+def processes(minimum: int, maximum: int) -> Callable[[str], float]:
+    """So many, or `auto`: one for each core that this process may use."""
+
+    def parse(text: str) -> float:
+        if text == "auto":
+            return min(maximum, usable_cores())
+        try:
+            return integer(minimum, maximum)(text)
+        except ValueError as error:
+            raise ValueError(f"auto, or {error}") from None
 
     return parse
 

@@ -13,6 +13,7 @@ from gateway.setting_kinds import (
     choice,
     integer,
     kept_days,
+    processes,
     seconds,
     setting,
     text_of,
@@ -72,9 +73,10 @@ class Settings(TelemetrySettings):
     )
     workers: int = setting(
         1,
-        integer(1, 1024),
-        "Processes; more than 1 need GATEWAY_REDIS_URL. Each has an operations port of its own, "
-        "counted up from GATEWAY_OPS_PORT.",
+        processes(1, 1024),
+        "Processes; auto: one for each core that this one may use. More than 1 need "
+        "GATEWAY_REDIS_URL. Each has an operations port of its own, counted up from "
+        "GATEWAY_OPS_PORT.",
     )
     pepper: str | None = setting(
         None,

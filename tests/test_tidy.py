@@ -323,7 +323,13 @@ def test_the_edge_is_known_to_the_app_and_the_commands_only() -> None:
 
 
 def test_errors_and_settings_import_nothing_of_the_house() -> None:
-    settings = ("settings.py", "edge_settings.py", "telemetry_settings.py", "setting_kinds.py")
+    settings = (
+        "settings.py",
+        "edge_settings.py",
+        "telemetry_settings.py",
+        "setting_kinds.py",
+        "cores.py",
+    )
     wrong = [
         source.at(line, f"imports {name}")
         for source in house()

@@ -22,11 +22,11 @@ ROOMY = amounts(10**6)
 BODY = {"model": MODELS["requests"], "messages": [{"role": "user", "content": "hi"}]}
 
 
-def ask(url: str, key: str) -> int:
+def ask(url: str, key: str, model: str = MODELS["requests"]) -> int:
     """The status of one chat completion."""
     request = urllib.request.Request(
         f"{url}/v1/chat/completions",
-        json.dumps(BODY).encode(),
+        json.dumps({**BODY, "model": model}).encode(),
         {"authorization": f"Bearer {key}", "content-type": "application/json"},
     )
     try:
