@@ -24,7 +24,7 @@ from yard import Contestant, Yard
 
 ORGANIZATION = "acme"
 LOOKED_SECONDS = 0.1  # from one look at what waits for Postgres to the next
-OPEN_SECONDS = 1.0  # until all connections are there
+COUNTED_SECONDS = 1.0  # from one count of connections to the next
 
 
 @dataclass(slots=True)
@@ -87,8 +87,8 @@ def crew_of(yard: Yard, cores: Sequence[int]) -> Crew:
 
 
 class Watch:
-    """Beside a load: how long the oldest entry has been waiting for Postgres, and once, when all
-    connections are open, how many each worker has."""
+    """Beside a load: how long the oldest entry has been waiting for Postgres, and how many
+    connections each worker has when most are open."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
@@ -111,14 +111,15 @@ class Watch:
         return median(found), max(found)
 
     def _look(self) -> None:
-        began = time.monotonic()
+        counted = time.monotonic()
         with redis.Redis(port=self._crew.redis.port) as client:
             while not self._over.wait(LOOKED_SECONDS):
                 rows = client.xrange(stream_of(ORGANIZATION), count=1)
                 oldest = int(rows[0][0].split(b"-")[0]) if rows else time.time() * 1000
                 self._lags.append(max(0.0, time.time() * 1000 - oldest))
-                if not self.connections and time.monotonic() - began > OPEN_SECONDS:
-                    self.connections = self._crew.connections()
+                if time.monotonic() - counted > COUNTED_SECONDS:
+                    counted = time.monotonic()
+                    self.connections = max(self.connections, self._crew.connections(), key=sum)
 
 
 def per_request(

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from cases import JSON_BUSY, JSON_RATE, Case
+from cases import JSON_BUSY, Case
 from crew import Crew, Watch, crew_of, per_request
 from kernel_counts import Cores, on_core
 from measure import MEGABYTE, measured
@@ -24,8 +24,9 @@ from spread import spread_table
 from yard import Yard
 
 OUT = Path("build/bench-workers.json")
-CASES = (Case(connections=16), JSON_BUSY, Case(connections=256), JSON_RATE)
-QUICK = (JSON_BUSY, JSON_RATE)
+CLOSED = (Case(connections=16), JSON_BUSY, Case(connections=256))
+EACH_PER_SECOND = 100.0  # for each worker: what as many cores would be asked for, told from one
+EACH = f"json 200B {EACH_PER_SECOND:g}/s for each"
 WARM_SECONDS = 0.5
 IDLE_SECONDS = 2.0
 BOOKED_SECONDS = 60
@@ -41,7 +42,7 @@ def main() -> None:
     own = [usable[0], *usable[1 + STORE_CORES :]]
     chosen = _chosen(len(own))
     counts = [int(word) for word in chosen.workers.split(",")]
-    cases = QUICK if chosen.quick else CASES
+    closed = (JSON_BUSY,) if chosen.quick else CLOSED
     with ExitStack() as stack:
         stack.enter_context(on_core(cores.load))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-workers-")))
@@ -54,9 +55,9 @@ def main() -> None:
             for count in counts:
                 print(f"  repeat {repeat + 1}: {count} workers", file=sys.stderr, flush=True)
                 with crew.running(count):
-                    samples += _samples(crew, count, cases, chosen.seconds, cores)
+                    samples += _samples(crew, count, closed, chosen.seconds, cores)
         lost = _lost(crew)
-    _tell(samples, counts, cases, own)
+    _tell(samples, counts, [*(case.name for case in closed), EACH], own)
     print("\nthe share of the busiest of some workers, by the kernel alone, without a load:")
     print(spread_table([n for n in counts if n > 1] or [2], (16, 64, 256), SPREAD_TIMES))
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def _chosen(cores: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     several = [2**power for power in range(11) if 2**power <= max(4, cores)]
     parser.add_argument("--workers", default=",".join(map(str, several)))
-    parser.add_argument("--quick", action="store_true", help="64 connections, and 500 a second")
+    parser.add_argument("--quick", action="store_true", help="64 connections, and the fixed rate")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--out", type=Path, default=OUT, help="raw figures, as JSON")
@@ -93,14 +94,17 @@ def _head(cores: Cores, own: Sequence[int], chosen: argparse.Namespace) -> str:
 
 
 def _samples(
-    crew: Crew, count: int, cases: Sequence[Case], seconds: float, cores: Cores
+    crew: Crew, count: int, closed: Sequence[Case], seconds: float, cores: Cores
 ) -> list[Sample]:
-    """Idle first, then each case. Raises WrongAnswer."""
+    """Idle first, then each case, at last the rate of so many workers. Raises WrongAnswer."""
     time.sleep(1)  # what a start leaves to do
     before = crew.cpu()
     time.sleep(IDLE_SECONDS)
     idle = {name: (spent - before[name]) / IDLE_SECONDS for name, spent in crew.cpu().items()}
-    return [_sample(crew, count, case, seconds, cores) | {"idle": idle} for case in cases]
+    found = [_sample(crew, count, case, seconds, cores) for case in closed]
+    rate = Case(per_second=EACH_PER_SECOND * count)
+    found.append(_sample(crew, count, rate, seconds, cores) | {"case": EACH})
+    return [one | {"idle": idle} for one in found]
 
 
 def _sample(crew: Crew, count: int, case: Case, seconds: float, cores: Cores) -> Sample:
@@ -144,10 +148,10 @@ COLUMNS = ("req/s", "spread", "CPU us", "Redis us", "Postgres", "p50 ms", "p99 m
 
 
 def _tell(
-    samples: Sequence[Sample], counts: Sequence[int], cases: Sequence[Case], own: Sequence[int]
+    samples: Sequence[Sample], counts: Sequence[int], cases: Sequence[str], own: Sequence[int]
 ) -> None:
     for case in cases:
-        print(f"\n{case.name:16}" + "".join(f"{name:>9}" for name in COLUMNS))
+        print(f"\n{case:24}" + "".join(f"{name:>9}" for name in COLUMNS))
         for count in counts:
             print(_row(count, _of(samples, count, case)))
         for count in counts:
@@ -164,8 +168,8 @@ def _tell(
         print(f"NOT A QUIET MACHINE: others took up to {busy:.0%} of the workers' core.")
 
 
-def _of(samples: Sequence[Sample], count: int, case: Case) -> list[Sample]:
-    return [one for one in samples if (one["workers"], one["case"]) == (count, case.name)]
+def _of(samples: Sequence[Sample], count: int, case: str) -> list[Sample]:
+    return [one for one in samples if (one["workers"], one["case"]) == (count, case)]
 
 
 def _row(count: int, rows: Sequence[Sample]) -> str:
@@ -191,30 +195,31 @@ def _row(count: int, rows: Sequence[Sample]) -> str:
         f"{middle('others_share'):.0%}",
         f"{middle('beside_share'):.0%}",
     ]
-    return f"{f'{count} workers':16}" + "".join(f"{cell:>9}" for cell in cells)
+    return f"{f'{count} workers':24}" + "".join(f"{cell:>9}" for cell in cells)
 
 
 def _claims(samples: Sequence[Sample], counts: Sequence[int]) -> str:
     """What follows for more cores than there are here."""
 
-    def cost(count: int) -> Mapping[str, float]:
-        rows = [row["cost_us"] for row in _of(samples, count, JSON_BUSY)]
+    def cost(count: int, case: str) -> Mapping[str, float]:
+        rows = [row["cost_us"] for row in _of(samples, count, case)]
         return {name: median(row[name] for row in rows) for name in rows[0]}
 
     least, most = min(counts), max(counts)
-    alone, together = cost(least), cost(most)
+    alone, together = cost(least, EACH), cost(most, EACH)
     lines = []
     for name in ("workers", "redis", "postgres"):
-        grown = together[name] / alone[name] - 1
+        grown = together[name] / alone[name] - 1 if alone[name] else 0.0
         lines.append(
-            f"{JSON_BUSY.name}: CPU a request of {name}: {alone[name]:,.0f} us with {least}, "
+            f"{EACH}: CPU a request of {name}: {alone[name]:,.0f} us with {least}, "
             f"{together[name]:,.0f} us with {most}: {grown:+.0%}"
         )
-    redis_most = 1e6 / max(alone["redis"], together["redis"])
-    full = redis_most / (1e6 / together["workers"])
+    busy = cost(least, JSON_BUSY.name)
+    carried = 1e6 / busy["redis"]
     lines.append(
-        f"one Redis, which has one core, carries at most {redis_most:,.0f} req/s by its CPU (its "
-        f"waits for the disk come on top): the work of {full:.1f} cores of workers"
+        f"one Redis, which has one core, carries at most {carried:,.0f} req/s by its CPU at "
+        f"{JSON_BUSY.name} (waits for its disk come on top): {carried * busy['workers'] / 1e6:.1f} "
+        "cores of workers"
     )
     return "\n".join(lines)
 
