@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 
 from gateway.json_text import read_string, read_strings, write
 from gateway.openai.chunks import put_text, read_object, text_at
@@ -26,36 +27,42 @@ class Alike:
     padding, `between` stands between the text and that. Each part has the quotation marks at its
     ends."""
 
-    __slots__ = ("_before", "_joint", "place")
+    __slots__ = ("_before", "_between", "_end", "_joint", "place")
 
     def __init__(self, place: AnswerPlace, before: bytes, between: bytes, after: bytes) -> None:
         self.place = place
-        self._before = before
-        joint = after + b"\n\n" + before
-        self._joint: bytes | re.Pattern[bytes] = joint
-        if between:
-            self._joint = re.compile(
-                b"".join((re.escape(between), b"[0-9A-Za-z]*", re.escape(joint)))
-            )
+        self._before, self._between = before, between
+        self._end = after + b"\n\n"
+        self._joint = self._end + before  # no pattern: each stream would have to compile its own
 
     def texts_in(self, piece: bytes) -> list[str] | None:
         """The texts of `piece`, if it is one or more whole events like these, and nothing else."""
-        before, joint = self._before, self._joint
-        if not piece.startswith(before):
-            return None
-        rest = piece[len(before) :] + before  # so that a joint is behind each of its texts
-        strings = rest.split(joint) if isinstance(joint, bytes) else joint.split(rest)
-        return None if strings.pop() else read_strings(strings)
+        parts = self._parts(piece)
+        if not parts or not self._between:
+            return read_strings(parts) if parts else None
+        strings = []
+        for part in parts:
+            string, found, padding = part.rpartition(self._between)
+            if not found or (padding and not padding.isalnum()):
+                return None
+            strings.append(string)
+        return read_strings(strings)
 
     def saying(self, piece: bytes, texts: Sequence[str]) -> bytes:
-        """The events of `piece` with these in place of its texts."""
-        before, joint = self._before, self._joint
-        rest = piece[len(before) :] + before
-        pattern = joint if isinstance(joint, re.Pattern) else re.compile(re.escape(joint))
-        joints = [found[0] for found in pattern.finditer(rest)]
+        """The events of `piece`, which are like these, with these in place of its texts."""
         strings = [write(text)[1:-1] for text in texts]
-        parts = [part for pair in zip(strings, joints, strict=True) for part in pair]
-        return b"".join((before, *parts))[: -len(before)]
+        if between := self._between:
+            paddings = [part.rpartition(between)[2] for part in self._parts(piece)]
+            strings = [b"".join(one) for one in zip(strings, repeat(between), paddings)]
+        return b"".join((self._before, self._joint.join(strings), self._end))
+
+    def _parts(self, piece: bytes) -> list[bytes]:
+        """What `piece` has between each `before` and `after`; nothing if it has anything else."""
+        before = self._before
+        if not piece.startswith(before):
+            return []
+        parts = (piece[len(before) :] + before).split(self._joint)  # a joint behind each of them
+        return [] if parts.pop() else parts
 
 
 def alike(raw: bytes, place: AnswerPlace) -> Alike | None:
