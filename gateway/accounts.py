@@ -15,7 +15,7 @@ from gateway.backends.memory_ledger import MemoryLedger
 from gateway.backends.sql_book import Count
 from gateway.backends.sql_journal import SqlJournal
 from gateway.errors import Unwritten
-from gateway.logs import request_fields
+from gateway.logs.log import request_fields
 from gateway.parts import Log
 from gateway.quota.ledger import Ledger
 from gateway.settings import Settings

@@ -27,8 +27,8 @@ from gateway.errors import Unavailable
 from gateway.forward import Patience, Target
 from gateway.guard import circuits_of
 from gateway.loading import Prepare, load_models, models_lacking, wanted_by
-from gateway.logs import place_of
-from gateway.metrics import Meters
+from gateway.logs.log import place_of
+from gateway.meters.metrics import Meters
 from gateway.openai.tokens import warm
 from gateway.parts import Parts
 from gateway.policy.live import Live

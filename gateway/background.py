@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from gateway.logs import place_of
+from gateway.logs.log import place_of
 from gateway.parts import Parts
 
 PAUSE_SECONDS: Final = 5.0

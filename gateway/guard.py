@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.circuit import Bounds, Circuits, State
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 from gateway.parts import Log
 from gateway.policy.match import Rules
 from gateway.policy.policy import UpstreamPolicy

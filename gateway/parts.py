@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from gateway.access import Access
 from gateway.circuit import Circuits
 from gateway.forward import PATIENCE, Patience, Target, Upstream
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 from gateway.policy.live import Live
 from gateway.policy.matches import Matches
 from gateway.policy.policy import UpstreamPolicy
@@ -26,7 +26,7 @@ from gateway.privacy.redact import Detector
 from gateway.quota.ledger import Ledger
 from gateway.seats import Seats
 from gateway.settings import Settings
-from gateway.tracing import Traces, Untraced
+from gateway.tracing.traces import Traces, Untraced
 from gateway.usage.record import Journal
 
 SECRETS_MAX = 10_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from gateway.draft import Draft
 from gateway.errors import TextBlocked, Unauthenticated
 from gateway.forward import Headers
-from gateway.logs import request_fields
+from gateway.logs.log import request_fields
 from gateway.parts import Parts
 from gateway.quota.admit import Refusal, warnings_of
 from gateway.quota.ledger import AlreadyResolved, Standing

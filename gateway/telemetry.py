@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from gateway import __version__
 from gateway.beside import in_own_thread
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 from gateway.parts import Log, Parts
 from gateway.scrape import look
 from gateway.settings import Settings
-from gateway.tracing import Traced, Traces, Untraced
+from gateway.tracing.traces import Traced, Traces, Untraced
 
 CLOSE_SECONDS: Final = 5.0
 """At the end, for what still waits to be sent."""

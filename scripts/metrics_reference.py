@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
 
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 
 METRICS_INTRO = """# Metrics
 
@@ -67,7 +67,7 @@ METRIC_NOTES = {
 
 
 def metrics_page(made: str) -> str:
-    parts = [made.format(source="gateway/metrics.py"), METRICS_INTRO]
+    parts = [made.format(source="gateway/meters/metrics.py"), METRICS_INTRO]
     for name, kind, labels, help, buckets in meters():
         parts.append(f"\n## `{name}`\n\n{help}\n\n")
         if name in METRIC_NOTES:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 from gateway.quota.ledger import Claim, Standing
 from gateway.quota.limit import Level, Limit, Measure, Window
 from gateway.usage.entry import Entry, Source, Tokens

@@ -14,7 +14,7 @@ import pytest
 import metrics_reference  # scripts/metrics_reference.py
 import reference  # scripts/reference.py
 from gateway import errors, loading
-from gateway.metrics import PARTS, Meters
+from gateway.meters.metrics import PARTS, Meters
 from gateway.policy.schema import json_schema
 from gateway.settings import PREFIX, default_of, settings_fields
 
@@ -79,7 +79,7 @@ def test_the_values_of_a_meter_s_labels_are_told_where_the_code_fixes_them() -> 
     """Each constant of the code is in the meter's section, and nothing else is."""
     found = sections("metrics.md")
     assert metrics_reference.METRIC_NOTES.keys() <= found.keys()
-    source = "".join(path.read_text("utf-8") for path in (ROOT / "gateway").glob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "gateway").rglob("*.py"))
     stages = set(re.findall(r"\.did\(\"(\w+)\"\)", source))
     assert labels_of(found["gateway_overhead_seconds"], "stage") == stages | {"total"}
     parts = {*re.findall(r"degraded\.labels\(\"(\w+)\"\)", source), *loading.PARTS}

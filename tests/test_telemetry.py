@@ -22,7 +22,7 @@ from gateway.errors import ApiError
 from gateway.exchange import exchange
 from gateway.settings import Settings
 from gateway.telemetry import telling, trouble
-from gateway.tracing import Untraced
+from gateway.tracing.traces import Untraced
 
 USAGE = {"prompt_tokens": 8, "completion_tokens": 3, "total_tokens": 11}
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

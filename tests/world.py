@@ -20,7 +20,7 @@ from gateway.call import Call
 from gateway.errors import ClientLeft, Unavailable
 from gateway.forward import Reply, Target
 from gateway.keys.key import Key, Role, Secret, digest, mint
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 from gateway.parts import Parts
 from gateway.policy.live import Live
 from gateway.policy.match import claims_of, match

@@ -29,8 +29,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.span import TraceState
 
-from gateway.trace_context import Context
-from gateway.trace_spans import Span
+from gateway.tracing.context import Context
+from gateway.tracing.spans import Span
 
 KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
 NANOSECONDS = 1_000_000_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.logs import place_of
+from gateway.logs.log import place_of
 from gateway.policy.policy import Policy, Problem, UpstreamPolicy
 from gateway.settings import Settings
 

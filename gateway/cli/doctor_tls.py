@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from gateway.cli.diagnosis import Finding, Patient, State
 from gateway.cli.welcome import is_loopback
 from gateway.edge.tls import TlsProblem, load_tls
-from gateway.logs import build_log
+from gateway.logs.log import build_log
 
 DAY_SECONDS = 86_400
 DAYS_LEFT_MIN = 14

@@ -35,10 +35,10 @@ from gateway.edge.server import CannotListen, bind, open_to_callers, operations,
 from gateway.edge.server import serve as serve_api
 from gateway.edge.tls import TlsProblem, load_tls, renewing
 from gateway.errors import Unwritten
-from gateway.logs import build_log, log_everything_else
+from gateway.logs.log import build_log, log_everything_else
+from gateway.logs.secret_values import secret_values
 from gateway.parts import Log, Parts
 from gateway.policy.policy import Policy
-from gateway.secret_values import secret_values
 from gateway.settings import PREFIX, Settings, SettingsError, environment, load, settings_fields
 from gateway.simulated import simulated_upstreams
 from gateway.simulator.server import embedded

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from gateway.backends.sql_reconcile import FIGURES
 from gateway.cli.console import EXIT_UNAVAILABLE, CommandError
-from gateway.exposition import samples
+from gateway.meters.exposition import samples
 from gateway.usage.readings import Reading
 from gateway.usage.reconcile import Counter
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.edge.addresses import Clients
 from gateway.edge.replies import decoded, encoded, send_error
 from gateway.errors import ApiError, Failed, Unauthenticated
-from gateway.logs import place_of
+from gateway.logs.log import place_of
 from gateway.parts import Parts
 from gateway.request_id import new_request_id
 from gateway.settled import record_costless

@@ -20,7 +20,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import Unavailable
-from gateway.metrics import CONTENT_TYPE
+from gateway.meters.metrics import CONTENT_TYPE
 from gateway.parts import Parts
 from gateway.quota.ledger import CounterState
 from gateway.scrape import look

@@ -15,7 +15,7 @@ from command_line import using
 
 from gateway.backends.sql_book import post_entries
 from gateway.cli.usage import app
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 from gateway.usage.entry import Entry, Source, Tokens
 
 DAY = 1_793_491_200.0

@@ -52,7 +52,7 @@ SUPERVISOR = """
 import os, sys
 import uvloop
 from gateway.cli.workers import Patience, Supervisor, supervise
-from gateway.logs import build_log
+from gateway.logs.log import build_log
 from gateway.settings import Settings
 
 log, command = build_log("error"), (sys.executable, "-c", sys.argv[1])

@@ -13,8 +13,8 @@ import pytest
 from promql import SCRAPED, grouped, known_labels, labels_by_series, parsed, rules, selectors
 
 import dashboards  # scripts/dashboards.py
-from gateway.entry_meters import FIRST_TOKEN_BUCKETS
-from gateway.metrics import OVERHEAD_BUCKETS
+from gateway.meters.entries import FIRST_TOKEN_BUCKETS
+from gateway.meters.metrics import OVERHEAD_BUCKETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OPERATE = ROOT / "docs" / "operate"

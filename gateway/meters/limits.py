@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.meter_maker import Maker
+from gateway.meters.maker import Maker
+from gateway.meters.tallies import Cell
 from gateway.quota.ledger import Claim, Standing, home_of
 from gateway.quota.limit import Level, Mode, Window
-from gateway.tallies import Cell
 
 _SHARED = frozenset({Level.ORGANIZATION, Level.PROJECT})
 CALENDAR = frozenset(Window) - {Window.SECOND, Window.MINUTE, Window.HOUR, Window.NONE}

@@ -8,7 +8,7 @@ the policy bounds.
 from __future__ import annotations
 
 from gateway.errors import CODES
-from gateway.meter_maker import Maker
+from gateway.meters.maker import Maker
 from gateway.usage.entry import Entry, Outcome
 
 TOKEN_BUCKETS = tuple(float(4**power) for power in range(14))

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import structlog
 
 from gateway.json_text import write
-from gateway.log_fields import cleaned
+from gateway.logs.fields import cleaned
 from gateway.usage.entry import Entry, Outcome
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -15,7 +15,7 @@ from world import POLICY, World, plain_answer
 
 from gateway.edge.ops import build_ops
 from gateway.edge.routes import build_api
-from gateway.metrics import Meters
+from gateway.meters.metrics import Meters
 
 REQUESTS = 10_000
 SERIES_MAX = 1200

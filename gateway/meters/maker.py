@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.registry import Collector
 
-from gateway.tallies import CounterTally, GaugeTally, HistogramTally
+from gateway.meters.tallies import CounterTally, GaugeTally, HistogramTally
 
 Buckets = tuple[float, ...]
 T = TypeVar("T", bound=Collector)

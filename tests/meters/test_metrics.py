@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.exposition import samples as read
-from gateway.metrics import PARTS, Meters
+from gateway.meters.exposition import samples as read
+from gateway.meters.metrics import PARTS, Meters
 from gateway.quota.ledger import Claim, Standing
 from gateway.quota.limit import Level, Limit, Measure, Mode, Window
 from gateway.usage.entry import NANO, Entry, Outcome, Source, Tokens

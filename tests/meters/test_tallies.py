@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 
-from gateway.tallies import CounterTally, GaugeTally, HistogramTally
+from gateway.meters.tallies import CounterTally, GaugeTally, HistogramTally
 
 BOUNDS = (0.5, 1, 2.5)
 LABELS = st.tuples(st.sampled_from(["a", 'b"\\\n']), st.sampled_from(["x", ""]))

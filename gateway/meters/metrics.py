@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 from prometheus_client.exposition import generate_latest
 
 from gateway import __version__
-from gateway.entry_meters import REQUEST_BUCKETS, EntryMeters
 from gateway.errors import CODES
-from gateway.genai_meters import GenAi
-from gateway.limit_meters import LimitMeters
-from gateway.meter_maker import Maker
-from gateway.tallies import SERIES_MAX
+from gateway.meters.entries import REQUEST_BUCKETS, EntryMeters
+from gateway.meters.genai import GenAi
+from gateway.meters.limits import LimitMeters
+from gateway.meters.maker import Maker
+from gateway.meters.tallies import SERIES_MAX
 from gateway.usage.entry import NANO, Entry, Outcome
 from gateway.usage.metered import KINDS, OTHER
 from gateway.usage.record import JournalState

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from gateway.request_id import new_request_id
-from gateway.trace_context import Context, context_of, ids_of
+from gateway.tracing.context import Context, context_of, ids_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 GOOD = f"00-{TRACE}-{SPAN}-01"

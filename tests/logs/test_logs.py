@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.log_fields import FIELDS, cleaned
-from gateway.logs import LibraryLog, build_log, log_everything_else, place_of, request_fields
-from gateway.secret_values import secret_values
+from gateway.logs.fields import FIELDS, cleaned
+from gateway.logs.log import LibraryLog, build_log, log_everything_else, place_of, request_fields
+from gateway.logs.secret_values import secret_values
 from gateway.settings import Settings
 from gateway.usage.entry import Entry, Outcome, Source, Tokens
 
-GATEWAY = Path(__file__).resolve().parent.parent / "gateway"
+GATEWAY = Path(__file__).parents[2] / "gateway"
 SERVED = Entry("req_1", 0.0, outcome=Outcome.OK, status=200, duration_ms=50)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
-from gateway.meter_maker import Maker
-from gateway.tallies import Cell
+from gateway.meters.maker import Maker
+from gateway.meters.tallies import Cell
 from gateway.usage.entry import NANO, Entry, Outcome
 from gateway.usage.metered import KINDS, LABELS, requests_of, where, whose
 

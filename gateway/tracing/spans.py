@@ -11,8 +11,8 @@ from typing import Final
 from gateway.answer import Answer
 from gateway.call import Call
 from gateway.draft import Draft
-from gateway.genai_meters import OPERATIONS, error_type
-from gateway.trace_context import ids_of
+from gateway.meters.genai import OPERATIONS, error_type
+from gateway.tracing.context import ids_of
 from gateway.usage.entry import Entry
 
 ROUTES = {

@@ -9,8 +9,8 @@ from typing import Protocol
 from gateway.call import Call
 from gateway.draft import Draft
 from gateway.forward import Headers
-from gateway.trace_context import Context, context_of, ids_of
-from gateway.trace_spans import Span, Timed, root_of, verbs_of
+from gateway.tracing.context import Context, context_of, ids_of
+from gateway.tracing.spans import Span, Timed, root_of, verbs_of
 from gateway.usage.entry import Entry
 
 
