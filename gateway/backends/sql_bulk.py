@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Integer, Table
 
 from gateway.backends.database import Statements
+from gateway.json_text import write
 
 Values = Sequence[Any]
 """Of one row, in the order of the columns."""
@@ -96,7 +97,7 @@ def _names(table: Table) -> tuple[str, ...]:
 
 def as_json(value: Any) -> str:
     """As a column of type JSON keeps it."""
-    return json.dumps(dict(value)) if value else "{}"
+    return write(value).decode() if value else "{}"
 
 
 @lru_cache(maxsize=64)
