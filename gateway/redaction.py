@@ -107,14 +107,10 @@ async def redact_body(
         asked = await aside(partial(_ask, request, profile, home, pictured, most))
     scope_key = means.secret("redaction", *asked.scope)
     sight = await find(asked.seen, profile, means.detector) if asked.is_looked_at else None
-    findings: list[Findings] = []
-
-    def tell(found: Findings) -> None:
-        findings.append(found[len(asked.places) - len(pictured) :])
-        if told:
-            told(asked.places, found)
-
-    teller = tell if told or pictured else None
+    covered: list[Findings] = []
+    teller = (
+        partial(_tell, asked.places, len(pictured), covered, told) if told or pictured else None
+    )
     if aside is None:
         body, redacted = _done(body, asked, sight, profile, scope_key, teller, len(pictured))
     else:
@@ -122,7 +118,7 @@ async def redact_body(
             partial(_done, body, asked, sight, profile, scope_key, teller, len(pictured))
         )
     if pictured:
-        body = await write_pictures(body, read, findings[0], means.reader, aside or in_place)
+        body = await write_pictures(body, read, covered[0], means.reader, aside or in_place)
     if profile.note and redacted.vault.placeholders() and request.endpoint == Endpoint.CHAT:
         body = {**body, "messages": [_told(profile.note), *body["messages"]]}
     return body, redacted, scope_key
@@ -142,6 +138,19 @@ async def _pictures(body: Mapping[str, Any], images: Images, means: Means, aside
     return NO_PICTURES
 
 
+def _tell(
+    places: Sequence[Place],
+    pictured: int,
+    covered: list[Findings],
+    told: Told | None,
+    found: Findings,
+) -> None:
+    """Keep what was found in pictures, the last of the places, to be covered there."""
+    covered.append(found[len(places) - pictured :])
+    if told:
+        told(places, found)
+
+
 def _done(
     body: Mapping[str, Any],
     asked: _Asked,
@@ -158,8 +167,10 @@ def _done(
     made = replace(asked.seen, sight, profile, scope_key, told, pictured)
     if not made.counts:
         return body, made
-    count = len(asked.places) - pictured
-    return lay_back(body, asked.places[:count], made.texts[:count]), made
+    places, texts = asked.places, made.texts
+    if pictured:
+        places, texts = places[:-pictured], texts[:-pictured]
+    return lay_back(body, places, texts), made
 
 
 class _Asked(NamedTuple):

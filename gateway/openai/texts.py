@@ -49,7 +49,29 @@ def free_texts(endpoint: str, body: Any, most: int | None = None) -> list[Place]
 
     `endpoint` is `chat`, `completions` or `embeddings` and says what a field means; a field that
     only another endpoint has is looked at as well, since it would be forwarded as it is."""
+    plain = _plain_chat(body)
+    if plain is not None and (most is None or len(plain) <= most):
+        return plain
     return list(islice(_REQUESTS[endpoint](body, ()), most))
+
+
+def _plain_chat(body: Any) -> list[Place] | None:
+    """The places of a body that holds text in messages alone, each a role and a string: such a one
+    needs no walk. None of any other."""
+    if type(body) is not dict or not _BESIDE_MESSAGES.isdisjoint(body):
+        return None
+    messages = body.get("messages")
+    if type(messages) is not list or len(messages) > _PLAIN_MAX:
+        return None
+    places: list[Place] = []
+    for at, message in enumerate(messages):
+        if type(message) is not dict or len(message) != 2 or "role" not in message:
+            return None
+        content = message.get("content")
+        if type(content) is not str:
+            return None
+        places.append(Place(("messages", at, "content"), None, "", content))
+    return places
 
 
 def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> list[AnswerPlace]:
@@ -122,20 +144,6 @@ def _content(value: Any, path: Path) -> Iterator[Place]:
             stack.pop()
 
 
-def _messages(value: Any, path: Path) -> Iterator[Place]:
-    """A list of messages, of which those that are a role and a string, as nearly all are, need no
-    walk."""
-    if not isinstance(value, list):
-        return
-    for at, message in enumerate(value):
-        if type(message) is dict and len(message) == 2 and "role" in message:
-            content = message.get("content")
-            if type(content) is str:
-                yield Place((*path, at, "content"), None, "", content)
-                continue
-        yield from _message(message, (*path, at))
-
-
 def _message(value: Any, path: Path) -> Iterator[Place]:
     yield from _MESSAGE(value, path)
     if isinstance(value, dict) and "name" in value and value.get("role") not in _TOOLS:
@@ -200,7 +208,7 @@ _ERROR: Final = fields({"error": fields({"message": string})})
 
 _ENDPOINTS: Final[Mapping[str, Mapping[str, Walk]]] = {
     "chat": {
-        "messages": _messages,
+        "messages": each(_message),
         "tools": each(fields({"function": _FUNCTION, "custom": _FUNCTION})),
         "functions": each(_FUNCTION),
         "response_format": fields({"json_schema": _FUNCTION}),
@@ -215,6 +223,10 @@ _EVERYWHERE: Final[Mapping[str, Walk]] = {
     **dict.fromkeys(("user", "safety_identifier", "prompt_cache_key"), string),
     "stop": _content,  # the model writes in placeholders, so it stops at placeholders
 }
+
+
+_BESIDE_MESSAGES: Final = frozenset().union(_EVERYWHERE, *_ENDPOINTS.values()) - {"messages"}
+_PLAIN_MAX: Final = 1_000  # messages; of more, only as many are read as somebody wants
 
 
 def _whole_request(endpoint: str) -> Walk:

@@ -23,6 +23,11 @@ _POINT_ZERO: Final = re.compile(r"\.(?<=[0-9]{9}\.)0++(?![0-9.eE+-])")
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
 
+def begins_document(text: str) -> bool:
+    """Whether it may be a JSON object or list, by its begin."""
+    return _DOCUMENT.match(text) is not None
+
+
 def bare_numbers(text: str) -> list[Range]:
     """Where the numbers stand, outside of strings; none in a text that is no JSON object or
     list."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.privacy.bare_numbers import Range, bare_numbers, quoted
+from gateway.privacy.bare_numbers import Range, bare_numbers, begins_document, quoted
 from gateway.privacy.decide import NOTHING, Settled, any_acts, reported, settle
 from gateway.privacy.mint import Changes, Mint, Vault, with_stand_ins
 from gateway.privacy.profile import REVERSIBLE, Action, Profile, Rule
@@ -32,8 +32,8 @@ Findings = Sequence[Sequence[Finding]]
 
 class Work:
     """What is done in each of `count` texts, in their order, and how often by `ENTITY:action`;
-    `changed`: the numbers of those in which something is put. A text in which nothing was found
-    costs nothing."""
+    `changed`: the numbers of those in which something is put, `changing`: these themselves, and
+    what is done in each. A text in which nothing was found costs nothing."""
 
     __slots__ = (
         "_actions",
@@ -41,6 +41,7 @@ class Work:
         "_rules",
         "changed",
         "changes",
+        "changing",
         "counts",
         "numbers",
         "settled",
@@ -57,12 +58,14 @@ class Work:
         self.changes: list[Changes] = [()] * count
         self.numbers: list[Sequence[Range]] = [()] * count
         self.changed: list[int] = []
+        self.changing: tuple[list[str], list[Changes]] = ([], [])
 
     def settle(self, at: int, text: str, spans: Sequence[Span]) -> None:
         actions, in_picture = self._actions, at >= self._first_picture
         if in_picture:
             actions = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
-        numbers = bare_numbers(text) if any_acts(spans, actions) else ()
+        is_document = begins_document(text) and any_acts(spans, actions)
+        numbers = bare_numbers(text) if is_document else ()
         one = settle(text, spans, actions, numbers)
         counts = self.counts
         for of_kind in (one.reports, one.acted):
@@ -72,13 +75,15 @@ class Work:
         self.settled[at], self.numbers[at] = one, numbers
         if not one.changes:
             return
-        self.changed.append(at)
         changes: list[tuple[Span, Action, int]] = []
         for span in one.changes:
             entity = span.entity
             keep_last = 0 if in_picture else self._rules[entity].keep_last
             changes.append((span, actions[entity], keep_last))
         self.changes[at] = changes
+        self.changed.append(at)
+        self.changing[0].append(text)
+        self.changing[1].append(changes)
 
     def blocked(self) -> Set[str]:
         """The kinds of what was found that must not leave."""
@@ -134,11 +139,10 @@ def made_of(
 ) -> tuple[tuple[str, ...], Vault, Sequence[Sequence[str]]]:
     """The texts with what is put into them, and that, of each text. Only those that change are
     looked at."""
-    changed = work.changed
-    stand_ins = mint.stand_ins([texts[at] for at in changed], [work.changes[at] for at in changed])
     redacted = list(texts)
     sent: list[Sequence[str]] = [()] * len(texts)
-    for at, made in zip(changed, stand_ins, strict=True):
+    stand_ins = mint.stand_ins(*work.changing)
+    for at, made in zip(work.changed, stand_ins, strict=True):
         spans = work.settled[at].changes
         if numbers := work.numbers[at]:
             made = quoted(spans, numbers, made)

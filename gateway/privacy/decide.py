@@ -21,28 +21,29 @@ def decide(
     actions: dict[str, Action] = {}
     values: dict[str, set[str]] = {}
     for text, spans in zip(texts, found, strict=True):
-        known.append(kept := _known(text, spans, rules) if spans else ())
-        for span in kept:
-            if (kind := span.entity) not in actions:
-                actions[kind] = rules[kind].action
-                if rules[kind].count_min > 1:
+        if not spans:
+            known.append(())
+            continue
+        kept: list[Span] = []
+        known.append(kept)
+        for span in spans:
+            kind = span.entity
+            rule = rules.get(kind)
+            if rule is None or span.score < rule.score_min:
+                continue
+            span = unquoted(text, span)
+            if span.start >= span.end:
+                continue
+            kept.append(span)
+            if kind not in actions:
+                actions[kind] = rule.action
+                if rule.count_min > 1:
                     values[kind] = set()
     if values:
         _collect(values, texts, known, rules)
         for kind, different in values.items():
             actions[kind] = rules[kind].action_for(len(different))
     return known, actions
-
-
-def _known(text: str, spans: Sequence[Span], rules: Mapping[str, Rule]) -> list[Span]:
-    kept = []
-    for span in spans:
-        rule = rules.get(span.entity)
-        if rule is not None and span.score >= rule.score_min:
-            span = unquoted(text, span)
-            if span.start < span.end:
-                kept.append(span)
-    return kept
 
 
 def _collect(

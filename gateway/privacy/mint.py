@@ -93,12 +93,11 @@ class Mint:
 
     def stand_ins(self, texts: Sequence[str], changes: Sequence[Changes]) -> list[list[str]]:
         """What stands for the value of each of the changes, of each text."""
-        replaced = [
-            (span.entity, text[span.start : span.end])
-            for text, of_text in zip(texts, changes, strict=True)
-            for span, action, _ in of_text
-            if action is Action.REPLACE
-        ]
+        replaced: list[Private] = []
+        for text, of_text in zip(texts, changes, strict=True):
+            for (start, end, entity, _), action, _ in of_text:
+                if action is Action.REPLACE:
+                    replaced.append((entity, text[start:end]))
         if replaced:
             self._choose(replaced)
         made: list[list[str]] = []

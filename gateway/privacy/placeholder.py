@@ -29,8 +29,12 @@ _LOOK_ALIKE = re.compile(rf"[_ -]([A-Za-z2-7]{{8}}){WORD_END}")
 def placeholder(scope_key: bytes, entity: str, value: str, salt: int = 0) -> str:
     """The placeholder of a value; another one for each `salt`, for the case that one is taken."""
     purpose = "placeholder" if salt == 0 else f"placeholder {salt}"
-    digest = _digest(scope_key, purpose, entity, value)
-    return f"{entity}_{_base32(digest)}"
+    bits = int.from_bytes(_digest(scope_key, purpose, entity, value)[:_TOKEN_BYTES])
+    pairs = _BASE32_PAIRS  # as RFC 4648 writes them: two letters at a time, out of a table
+    return (
+        f"{entity}_{pairs[bits >> 30]}{pairs[bits >> 20 & 1023]}"
+        f"{pairs[bits >> 10 & 1023]}{pairs[bits & 1023]}"
+    )
 
 
 def hashed(scope_key: bytes, entity: str, value: str) -> str:
@@ -73,15 +77,6 @@ def canonical(written: str) -> str:
 def look_alikes(text: str) -> set[str]:
     """The tokens of everything in a text that may pass for a placeholder of any type."""
     return set(map(str.upper, _LOOK_ALIKE.findall(text)))
-
-
-def _base32(digest: bytes) -> str:
-    """The first 40 bits, as RFC 4648 writes them: two letters at a time, out of a table."""
-    bits = int.from_bytes(digest[:_TOKEN_BYTES])
-    pairs = _BASE32_PAIRS
-    return (
-        pairs[bits >> 30] + pairs[bits >> 20 & 1023] + pairs[bits >> 10 & 1023] + pairs[bits & 1023]
-    )
 
 
 _BASE32: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

@@ -33,6 +33,7 @@ SHORTEST = {
     "IBAN_CODE": ["MT84MALT011000012345MTLCAST001S"],
     "IP_ADDRESS": ["1.2.3.4", "fe80::a:b:c"],
     "NL_BSN": ["bsn 10000008"],
+    "API_KEY": ["AKIAJ7Q2MZX4KD5RWT3B"],
     "CN_MOBILE": ["138 0013 8000"],
     "CREDIT_CARD": ["4111%201111%201111%201111", "4111_1111_1111_1111", "3782 822463 10005"],
     "PHONE_NUMBER": ["tel 5552671", "tel 5 5 5. 2 6 71", "+44 (0) 20-7946/0958"],
@@ -119,11 +120,12 @@ def test_a_gate_asks_for_digits_and_for_any_of_its_words() -> None:
             (Gate(digits_min=1, small_needles=("key",)), "digit and word"),
             (Gate(close_digits_min=2), "two together"),
             (Gate(shapes=(b"0a",)), "digit before letter"),
+            (Gate(needs_long_run=True), "long run"),
         ]
     )
     opened = {
         text: set(gates.open(Reading(text)))
-        for text in ("", "KEY", "a@1", "密 12", "号 7key", "(1)-2")
+        for text in ("", "KEY", "a@1", "密 12", "号 7key", "(1)-2", "A/b-" * 5)
     }
     assert opened == {
         "": {"always"},
@@ -132,6 +134,7 @@ def test_a_gate_asks_for_digits_and_for_any_of_its_words() -> None:
         "密 12": {"always", "two digits", "two together", "sign or word"},
         "号 7key": {"always", "sign", "sign or word", "digit and word", "digit before letter"},
         "(1)-2": {"always", "two digits", "two together"},
+        "A/b-A/b-A/b-A/b-A/b-": {"always", "long run"},
     }
 
 

@@ -62,11 +62,20 @@ class Finder(LocalRecognizer):
     def load(self) -> None:
         """Nothing to load: the patterns are constants."""
 
+    NEEDS_LONG_RUN: ClassVar[bool] = False
+    """Whether it finds something only where as many characters of keys stand in a row as any key
+    has; then it needs nothing else."""
+
     @property
     def gate(self) -> Gate:
         """Which texts this need not see."""
         return Gate(
-            self.DIGITS_MIN, self.NEEDLES, self.SMALL_NEEDLES, self.CLOSE_DIGITS_MIN, self.SHAPES
+            self.DIGITS_MIN,
+            self.NEEDLES,
+            self.SMALL_NEEDLES,
+            self.CLOSE_DIGITS_MIN,
+            self.SHAPES,
+            self.NEEDS_LONG_RUN,
         )
 
     @abstractmethod

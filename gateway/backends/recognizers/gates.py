@@ -15,18 +15,19 @@ T = TypeVar("T")
 class Gate:
     """Open for texts with so many ASCII digits, or so many that one number can have all of them,
     and, where there are any needles, with one of them: of `needles` as they are, of
-    `small_needles` in small letters, of `shapes` with `a` for each letter and `0` for each
-    digit."""
+    `small_needles` in small letters, of `shapes` with `a` for each letter and `0` for each digit.
+    Where it `needs_long_run`, for texts with one, and no others."""
 
     digits_min: int = 0
     needles: tuple[str, ...] = ()
     small_needles: tuple[str, ...] = ()
     close_digits_min: int = 0
     shapes: tuple[bytes, ...] = ()
+    needs_long_run: bool = False
 
     @property
-    def has_needles(self) -> bool:
-        return bool(self.needles or self.small_needles or self.shapes)
+    def asks_for_digits_only(self) -> bool:
+        return not (self.needles or self.small_needles or self.shapes or self.needs_long_run)
 
     @property
     def least(self) -> int:
@@ -41,12 +42,13 @@ class Gates(Generic[T]):
 
     def __init__(self, gated: Sequence[tuple[Gate, T]]) -> None:
         self._behind = [behind for _, behind in gated]
-        wordless = [(gate, behind) for gate, behind in gated if not gate.has_needles]
+        wordless = [(gate, behind) for gate, behind in gated if gate.asks_for_digits_only]
         self._by_digits = _by_least([pair for pair in wordless if not pair[0].close_digits_min])
         self._by_close_digits = _by_least([pair for pair in wordless if pair[0].close_digits_min])
         close = [gate.close_digits_min for gate, _ in wordless if gate.close_digits_min]
         self._close_min = min(close, default=2**31)
         self._close_least = b"0" * min(close, default=1)
+        self._of_long_runs = [behind for gate, behind in gated if gate.needs_long_run]
         self._least = [gate.least for gate, _ in gated]
         self._needles = _by_ascii([gate.needles for gate, _ in gated])
         self._small_needles = _by_ascii([gate.small_needles for gate, _ in gated])
@@ -61,6 +63,8 @@ class Gates(Generic[T]):
             by_digits = self._by_close_digits
             close = text.close_digits(self._close_least)
             opened += by_digits[close if close < len(by_digits) else -1]
+        if self._of_long_runs and text.has_long_run():
+            opened += self._of_long_runs
         found = set()
         for needle, at in self._needles[is_ascii]:
             if needle in text:

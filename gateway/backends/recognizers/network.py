@@ -65,7 +65,8 @@ class Email(Finder):
 
     def _local_start(self, text: str, at: int, done: int) -> int:
         floor = max(done, at - self._LOCAL_MAX)
-        start = _begin_of_run(self._LOCAL, text, at, floor)
+        run = self._LOCAL.match(text[floor:at][::-1])
+        start = at - run.end() if run else at
         if start < at and text[start] in _ALNUM and (not start or text[start - 1] in " \n"):
             return start  # as nearly all do
         if text[start - 1 : start] == "\\" and (escape := self._ESCAPE.match(text, start - 1, at)):

@@ -12,6 +12,11 @@ _LETTERS: Final = string.ascii_letters.encode()
 _DIGITS: Final = string.digits.encode()
 _AS_SHAPE: Final = bytes.maketrans(_LETTERS + _DIGITS, b"a" * len(_LETTERS) + b"0" * len(_DIGITS))
 _AS_RUNS: Final = b" " * ord("0") + b"0" + b" " * (255 - ord("0"))
+KEY_MARKS: Final = b"_.:/+=~$%-"
+"""What API keys are made of beside letters and digits."""
+LONG_RUN: Final = b"x" * 19
+"""As many characters of keys as any key has in a row, each as an `x`."""
+_AS_KEYS: Final = bytes(ord("x" if byte in b"a0" + KEY_MARKS else " ") for byte in range(256))
 _GAPS: Final = b" ()./-_%"
 """What may stand between the digits of one number; `%20` is such a sign and two digits more."""
 
@@ -32,6 +37,10 @@ class Reading(str):
         self.shape = shape = text.encode("ascii", "replace").translate(_AS_SHAPE)
         size = len(shape)
         self.digits = shape.count(b"0") if size <= COUNTED_MAX else size
+
+    def has_long_run(self) -> bool:
+        """Whether so many characters that keys are made of stand in a row as any key has."""
+        return LONG_RUN in self.shape.translate(_AS_KEYS)
 
     def close_digits(self, least: bytes) -> int:
         """The most digits that one number can have here, with nothing between them but gaps; 0

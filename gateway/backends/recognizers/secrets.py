@@ -12,14 +12,14 @@ from typing import Final
 
 from gateway.backends.recognizers import secret_formats
 from gateway.backends.recognizers.finder import STARTED, Finder, Found
+from gateway.backends.recognizers.reading import KEY_MARKS, LONG_RUN
 from gateway.privacy.spans import WORD_END, word_start
 
 Run = tuple[int, int]
 """Where it begins and ends."""
 
-_KEY_CHARACTERS: Final = string.ascii_letters + string.digits + "_.:/+=~$%-"
-_OF_KEYS: Final = bytes(ord("x" if chr(byte) in _KEY_CHARACTERS else " ") for byte in range(256))
-_LONG_RUN: Final = b"x" * 19
+_KEY_CHARACTERS: Final = string.ascii_letters.encode() + string.digits.encode() + KEY_MARKS
+_OF_KEYS: Final = bytes(ord("x" if byte in _KEY_CHARACTERS else " ") for byte in range(256))
 
 
 class ApiKey(Finder):
@@ -30,6 +30,7 @@ class ApiKey(Finder):
     any different characters is a sample."""
 
     ENTITY = "API_KEY"
+    NEEDS_LONG_RUN = True
     _LEAD = 2
     _PROMISING = re.compile("[0-9]|[0-9A-Za-z]{16}")
     _DISCORD = re.compile(
@@ -111,7 +112,7 @@ def long_runs(text: str) -> Iterator[Run]:
     its letters."""
     mapped = text.encode("ascii", "replace").translate(_OF_KEYS)
     end = 0
-    while (start := mapped.find(_LONG_RUN, end)) >= 0:
+    while (start := mapped.find(LONG_RUN, end)) >= 0:
         end = mapped.find(b" ", start)
         if end < 0:
             end = len(mapped)
