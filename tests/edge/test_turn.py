@@ -190,6 +190,33 @@ def test_pieces_that_are_given_stand_among_those_that_are_sent() -> None:
     talking(app, talk)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "whole"),
+    [((b"2\r\nhi\r\n0\r\n\r\n",), b"hi"), ((b"2\r\nhi\r\n", b"0\r\n\r\n"), None)],
+)
+def test_a_body_that_is_here_is_had_at_once_and_only_once(
+    pieces: tuple[bytes, ...], whole: bytes | None
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        wire = scope["extensions"][WIRE]
+        assert wire.whole_body() == whole
+        assert wire.whole_body() is None
+        if whole is None:
+            message = await receive()
+            assert message["body"] == b"hi"
+            assert wire.whole_body() is None
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        wire.give(b"ok")
+        wire.end()
+
+    async def talk(port: int) -> None:
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        got = await said_to(port, head + pieces[0], *pieces[1:])
+        assert got.endswith(b"\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+
+    talking(app, talk)
+
+
 def test_a_wire_is_not_ready_while_its_caller_does_not_read() -> None:
     given = 0
 
