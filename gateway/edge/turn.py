@@ -106,7 +106,7 @@ class Turn:
     async def send(self, message: Message) -> None:
         if self._link.is_writing_paused and not self.is_gone:
             await self._link.drained()
-        if self.is_gone:
+        if self.is_gone or (self.is_started and self._link.transport.is_closing()):
             return
         kind = message["type"]
         if kind == "http.response.start" and not self.is_started:
@@ -120,7 +120,9 @@ class Turn:
 
     def is_ready(self) -> bool:
         """Whether a piece of the answer that is given now need not wait."""
-        return self.is_started and not (self._link.is_writing_paused or self.is_gone)
+        link = self._link
+        is_heard = self.is_started and not self.is_gone
+        return is_heard and not (link.is_writing_paused or link.transport.is_closing())
 
     def give(self, piece: bytes) -> None:
         """A piece of the answer."""

@@ -244,6 +244,31 @@ def test_a_wire_is_not_ready_while_its_caller_does_not_read() -> None:
     talking(app, talk)
 
 
+def test_what_comes_after_the_end_of_a_connection_is_dropped() -> None:
+    """A server's own closing is heard of a moment later."""
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        wire = scope["extensions"][WIRE]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        wire._link.transport.abort()
+        seen.append(wire.is_ready())
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b"two"})
+        seen.append(wire.is_complete)
+
+    async def talk(port: int) -> None:
+        reader, writer = await dialled(port)
+        writer.write(GET)
+        assert b"one" not in await until_closed(reader)
+        writer.close()
+        await eventually(lambda: seen == [False, False])
+
+    talking(app, talk)
+
+
 def test_a_body_in_many_small_pieces_is_received_whole() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         size, more = 0, True
