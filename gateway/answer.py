@@ -6,9 +6,8 @@ docs/internals/streams.md.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from gateway.answer_text import AnswerText
@@ -24,6 +23,7 @@ from gateway.openai.places import Path
 from gateway.openai.usage import Told, larger, tokens_told
 from gateway.privacy.mint import Vault
 from gateway.privacy.watch import Watch
+from gateway.waiting import Waits
 
 DRAIN_SECONDS = 1.0  # after [DONE]: time to see the end, so that the connection can be used again
 _KEY_LENGTH_MIN = 12  # a shorter one is no secret, but a word that any answer may have ("EMPTY")
@@ -178,7 +178,8 @@ class Answer:
                     yield self._sent(whole)
                     continue
                 for event in reader.feed(piece):
-                    out += self._text.passed(event.encode()) or await self._event(event)
+                    whole = event.encode()
+                    out += self._text.passed(whole) or await self._event(event, whole)
                     if self._done:
                         break
                 self._is_between = reader.holds_nothing
@@ -212,30 +213,32 @@ class Answer:
             self.complete = bool(self._open) and self._open <= self._finished and not self._failed
             return await self._text.flush()
         if cut.data.strip() == DONE:
-            return await self._event(cut)
+            return await self._event(cut, cut.encode())
         raise _invalid("ends in the middle of an event")
 
     async def _drain(self) -> None:
-        with suppress(ApiError, TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                async for _ in self._reply.pieces:
-                    pass
+        with suppress(ApiError, TimeoutError), closing(Waits()) as waits:
+            await waits.within(DRAIN_SECONDS, self._rest())
 
-    async def _event(self, event: Event) -> bytes:
+    async def _rest(self) -> None:
+        async for _ in self._reply.pieces:
+            pass
+
+    async def _event(self, event: Event, whole: bytes) -> bytes:
         """What is sent for one event of the upstream: it, with extra ones before it, or nothing."""
         data = event.data
         if data is None:
-            return event.encode()
+            return whole
         if data.strip() == DONE:
             self._done, self.complete = True, not self._failed
-            return await self._text.flush() + event.encode()
+            return await self._text.flush() + whole
         chunk = read_object(data)
         if chunk is None:
             return await self._plain(event, data)
         told = self.told
         ending = self._observe(chunk)
         says_more = ending or self._failed or chunk.get("usage") is not None
-        self._text.look_like(event.raw, None if says_more else chunk)
+        self._text.look_like(whole, None if says_more else chunk)
         changed = await self._text.restore(chunk, ending=None if self._failed else ending)
         if self.told is not told:
             self._text.is_told()
@@ -247,7 +250,7 @@ class Answer:
             if hides:
                 del chunk["usage"]
             changed |= hides
-            out += (event.with_data(write(chunk)) if changed else event).encode()
+            out += event.with_data(write(chunk)).encode() if changed else whole
         overrun = self._overrun if not self._failed else None
         if overrun and overrun.is_past(self.told) and (running := self._open - self._finished):
             self.cut = self.complete = self._done = True

@@ -72,11 +72,11 @@ class AnswerText:
         for lane in self._lanes.values():
             lane.told = len(lane.texts)
 
-    def look_like(self, raw: bytes, chunk: dict[str, Any] | None) -> None:
+    def look_like(self, whole: bytes, chunk: dict[str, Any] | None) -> None:
         """Events like this one, in which nothing but the text matters, are `passed` from now on;
         None: no events are."""
         like = self._alike
-        if chunk is not None and like is not None and like.texts_in(raw + b"\n\n"):
+        if chunk is not None and like is not None and like.texts_in(whole):
             return
         self._alike = None
         if chunk is None or self._watch is not None or self._vain >= _VAIN_MAX:
@@ -84,7 +84,7 @@ class AnswerText:
         places = answer_places(chunk, self._content_is_json)
         if len(places) == 1 and places[0].choice is not None and text_at(chunk, places[0].path):
             self._vain += 1
-            self._alike = alike(raw, places[0])
+            self._alike = alike(whole[:-2], places[0])
 
     def passed(self, piece: bytes) -> bytes:
         """What is sent for whole events that are like the last one; nothing, and nothing was done,

@@ -17,6 +17,8 @@ class Wire(Protocol):
 
     def is_ready(self) -> bool: ...
     def give(self, piece: bytes) -> None: ...
+    def end(self) -> None: ...
+    def whole_body(self) -> bytes | None: ...
     def watch(self, left: Callable[[], None]) -> None: ...
     def unwatch(self) -> None: ...
 
@@ -61,18 +63,22 @@ class Caller:
 
     async def body(self) -> bytes:
         """The whole body. Raises TooLarge, TooSlow or ClientLeft."""
-        try:
-            body = await self._waits.within(self._body_timeout_seconds, self._read())
-        except TimeoutError:
-            raise TooSlow(
-                f"The request's body was not complete after {self._body_timeout_seconds:g} seconds."
-            ) from None
+        here = self._wire.whole_body() if self._wire is not None else None
+        body = await self._awaited_body() if here is None else self._bounded(here, len(here))
         self._task = asyncio.current_task()
         if self._wire is not None:
             self._wire.watch(self._is_leaving)
         else:
             self._watch = asyncio.create_task(self._until_left())
         return body
+
+    async def _awaited_body(self) -> bytes:
+        try:
+            return await self._waits.within(self._body_timeout_seconds, self._read())
+        except TimeoutError:
+            raise TooSlow(
+                f"The request's body was not complete after {self._body_timeout_seconds:g} seconds."
+            ) from None
 
     def is_ready(self) -> bool:
         """Whether a piece of the answer can be given, and need not wait."""
@@ -81,6 +87,14 @@ class Caller:
     def give(self, piece: bytes) -> None:
         assert self._wire is not None
         self._wire.give(piece)
+
+    async def end(self) -> None:
+        """The answer is complete."""
+        if self.is_ready():
+            assert self._wire is not None
+            self._wire.end()
+        else:
+            await self.send({"type": "http.response.body", "body": b""})
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer; a caller that takes nothing for too long counts as gone."""
@@ -112,14 +126,18 @@ class Caller:
                 raise ClientLeft
             piece = message.get("body", b"")
             size += len(piece)
-            if size > self._body_bytes_max:
-                raise TooLarge(
-                    f"The request's body is larger than the {self._body_bytes_max} bytes that this "
-                    "gateway takes. Send less at once, or have GATEWAY_BODY_BYTES_MAX raised."
-                )
-            pieces.append(piece)
+            pieces.append(self._bounded(piece, size))
             if not message.get("more_body", False):
                 return b"".join(pieces)
+
+    def _bounded(self, piece: bytes, size: int) -> bytes:
+        """A piece of the body, with which that has `size`."""
+        if size > self._body_bytes_max:
+            raise TooLarge(
+                f"The request's body is larger than the {self._body_bytes_max} bytes that this "
+                "gateway takes. Send less at once, or have GATEWAY_BODY_BYTES_MAX raised."
+            )
+        return piece
 
     async def _until_left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -66,7 +66,7 @@ class Completions:
                     caller.give(piece)
                     continue
                 await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
-            await caller.send({"type": "http.response.body", "body": b""})
+            await caller.end()
 
     async def _tell(self, caller: Caller, error: ApiError) -> None:
         """As an answer, or as the last event of a stream that has begun. An answer of a known

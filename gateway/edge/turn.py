@@ -42,9 +42,9 @@ class Turn:
     """`unread_bytes` came of the request's body and were not received yet. `keep_alive`: another
     request may follow. `is_gone`: the caller left."""
 
-    __slots__ = ("_body", "_expects_continue", "_is_bodiless", "_left", "_link", "_more_body",
-                 "_news", "_room", "_scope", "_waiter", "is_complete", "is_gone", "is_started",
-                 "keep_alive", "unread_bytes")  # fmt: skip
+    __slots__ = ("_body", "_expects_continue", "_has_received", "_is_bodiless", "_left", "_link",
+                 "_more_body", "_news", "_room", "_scope", "_waiter", "is_complete", "is_gone",
+                 "is_started", "keep_alive", "unread_bytes")  # fmt: skip
 
     def __init__(self, link: Link, scope: Scope, keep_alive: bool, expects_continue: bool) -> None:
         self.unread_bytes = 0
@@ -58,7 +58,7 @@ class Turn:
         self._link = link
         self._room: int | None = None  # bytes of the answer that are missing; None: it is chunked
         self._is_bodiless = scope["method"] == "HEAD"
-        self._news = False
+        self._news = self._has_received = False
         self._waiter: asyncio.Future[None] | None = None
         self._left: Callable[[], None] | None = None
 
@@ -91,12 +91,22 @@ class Turn:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
         self.unread_bytes = 0
+        self._has_received = True
         return {"type": "http.request", "body": body, "more_body": self._more_body}
+
+    def whole_body(self) -> bytes | None:
+        """The request's body, if all of it is here and none was received: nobody has to wait."""
+        if self._more_body or self._has_received or self.is_gone or len(self._body) > 1:
+            return None
+        self._has_received = True
+        self._news = False
+        self.unread_bytes = 0
+        return self._body.pop() if self._body else b""
 
     async def send(self, message: Message) -> None:
         if self._link.is_writing_paused and not self.is_gone:
             await self._link.drained()
-        if self.is_gone:
+        if self.is_gone or (self.is_started and self._link.transport.is_closing()):
             return
         kind = message["type"]
         if kind == "http.response.start" and not self.is_started:
@@ -104,13 +114,15 @@ class Turn:
         elif kind == "http.response.body" and self.is_started and not self.is_complete:
             self.give(message.get("body", b""))
             if not message.get("more_body", False):
-                self._end()
+                self.end()
         else:
             raise RuntimeError(f"{kind} is not what comes next in an answer")
 
     def is_ready(self) -> bool:
         """Whether a piece of the answer that is given now need not wait."""
-        return self.is_started and not (self._link.is_writing_paused or self.is_gone)
+        link = self._link
+        is_heard = self.is_started and not self.is_gone
+        return is_heard and not (link.is_writing_paused or link.transport.is_closing())
 
     def give(self, piece: bytes) -> None:
         """A piece of the answer."""
@@ -124,6 +136,19 @@ class Turn:
             raise RuntimeError("the answer is longer than its content-length")
         self._room = room - len(piece)
         self._link.transport.write(piece)
+
+    def end(self) -> None:
+        """The answer is complete. Raises RuntimeError where it is shorter than it said."""
+        if self._room is None and not self._is_bodiless:
+            self._link.transport.write(b"0\r\n\r\n")
+        elif self._room and not self._is_bodiless:
+            raise RuntimeError("the answer is shorter than its content-length")
+        self.is_complete = True
+        self._left = None
+        self._tell()
+        if not self.keep_alive:
+            self._link.transport.close()
+        self._link.turn_is_over()
 
     def watch(self, left: Callable[[], None]) -> None:
         """Who is called, once, if the caller leaves before the answer is complete."""
@@ -185,15 +210,3 @@ class Turn:
         if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
             raise RuntimeError("a header holds a control character")
         self._link.transport.write(head + b"\r\n")
-
-    def _end(self) -> None:
-        if self._room is None and not self._is_bodiless:
-            self._link.transport.write(b"0\r\n\r\n")
-        elif self._room and not self._is_bodiless:
-            raise RuntimeError("the answer is shorter than its content-length")
-        self.is_complete = True
-        self._left = None
-        self._tell()
-        if not self.keep_alive:
-            self._link.transport.close()
-        self._link.turn_is_over()

@@ -38,8 +38,10 @@ class Alike:
     def texts_in(self, piece: bytes) -> list[str] | None:
         """The texts of `piece`, if it is one or more whole events like these, and nothing else."""
         parts = self._parts(piece)
-        if not parts or not self._between:
-            return read_strings(parts) if parts else None
+        if not parts:
+            return None
+        if not self._between:
+            return read_strings(parts)
         strings = []
         for part in parts:
             string, found, padding = part.rpartition(self._between)
@@ -58,11 +60,11 @@ class Alike:
 
     def _parts(self, piece: bytes) -> list[bytes]:
         """What `piece` has between each `before` and `after`; nothing if it has anything else."""
-        before = self._before
-        if not piece.startswith(before):
+        start, stop = len(self._before), len(piece) - len(self._end)
+        if stop < start or not (piece.startswith(self._before) and piece.endswith(self._end)):
             return []
-        parts = (piece[len(before) :] + before).split(self._joint)  # a joint behind each of them
-        return [] if parts.pop() else parts
+        inner = piece[start:stop]  # of one event, as nearly always, there is nothing to look for
+        return inner.split(self._joint) if b"\n" in inner else [inner]
 
 
 def alike(raw: bytes, place: AnswerPlace) -> Alike | None:

@@ -190,6 +190,33 @@ def test_pieces_that_are_given_stand_among_those_that_are_sent() -> None:
     talking(app, talk)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "whole"),
+    [((b"2\r\nhi\r\n0\r\n\r\n",), b"hi"), ((b"2\r\nhi\r\n", b"0\r\n\r\n"), None)],
+)
+def test_a_body_that_is_here_is_had_at_once_and_only_once(
+    pieces: tuple[bytes, ...], whole: bytes | None
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        wire = scope["extensions"][WIRE]
+        assert wire.whole_body() == whole
+        assert wire.whole_body() is None
+        if whole is None:
+            message = await receive()
+            assert message["body"] == b"hi"
+            assert wire.whole_body() is None
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        wire.give(b"ok")
+        wire.end()
+
+    async def talk(port: int) -> None:
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        got = await said_to(port, head + pieces[0], *pieces[1:])
+        assert got.endswith(b"\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+
+    talking(app, talk)
+
+
 def test_a_wire_is_not_ready_while_its_caller_does_not_read() -> None:
     given = 0
 
@@ -213,6 +240,31 @@ def test_a_wire_is_not_ready_while_its_caller_does_not_read() -> None:
             got = (got + await reader.read(65536))[-64:]
         assert given > 0
         writer.close()
+
+    talking(app, talk)
+
+
+def test_what_comes_after_the_end_of_a_connection_is_dropped() -> None:
+    """A server's own closing is heard of a moment later."""
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        wire = scope["extensions"][WIRE]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        wire._link.transport.abort()
+        seen.append(wire.is_ready())
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b"two"})
+        seen.append(wire.is_complete)
+
+    async def talk(port: int) -> None:
+        reader, writer = await dialled(port)
+        writer.write(GET)
+        assert b"one" not in await until_closed(reader)
+        writer.close()
+        await eventually(lambda: seen == [False, False])
 
     talking(app, talk)
 
