@@ -45,8 +45,8 @@ from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry
 from gateway.usage.record import JournalState
 
-ENTRIES_MIN = 10  # of a part of a batch; fewer cost nearly as much
-PARTS_MAX = 5
+ENTRIES_MIN = 1000  # of a part of a batch; fewer cost nearly as much
+PARTS_MAX = 1
 RETRY_SECONDS_MIN = 0.05
 RETRY_SECONDS_MAX = 5.0
 
