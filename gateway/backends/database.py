@@ -81,14 +81,13 @@ class Database:
         is undone, but where the connection broke at the commit it may have been done."""
         return await self._run(change, _WRITE)
 
-    def post(self, change: Callable[[Statements], T], *, is_last: bool = True) -> Future[T]:
-        """As `write`, cheaper where it is called again and again; one call after the other. What is
-        not the last need not outlive a power cut before the next one does."""
+    def post(self, change: Callable[[Statements], T]) -> Future[T]:
+        """As `write`, cheaper where it is called again and again; one call after the other."""
         if self._closed:
             refused: Future[T] = asyncio.get_running_loop().create_future()
             refused.set_exception(_closed())
             return refused
-        return self._writer.run(partial(self._posted, change, is_last))
+        return self._writer.run(partial(self._posted, change))
 
     async def lend(self, prepare: Callable[[Connection], T]) -> T:
         """`prepare` with a connection that is in no pool: whoever keeps it closes it. If `prepare`
@@ -167,11 +166,11 @@ class Database:
             raise _closed()
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
 
-    def _posted(self, change: Callable[[Statements], T], is_last: bool) -> T:
+    def _posted(self, change: Callable[[Statements], T]) -> T:
         if not self.is_sqlite:
             return self._transaction(change, _WRITE)
         try:
-            return self._link.write(change) if is_last else self._link.write_soon(change)
+            return self._link.write(change)
         except _TROUBLE as error:
             raise self._told(error) from error
 

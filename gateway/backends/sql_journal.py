@@ -45,8 +45,6 @@ from gateway.quota.limit import Amounts
 from gateway.usage.entry import Entry
 from gateway.usage.record import JournalState
 
-ENTRIES_MIN = 1000  # of a part of a batch; fewer cost nearly as much
-PARTS_MAX = 1
 RETRY_SECONDS_MIN = 0.05
 RETRY_SECONDS_MAX = 5.0
 
@@ -227,18 +225,12 @@ class SqlJournal:
             await self._ownership.keep()
 
     async def _write(self) -> DatabaseProblem | None:
-        """A batch of what is due, in small parts, between which holds find their way. What went
-        wrong, or None."""
+        """A batch of what is due. What went wrong, or None."""
         self._wake.clear()
         entries, gone = self._taken() if self._moment.is_over else ([], {})
-        size = max(ENTRIES_MIN, -(-len(entries) // PARTS_MAX))
         try:
-            for start in range(0, len(entries), size):
-                part, rest = entries[start : start + size], len(entries) - start - size
-                async with self._steady:
-                    await self._commit(Change(part), is_last=rest <= 0)
             async with self._steady:
-                await self._commit(Change(gone=tuple(gone)))
+                await self._commit(Change(entries, gone=tuple(gone)))
         except DatabaseProblem as problem:
             return problem
         if entries or gone:
@@ -254,7 +246,7 @@ class SqlJournal:
             self._moment.end()
         return entries, dict(self._unwritten.gone)
 
-    async def _commit(self, change: Change, is_last: bool = True) -> None:
+    async def _commit(self, change: Change) -> None:
         """Commit the change; what the database refuses of it is found by halving. What was to go
         and is held anew since then stays."""
         gone = tuple(id for id in change.gone if id in self._unwritten.gone)
@@ -262,9 +254,7 @@ class SqlJournal:
         if not change:
             return
         try:
-            told = await self._database.post(
-                lambda c: apply(c, change, self._owner), is_last=is_last
-            )
+            told = await self._database.post(lambda c: apply(c, change, self._owner))
         except DataRefused as refusal:
             halves = change.halves()
             if not halves:

@@ -60,19 +60,6 @@ class SqliteLink:
             raise
         return result
 
-    def write_soon(self, work: Callable[[SqliteLink], T]) -> T:
-        """As `write`, and at once for all who read; but it outlives a power cut, as the log is in
-        order, only with what is written next. That spares a disk's answer."""
-        self._connected().execute("PRAGMA synchronous = NORMAL")
-        try:
-            return self.write(work)
-        finally:
-            try:
-                self._connected().execute("PRAGMA synchronous = FULL")
-            except BaseException:
-                self.close()
-                raise
-
     def _move(self) -> None:
         """Once much was written, what is in the log goes to its place in the file: here, and not in
         a commit of `exec_alone`, which somebody waits for. Where that fails it is done later."""

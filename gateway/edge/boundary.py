@@ -79,7 +79,10 @@ class Boundary:
 
 
 def new_request_id(parts: Parts) -> str:
-    return "req_" + parts.random_bytes(16).hex()
+    """Begins with the time in milliseconds, as UUIDs of version 7 do: what is inserted at one time
+    lies together in every index of ids, while random ones touch a page each."""
+    milliseconds = int(parts.clock() * 1000) % 2**48
+    return f"req_{milliseconds:012x}{parts.random_bytes(10).hex()}"
 
 
 def tags_of(request_id: str, duration_ms: int) -> list[tuple[str, str]]:

@@ -82,7 +82,7 @@ class Script:
         self._write = database.post
         monkeypatch.setattr(database, "post", self.write)
 
-    async def write(self, change, **how):
+    async def write(self, change):
         self.calls += 1
         step = self.steps.pop(0) if self.steps else "ok"
         if step == "wait":
@@ -90,7 +90,7 @@ class Script:
             await self.gate.wait()
         if step == "before":
             raise DatabaseProblem("The connection broke before the commit.")
-        done = await self._write(change, **how)
+        done = await self._write(change)
         if step == "after":
             raise DatabaseProblem("The connection broke after the commit.")
         return done

@@ -373,7 +373,7 @@ def test_a_locked_sqlite_file_fails_holds_and_keeps_entries(sqlite_url, monkeypa
 
 
 def test_a_journal_that_has_ended_holds_nothing(sqlite_url, monkeypatch):
-    async def broken(change, **how):
+    async def broken(change):
         raise RuntimeError("a fault of our own")
 
     async def work(journal, database):

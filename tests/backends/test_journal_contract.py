@@ -86,12 +86,12 @@ class Faults:
         self._write = database.post
         monkeypatch.setattr(database, "post", self.write)
 
-    async def write(self, change, **how):
+    async def write(self, change):
         self.calls += 1
         step = self.script.pop(0) if self.script else "ok"
         if step == "before":
             raise DatabaseProblem("The connection broke before the commit.")
-        done = await self._write(change, **how)
+        done = await self._write(change)
         if step == "after":
             raise DatabaseProblem("The connection broke after the commit.")
         return done
@@ -484,7 +484,7 @@ def test_closing_gives_back_what_the_database_refused(migrated_url, monkeypatch)
 def test_a_journal_that_cannot_write_any_more_takes_no_new_requests_and_gives_all_back(
     sqlite_url, monkeypatch, caplog
 ):
-    async def broken(change, **how):
+    async def broken(change):
         raise RuntimeError("a fault of our own")
 
     async def work(journal, database):

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from world import World, chat, events, plain_answer
+from world import NOW, World, chat, events, plain_answer
 
+from gateway.edge.boundary import new_request_id
 from gateway.edge.ops import build_ops
 from gateway.edge.routes import build_api
 from gateway.errors import UpstreamFailed
@@ -55,6 +56,22 @@ def ask(app, method: str, path: str, body: Any = None, key: str | None = None) -
 
     asyncio.run(main())
     return Answer(sent)
+
+
+def test_ids_of_requests_are_in_the_order_of_their_times() -> None:
+    world = World()
+    ids = []
+    for now in (NOW, NOW + 0.001, NOW + 86_400, NOW + 100 * 365 * 86_400):
+        parts = replace(world.parts, clock=lambda now=now: now)
+        ids += [new_request_id(parts) for _ in range(2)]
+    assert (
+        [id[4:16] for id in ids[::2]]
+        == [id[4:16] for id in ids[1::2]]
+        == sorted({id[4:16] for id in ids})
+    )
+    assert int(ids[0][4:16], 16) == int(NOW * 1000)
+    assert {len(id) for id in ids} == {36}
+    assert len(set(ids)) == len(ids)
 
 
 def error_of(answer: Answer) -> dict[str, Any]:
