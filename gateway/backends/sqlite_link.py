@@ -14,6 +14,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+CHANGES_MAX = 4000  # rows; some 14 MB of log
+LOG_PAGES_MAX = 10_000  # then whatever is committed moves them
 
 
 class SqliteLink:
@@ -24,6 +26,7 @@ class SqliteLink:
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
         self._connection: Connection | None = None
+        self._moved = 0  # of all changes, those that the log has no more
 
     def exec_driver_sql(self, statement: str, given: Any = ()) -> Cursor:
         """`given`: the parameters; or a list of them, and the statement is done for each."""
@@ -51,14 +54,25 @@ class SqliteLink:
             result = work(self)
             if self._connected().in_transaction:
                 self._connected().execute("COMMIT")
+                self._move()
         except BaseException:
             self._undo()
             raise
         return result
 
+    def _move(self) -> None:
+        """Once much was written, what is in the log goes to its place in the file: here, and not in
+        a commit of `exec_alone`, which somebody waits for. Where that fails it is done later."""
+        connection = self._connected()
+        if connection.total_changes - self._moved >= CHANGES_MAX:
+            self._moved = connection.total_changes
+            with suppress(Error):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection, self._moved = self._connect(), 0
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
         return self._connection
 
     def _undo(self) -> None:
