@@ -72,7 +72,7 @@ def _judge(contestants: Sequence[Contestant], lost: Mapping[str, int]) -> None:
 
 def _chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few cases, short: two minutes")
+    parser.add_argument("--quick", action="store_true", help="cases of the bars: three minutes")
     parser.add_argument("--peers", action="store_true", help="with LiteLLM and Portkey")
     parser.add_argument("--only", default="", help="contestants, by comma")
     parser.add_argument("--case", default="", help="only cases with this in their name")
@@ -177,9 +177,9 @@ def _tell(
         one.name: {"idle_mb": one.idle_bytes / MEGABYTE, "start_seconds": one.start_seconds}
         for one in contestants
     }
-    for bar in BARS:
-        print(bar.verdict(middle, starts))
     busy = max(row["others_share"] for row in middle.values())
+    for bar in BARS:
+        print(bar.verdict(middle, starts, is_quiet=busy <= NOISE_SHARE))
     if busy > NOISE_SHARE:
         print(
             f"\nNOT A QUIET MACHINE: others took up to {busy:.0%} of the contestants' core. "

@@ -48,8 +48,9 @@ def prune(
             steps = with_database(settings, work, writes=not dry_run)
         except SumsDiffer:
             raise CommandError(
-                "The kept sums are not what the entries say; run `gateway usage sums`. Nothing "
-                "was deleted."
+                "The kept sums are not what the entries say; nothing was deleted. "
+                "`gateway usage sums` shows what differs, `gateway usage sums --rebuild` sums the "
+                "entries up anew."
             ) from None
         count = sum(one.entries for one in steps)
         partitions = [one.partition for one in steps if one.partition]
