@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -267,6 +268,28 @@ def test_what_comes_after_the_end_of_a_connection_is_dropped() -> None:
         await eventually(lambda: seen == [False, False])
 
     talking(app, talk)
+
+
+def test_a_turn_leaves_nothing_for_the_collector() -> None:
+    async def talk(port: int) -> None:
+        reader, writer = await dialled(port)
+
+        async def ask() -> None:
+            writer.write(GET)
+            await reader.readuntil(b"0\r\n\r\n")
+
+        await ask()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                await ask()
+            assert gc.collect() < 50
+        finally:
+            gc.enable()
+        writer.close()
+
+    talking(answering(), talk)
 
 
 def test_a_body_in_many_small_pieces_is_received_whole() -> None:
