@@ -42,9 +42,9 @@ class Turn:
     """`unread_bytes` came of the request's body and were not received yet. `keep_alive`: another
     request may follow. `is_gone`: the caller left."""
 
-    __slots__ = ("_body", "_expects_continue", "_has_received", "_is_bodiless", "_left", "_link",
-                 "_more_body", "_news", "_room", "_scope", "_waiter", "is_complete", "is_gone",
-                 "is_started", "keep_alive", "unread_bytes")  # fmt: skip
+    __slots__ = ("_body", "_expects_continue", "_has_received", "_is_bodiless", "_is_chunked",
+                 "_left", "_link", "_more_body", "_news", "_room", "_scope", "_waiter",
+                 "is_complete", "is_gone", "is_started", "keep_alive", "unread_bytes")  # fmt: skip
 
     def __init__(self, link: Link, scope: Scope, keep_alive: bool, expects_continue: bool) -> None:
         self.unread_bytes = 0
@@ -56,7 +56,10 @@ class Turn:
         self._expects_continue = expects_continue
         self.is_started = self.is_complete = self.is_gone = False
         self._link = link
-        self._room: int | None = None  # bytes of the answer that are missing; None: it is chunked
+        self._room: int | None = None  # bytes of the answer that are missing; None: nobody said
+        self._is_chunked = (
+            scope["http_version"] != "1.0"
+        )  # else such an answer ends with the connection
         self._is_bodiless = scope["method"] == "HEAD"
         self._news = self._has_received = False
         self._waiter: asyncio.Future[None] | None = None
@@ -130,7 +133,8 @@ class Turn:
             return
         room = self._room
         if room is None:
-            self._link.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
+            self._link.transport.write(chunk)
             return
         if len(piece) > room:
             raise RuntimeError("the answer is longer than its content-length")
@@ -139,8 +143,9 @@ class Turn:
 
     def end(self) -> None:
         """The answer is complete. Raises RuntimeError where it is shorter than it said."""
-        if self._room is None and not self._is_bodiless:
-            self._link.transport.write(b"0\r\n\r\n")
+        if self._room is None:
+            if self._is_chunked and not self._is_bodiless:
+                self._link.transport.write(b"0\r\n\r\n")
         elif self._room and not self._is_bodiless:
             raise RuntimeError("the answer is shorter than its content-length")
         self.is_complete = True
@@ -204,7 +209,7 @@ class Turn:
             lines.append(b"connection: close\r\n")
         if status in _BODILESS:
             self._is_bodiless = True
-        elif not is_sized and not self._is_bodiless:
+        elif self._is_chunked and not (is_sized or self._is_bodiless):
             lines.append(b"transfer-encoding: chunked\r\n")
         head = b"".join(lines)
         if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):

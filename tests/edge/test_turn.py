@@ -86,6 +86,16 @@ def test_a_caller_that_waits_for_it_is_told_to_go_on() -> None:
     talking(answering(), talk)
 
 
+def test_an_answer_without_a_length_ends_with_the_connection_in_http_1_0() -> None:
+    async def talk(port: int) -> None:
+        got = await said_to(port, b"GET / HTTP/1.0\r\nhost: x\r\n\r\n")
+        assert b"transfer-encoding" not in got
+        assert b"\r\nconnection: close\r\n" in got
+        assert got.endswith(b"\r\n\r\nabc")
+
+    talking(answering(), talk)
+
+
 def test_http_1_0_and_close_end_the_connection() -> None:
     async def talk(port: int) -> None:
         for request in (
