@@ -103,9 +103,11 @@ async def _status(ops_url: str) -> int:
     try:
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection(to.hostname, to.port)
-            writer.write(b"GET /readyz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
-            line = await reader.readline()
-            writer.close()
+            try:
+                writer.write(b"GET /readyz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
+                line = await reader.readline()
+            finally:
+                writer.close()
             return int(line.split()[1]) if line else 0
     except (OSError, TimeoutError):
         return 0
