@@ -25,18 +25,7 @@ WORDS = "one two three four five six seven eight"
 
 
 async def ask(session: aiohttp.ClientSession, url: str, streams: bool) -> str:
-    """One request; `ok`, or what was wrong with the answer.
-
-    A stream that began before the end of its process could not say that its connection ends with
-    it: a request that is sent at that very moment is sent again, as the official clients do. It had
-    no entry and no byte of an answer."""
-    try:
-        return await _asked(session, url, streams)
-    except aiohttp.ServerDisconnectedError:
-        return await ask(session, url, streams)
-
-
-async def _asked(session: aiohttp.ClientSession, url: str, streams: bool) -> str:
+    """One request; `ok`, or what was wrong with the answer."""
     body = {
         "model": MODEL,
         "messages": [{"role": "user", "content": WORDS}],
@@ -46,8 +35,6 @@ async def _asked(session: aiohttp.ClientSession, url: str, streams: bool) -> str
     try:
         async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
             text = await answer.text()
-    except aiohttp.ServerDisconnectedError:
-        raise
     except (aiohttp.ClientError, TimeoutError) as error:
         return type(error).__name__
     if answer.status != 200:
