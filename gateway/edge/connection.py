@@ -34,6 +34,7 @@ class HttpConnection(asyncio.Protocol):
     answer to an earlier one was complete."""
 
     transport: asyncio.Transport
+    farewell_seconds: float = 0  # for who could not be told that a connection ends
 
     def __init__(
         self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any]
@@ -51,7 +52,7 @@ class HttpConnection(asyncio.Protocol):
         self.parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._app = cast(Any, config.loaded_app)
-        self._keep_alive_seconds = config.timeout_keep_alive
+        self._keep_alive_seconds: float = config.timeout_keep_alive
         self._server = server_state
         self._loop = asyncio.get_running_loop()
         self._template: dict[str, Any] = {}
@@ -112,10 +113,24 @@ class HttpConnection(asyncio.Protocol):
         self.transport.close()
 
     def shutdown(self) -> None:
-        """uvicorn calls this where no more requests are to come."""
-        if self.is_idle():
+        """uvicorn calls this where no more requests are to come. A caller whose last answer did not
+        say so may send another one just now, so that its connection stays for a moment."""
+        idle_since = self._deadline - self._keep_alive_seconds
+        self._keep_alive_seconds = self.farewell_seconds
+        if self.turn is None:
             self.transport.close()
-        elif self.turn is not None:
+        elif not self.turn.is_started:
+            self.turn.keep_alive = False
+        elif self.turn.is_complete and not self.in_message and self._deadline < inf:
+            rest_seconds = idle_since + self.farewell_seconds - self._loop.time()
+            self.due(max(0.0, rest_seconds), self.close)
+
+    def end_with_answer(self) -> None:
+        """Nobody is waited for any more."""
+        self.farewell_seconds = self._keep_alive_seconds = 0
+        if self.turn is None or self.turn.is_complete:
+            self.transport.close()
+        else:
             self.turn.keep_alive = False
 
     def is_idle(self) -> bool:

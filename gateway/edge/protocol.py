@@ -45,6 +45,7 @@ def bounded_protocol(
 
     class BoundedProtocol(_BoundedProtocol):
         peers = connected
+        farewell_seconds = settings.drain_seconds
         head_bytes_max = settings.header_bytes_max
         headers_max = settings.headers_max
         head_timeout_seconds = settings.header_timeout_seconds

@@ -185,9 +185,10 @@ async def serve(
     """Serve the API until its end is asked for; how many requests had to be cut then.
 
     First, every answer ends its connection, so that callers go elsewhere with the next. After
-    `drain_seconds` nobody is let in any more; requests in work have `shutdown_grace_seconds`, and
-    are cancelled after that, or when the end is hurried. `refused` hears of heads that are,
-    and `peers` are those of this port."""
+    `drain_seconds` nobody is let in any more, but on connections whose last answer could not say
+    so, for as long again; requests in work have `shutdown_grace_seconds`, and are cancelled after
+    that, or when the end is hurried. `refused` hears of heads that are, and `peers` are those of
+    this port."""
     leaving = asyncio.Event()
     server = _server(app, settings, peers or Peers(settings), tls, refused, leaving.is_set)
     run = asyncio.create_task(server.serve([bound]))
@@ -198,6 +199,8 @@ async def serve(
     await first_of(run, ending.hurried, seconds=settings.drain_seconds)
     server.should_exit = True
     await first_of(run, ending.hurried, seconds=settings.shutdown_grace_seconds)
+    for connection in list(server.server_state.connections):
+        cast(Any, connection).end_with_answer()
     cut = list(server.server_state.tasks)
     for task in cut:
         task.cancel()
