@@ -140,12 +140,12 @@ class _Exchange:
     async def _leave(self, error: BaseException | None) -> None:
         """The reply is closed, then the exchange settled, whatever comes of either."""
         try:
-            if error is None:
-                self._read_ahead()
             if self._replying is not None:
                 tb = error.__traceback__ if error is not None else None
                 kind = type(error) if error is not None else None
                 await self._replying.__aexit__(kind, error, tb)
+            if error is None:
+                self._read_ahead()
         except BaseException as failure:
             await self._settled.end(failure)
             raise

@@ -128,10 +128,10 @@ class HttpConnection(asyncio.Protocol):
     def end_with_answer(self) -> None:
         """Nobody is waited for any more."""
         self.farewell_seconds = self._keep_alive_seconds = 0
-        if self.turn is None or self.turn.is_complete:
-            self.transport.close()
-        else:
+        if self.turn is not None:
             self.turn.keep_alive = False
+        if self.is_idle():
+            self.transport.close()
 
     def is_idle(self) -> bool:
         return self.turn is None or self.turn.is_complete

@@ -169,6 +169,7 @@ async def operations(
         await first_of(run, server.ready)
         yield
     finally:
+        _leave_all(server)
         server.should_exit = True
         await _ended(server, run)
 
@@ -199,13 +200,18 @@ async def serve(
     await first_of(run, ending.hurried, seconds=settings.drain_seconds)
     server.should_exit = True
     await first_of(run, ending.hurried, seconds=settings.shutdown_grace_seconds)
-    for connection in list(server.server_state.connections):
-        cast(Any, connection).end_with_answer()
+    _leave_all(server)
     cut = list(server.server_state.tasks)
     for task in cut:
         task.cancel()
     await _ended(server, run)
     return len(cut)
+
+
+def _leave_all(server: Server) -> None:
+    """What is in work ends its connection, and no connection waits for more."""
+    for connection in list(server.server_state.connections):
+        cast(Any, connection).end_with_answer()
 
 
 async def _ended(server: Server, run: asyncio.Task[None]) -> None:

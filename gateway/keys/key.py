@@ -15,17 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import sha256
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
 
 _LEAD = "sk-"
 _PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PREFIX_CHARACTERS = 12
 _SECRET_BYTES = 32
-_BLOCK_BYTES = 64  # of SHA-256
 _SHAPE = re.compile(r"sk-([a-z0-9]{12})-[A-Za-z0-9_-]{43}", re.ASCII)
 _HEADER = re.compile(rf"Bearer ({_SHAPE.pattern})", re.ASCII)
 _SHOWABLE = re.compile(r"[A-Za-z0-9_-]{4}", re.ASCII)
@@ -104,20 +98,15 @@ def _letters(random_bytes: RandomBytes, count: int) -> str:
 
 def digest(text: str, pepper: bytes) -> bytes:
     """HMAC-SHA-256 (RFC 2104) of a key's text: 32 bytes, of no use without the pepper."""
-    inner, outer = _begun(pepper)
-    inner, outer = inner.copy(), outer.copy()
-    inner.update(text.encode("utf-8", "surrogatepass"))
-    outer.update(inner.digest())
-    return outer.digest()
+    begun = _begun(pepper).copy()
+    begun.update(text.encode("utf-8", "surrogatepass"))
+    return begun.digest()
 
 
 @lru_cache(4)  # a process has one
-def _begun(pepper: bytes) -> tuple[Hash, Hash]:
-    """The two hashes of an HMAC once they have read the pepper, which is half of their work."""
-    key = (pepper if len(pepper) <= _BLOCK_BYTES else sha256(pepper).digest()).ljust(
-        _BLOCK_BYTES, b"\0"
-    )
-    return sha256(bytes(one ^ 0x36 for one in key)), sha256(bytes(one ^ 0x5C for one in key))
+def _begun(pepper: bytes) -> hmac.HMAC:
+    """The HMAC once it has read the pepper, which is half of its work."""
+    return hmac.new(pepper, digestmod="sha256")
 
 
 def matches(expected: bytes, text: str, pepper: bytes) -> bool:

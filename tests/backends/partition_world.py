@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from gateway.backends.database import Database
 from gateway.backends.schema import migrations_folder
 from gateway.backends.sql_partitions import make_months, partitions_of
 from gateway.backends.tables import micros
@@ -36,25 +34,6 @@ def entry(n, time, id_time=None, **fields):
 def book(count=120, until=MARCH + 10 * DAY):
     """Even over the time; ids of their times."""
     return [entry(n, JANUARY + n * (until - JANUARY) / count) for n in range(count)]
-
-
-def using(url, work, threads=4):
-    async def main():
-        database = Database(url, threads)
-        try:
-            return await work(database)
-        finally:
-            await database.aclose()
-
-    return asyncio.run(main())
-
-
-def migrate(url):
-    database = Database(url, 1)
-    try:
-        return database.migrate()
-    finally:
-        asyncio.run(database.aclose())
 
 
 def revise(connection, to):

@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from database_world import migrate, using
 from sqlalchemy import column, insert, make_url, select, table, text
 
 from gateway.backends import schema
@@ -27,27 +28,6 @@ KEY = {
     "id": "key_1", "organization": "acme", "project": "demo", "name": "n", "role": "member",
     "created_at": 1, "metadata": {},
 }  # fmt: skip
-
-
-def using(url, work, threads=2):
-    """What `work(database)`, a coroutine function, returns for a database of its own."""
-
-    async def main():
-        database = Database(url, threads)
-        try:
-            return await work(database)
-        finally:
-            await database.aclose()
-
-    return asyncio.run(main())
-
-
-def migrate(url):
-    database = Database(url, 1)
-    try:
-        database.migrate()
-    finally:
-        asyncio.run(database.aclose())
 
 
 def trouble(url, *, writable=True):

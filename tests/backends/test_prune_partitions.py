@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 import psycopg
 import pytest
+from database_world import migrate, using
 from partition_world import (
     DAY,
     FEBRUARY,
@@ -13,10 +14,8 @@ from partition_world import (
     book,
     entry,
     id_of,
-    migrate,
     months,
     names,
-    using,
     where,
 )
 from sqlalchemy import make_url, text

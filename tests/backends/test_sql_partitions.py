@@ -8,6 +8,7 @@ from functools import partial
 
 import psycopg
 import pytest
+from database_world import migrate, using
 from partition_world import (
     DAY,
     FEBRUARY,
@@ -16,11 +17,9 @@ from partition_world import (
     book,
     entry,
     id_of,
-    migrate,
     months,
     names,
     revise,
-    using,
     where,
 )
 from sqlalchemy import make_url, text

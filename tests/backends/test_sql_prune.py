@@ -4,8 +4,9 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+from database_world import using
 from sqlalchemy import func, select, text
-from test_sql_rollups import DAY, JANUARY, book, differences, using
+from test_sql_rollups import DAY, JANUARY, book, differences
 
 from gateway.backends.sql_audit import SqlAudit
 from gateway.backends.sql_book import post_entries, spent_in

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from database_world import using
 from sqlalchemy import delete, select, text, update
 
-from gateway.backends.database import Database
 from gateway.backends.schema import migrations_folder
 from gateway.backends.sql_audit import SqlAudit
 from gateway.backends.sql_book import insert_entries, post_entries
@@ -51,17 +51,6 @@ def book(seed, count=200):
         )
         for n in range(count)
     ]
-
-
-def using(url, work, threads=4):
-    async def main():
-        database = Database(url, threads)
-        try:
-            return await work(database)
-        finally:
-            await database.aclose()
-
-    return asyncio.run(main())
 
 
 async def differences(database):

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.edge import server as edge_server
 from gateway.edge.ending import Ending
-from gateway.edge.server import bind, open_to_callers, serve
+from gateway.edge.server import bind, open_to_callers, operations, serve
 from gateway.settings import Settings
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -19,7 +19,8 @@ Talk = Callable[["World"], Awaitable[None]]
 
 
 class World:
-    """An API that answers when `go_on` is set, and whose stream is never done by itself."""
+    """An API that answers when `go_on` is set, a stream at `/short` begun before that; the one at
+    `/stream` is never done by itself."""
 
     def __init__(self) -> None:
         self.bound = bind("127.0.0.1", 0)
@@ -39,9 +40,12 @@ class World:
                 while True:
                     await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": 1})
                     await asyncio.sleep(0.01)
+            if scope["path"] == "/short":
+                await send(begun)
             self.working.set()
             await self.go_on.wait()
-            await send(begun)
+            if scope["path"] != "/short":
+                await send(begun)
             await send({"type": "http.response.body", "body": b"done"})
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -121,6 +125,61 @@ def test_who_has_not_heard_of_the_end_is_served_until_the_drain_is_over() -> Non
             await world.connect()
 
     ending(talk, drain_seconds=0.5)
+
+
+def test_a_stream_that_outlives_the_drain_leaves_time_for_the_request_that_is_on_its_way() -> None:
+    async def talk(world: World) -> None:
+        assert world.server is not None
+        reader, writer = await world.connect()
+        writer.write(GET.replace(b"/", b"/short", 1))
+        await world.working.wait()
+        world.ending.ask()
+        await asyncio.sleep(0.8)
+        world.go_on.set()
+        assert b"connection: close" not in await answer(reader)
+        await asyncio.sleep(0.2)
+        writer.write(GET)
+        assert b"\r\nconnection: close\r\n" in await answer(reader)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await world.ended() == 0
+        writer.close()
+
+    ending(talk, drain_seconds=0.6)
+
+
+def test_a_stream_that_ended_in_the_drain_has_its_connection_for_as_long_again() -> None:
+    async def talk(world: World) -> None:
+        clock = asyncio.get_running_loop().time
+        reader, writer = await world.connect()
+        writer.write(GET.replace(b"/", b"/short", 1))
+        await world.working.wait()
+        asked = clock()
+        world.ending.ask()
+        await asyncio.sleep(0.5)
+        world.go_on.set()
+        await answer(reader)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert clock() - asked >= 0.5 + 0.9  # and not at the end of the drain
+        assert await world.ended() == 0
+        writer.close()
+
+    ending(talk, drain_seconds=1.0)
+
+
+def test_the_operations_port_waits_for_no_connection_that_is_kept() -> None:
+    async def main() -> None:
+        world, clock = World(), asyncio.get_running_loop().time
+        world.go_on.set()
+        async with operations(world, world.bound, Settings(drain_seconds=30.0)):
+            reader, writer = await world.connect()
+            writer.write(GET)
+            await answer(reader)
+            began = clock()
+        assert clock() - began < edge_server.LAST_WORDS_SECONDS / 2
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+    asyncio.run(main())
 
 
 def test_what_outlives_the_grace_is_cancelled_has_its_last_words_and_is_counted() -> None:
