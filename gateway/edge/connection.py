@@ -22,6 +22,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway.edge.turn import Turn
+from gateway.errors import ApiError
 
 UNREAD_BYTES_MAX = 64 * 1024  # of a request's body that nobody received yet
 LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
@@ -105,8 +106,8 @@ class HttpConnection(asyncio.Protocol):
         """What came is not HTTP."""
         self.close()
 
-    def failed(self) -> None:
-        """The app ended without an answer."""
+    def failed(self, why: ApiError | None) -> None:
+        """The app ended without an answer; `why`, if that is known."""
         self.close()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from gateway.edge.connection import HttpConnection
@@ -84,6 +85,7 @@ class _BoundedProtocol(HttpConnection):
         self._head_tail = b""  # where its end may have begun
         self._head_has_time = False  # it is timed
         self._refused = False
+        self._last_words: Callable[[], None] | None = None  # behind the answers that are due
         self._seat: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -112,31 +114,35 @@ class _BoundedProtocol(HttpConnection):
             return
         self._head_tail = (self._head_tail + data[-3:])[-3:]
         if self._head_bytes > self.head_bytes_max:
-            self._head_too_large()
+            self._refuse(self._too_large())
         elif not self._head_has_time:
             self._time_head()
 
     def on_garbage(self) -> None:
-        if not self._refused:
-            self._refuse(BadRequest("This is not an HTTP/1.1 request that can be understood."))
+        self._spoiled(BadRequest("This is not an HTTP/1.1 request that can be understood."))
 
     def on_trailer(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self.head_bytes_max and not self._refused:
-            self._head_too_large()
+        if self._head_bytes > self.head_bytes_max:
+            self._spoiled(self._too_large())
 
     def on_headers_complete(self) -> None:
         self.in_head = self._head_has_time = False
         self._head_bytes = 0
+        if self._refused:
+            return
         self.not_due()
         size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        hosts = [name for name, _ in self.headers].count(b"host")
         assert self.parser is not None
         if size > self.head_bytes_max:
-            self._head_too_large()
+            self._refuse(self._too_large())
         elif len(self.headers) > self.headers_max:
             self._refuse(
                 HeadTooLarge(f"The request has more than {self.headers_max} headers. Send fewer.")
             )
+        elif hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+            self._refuse(BadRequest("An HTTP/1.1 request has one host header (RFC 9112, 3.2)."))
         elif self.parser.should_upgrade():  # its name came in two pieces: see _without_upgrade
             self._refuse(BadRequest("This server speaks HTTP/1.1 only; do not offer an upgrade."))
         elif len(self.waiting) >= self.pipelined_max and not self.is_idle():
@@ -146,7 +152,7 @@ class _BoundedProtocol(HttpConnection):
                     "on several, or wait for the answers."
                 )
             )
-        elif not self._refused:
+        else:
             self.begin_turn()
             if type(self).leaving():
                 self.leave()
@@ -169,9 +175,14 @@ class _BoundedProtocol(HttpConnection):
         if not self._head_has_time:
             super().wait_for_next()
 
-    def failed(self) -> None:
+    def failed(self, why: ApiError | None) -> None:
         self._refused = True
-        self._answer_error(Failed("The gateway failed.", code="internal_error"))
+        self._answer_error(why or Failed("The gateway failed.", code="internal_error"))
+
+    def turn_is_over(self) -> None:
+        super().turn_is_over()
+        if self._last_words is not None and self.is_idle() and not self.transport.is_closing():
+            self._last_words()
 
     def _time_head(self) -> None:
         self._head_has_time = True
@@ -205,24 +216,34 @@ class _BoundedProtocol(HttpConnection):
             )
         )
 
-    def _head_too_large(self) -> None:
-        self._refuse(
-            HeadTooLarge(
-                f"The request's head is larger than the {self.head_bytes_max} bytes that this "
-                "gateway takes. Send fewer or shorter headers."
-            )
+    def _too_large(self) -> ApiError:
+        return HeadTooLarge(
+            f"The request's head is larger than the {self.head_bytes_max} bytes that this "
+            "gateway takes. Send fewer or shorter headers."
         )
 
-    def _refuse(self, error: ApiError) -> None:
-        """Answer, and close: what follows on this connection cannot be trusted."""
+    def _spoiled(self, error: ApiError) -> None:
+        """What came cannot be read on. Where it is the body of a request, the answer to that one
+        says so."""
+        if self._refused:
+            return
+        if self.in_head or not self.in_message or self.turn is None:
+            self._refuse(error)
+            return
         self._refused = True
+        self.turn.spoil(error)
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer, and close: what follows on this connection cannot be trusted. What was asked
+        before has its answers first."""
+        self._refused = True
+        self.not_due()
         if self.transport.is_closing():
             return
         tags = "".join(f"{name}: {value}\r\n" for name, value in type(self).tags(error))
-        if not self.is_idle():
-            self.transport.close()  # an answer is on its way: this one would be taken for its rest
-            return
-        self._answer_error(error, tags)
+        self._last_words = partial(self._answer_error, error, tags)
+        if self.is_idle():
+            self._last_words()
 
     def _answer_error(self, error: ApiError, headers: str = "") -> None:
         body = json.dumps(error.body()).encode()

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
+from gateway.errors import ApiError
+
 WIRE = "gateway.wire"
 """Under this name the scope's extensions have the Turn."""
 
@@ -31,7 +33,7 @@ class Link(Protocol):
     def resume_reading(self) -> None: ...
     def default_headers(self) -> list[tuple[bytes, bytes]]: ...
     def turn_is_over(self) -> None: ...
-    def failed(self) -> None: ...
+    def failed(self, why: ApiError | None) -> None: ...
 
 
 def status_line(status: int) -> bytes:
@@ -43,7 +45,7 @@ class Turn:
     request may follow. `is_gone`: the caller left."""
 
     __slots__ = ("_body", "_expects_continue", "_has_received", "_is_bodiless", "_is_chunked",
-                 "_left", "_link", "_more_body", "_news", "_room", "_scope", "_waiter",
+                 "_left", "_link", "_more_body", "_news", "_room", "_scope", "_spoiled", "_waiter",
                  "is_complete", "is_gone", "is_started", "keep_alive", "unread_bytes")  # fmt: skip
 
     def __init__(self, link: Link, scope: Scope, keep_alive: bool, expects_continue: bool) -> None:
@@ -53,6 +55,7 @@ class Turn:
         scope["extensions"] = {WIRE: self}
         self._body: list[bytes] = []
         self._more_body = True
+        self._spoiled: ApiError | None = None  # what came of the body is no good
         self._expects_continue = expects_continue
         self.is_started = self.is_complete = self.is_gone = False
         self._link = link
@@ -68,17 +71,21 @@ class Turn:
     async def run(self, app: ASGIApp) -> None:
         try:
             await app(self._scope, self.receive, self.send)
+        except ApiError as error:
+            if error is not self._spoiled:
+                raise
         finally:
             self._left = None
             self._scope = {}  # they hold each other
             if self.is_gone:
                 pass
             elif not self.is_started:
-                self._link.failed()
+                self._link.failed(self._spoiled)
             elif not self.is_complete:
                 self._link.transport.close()
 
     async def receive(self) -> Message:
+        """The next message. Raises what the body was spoiled by."""
         transport = self._link.transport
         if self._expects_continue and not transport.is_closing():
             transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -91,6 +98,8 @@ class Turn:
             self._news = False
         if self.is_gone or self.is_complete:
             return {"type": "http.disconnect"}
+        if self._spoiled is not None:
+            raise self._spoiled
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
         self.unread_bytes = 0
@@ -105,6 +114,11 @@ class Turn:
         self._news = False
         self.unread_bytes = 0
         return self._body.pop() if self._body else b""
+
+    def declared_bytes(self) -> int:
+        """How long the request says that its body is; 0 where it does not."""
+        named = [value for name, value in self._scope["headers"] if name == b"content-length"]
+        return int(named[0]) if named else 0
 
     async def send(self, message: Message) -> None:
         if self._link.is_writing_paused and not self.is_gone:
@@ -174,6 +188,13 @@ class Turn:
     def came_all(self) -> None:
         """The request's body is whole."""
         self._more_body = False
+        self._tell()
+
+    def spoil(self, error: ApiError) -> None:
+        """The body cannot be read on: whoever waits for it is told, and the answer is the last."""
+        self._spoiled = error
+        if not self.is_started:
+            self.keep_alive = False
         self._tell()
 
     def gone(self) -> None:

@@ -178,6 +178,30 @@ def test_a_body_over_the_limit_is_too_large(gateway: Gateway, ask: Callable[...,
     assert gateway.entry(answer[1]["x-request-id"])["outcome"] == "refused"
 
 
+def test_a_body_that_says_it_is_too_large_is_not_waited_for(gateway: Gateway) -> None:
+    start = head(gateway, b"", "expect: 100-continue", f"content-length: {2**30}")
+    start = start.replace(b"content-length: 0\r\n", b"")
+    with connected(gateway) as caller:
+        caller.sendall(start)
+        answer = read_answer(caller)
+    assert "larger" in error_of(answer, 413)["message"]
+    assert gateway.entry(answer[1]["x-request-id"])["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n", b"3\r\nabcd\r\n", b"-1\r\n", b"1;\x00\r\n"])
+def test_a_body_whose_chunks_are_none_is_answered_and_written_down_once(
+    gateway: Gateway, body: bytes
+) -> None:
+    before = gateway.entry_ids()
+    with connected(gateway) as caller:
+        caller.sendall(head(gateway, b"", "transfer-encoding: chunked") + body)
+        answer = read_answer(caller)
+    assert "HTTP/1.1" in error_of(answer, 400)["message"]
+    entry = gateway.entry(answer[1]["x-request-id"])
+    assert (entry["status"], entry["outcome"], entry["project"]) == (400, "refused", "main")
+    assert gateway.entry_ids() - before == {entry["id"]}
+
+
 def test_a_body_over_the_limit_in_pieces_is_too_large(
     gateway: Gateway, ask: Callable[..., Answer]
 ) -> None:
