@@ -12,6 +12,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from gateway.privacy.spans import WORD_END, word_start
@@ -85,5 +86,13 @@ _BASE32_PAIRS: Final = tuple(first + second for first in _BASE32 for second in _
 
 def _digest(scope_key: bytes, purpose: str, entity: str, value: str) -> bytes:
     normal = value if value.isascii() else unicodedata.normalize("NFKC", value)
-    message = f"{purpose}\0{entity}\0{normal}".encode("utf-8", "surrogatepass")
-    return hmac.digest(scope_key, message, "sha256")
+    begun = _begun(scope_key).copy()
+    begun.update(f"{purpose}\0{entity}\0{normal}".encode("utf-8", "surrogatepass"))
+    return begun.digest()
+
+
+@lru_cache(256)  # scopes; one of a conversation goes with it
+def _begun(scope_key: bytes) -> hmac.HMAC:
+    """The HMAC once it has read the scope's key: `hmac.digest` would do so for each placeholder,
+    and let go of the interpreter meanwhile, which another thread then keeps."""
+    return hmac.new(scope_key, digestmod="sha256")

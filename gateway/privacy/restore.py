@@ -7,7 +7,7 @@ stream, no more is held back than a suffix that can still grow into a stand-in (
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from gateway.privacy.mint import Vault
@@ -49,10 +49,7 @@ class Restorer:
 
     def whole(self, text: str, is_json: bool = False) -> str:
         """A text that comes in one piece, values restored."""
-        state = _Lane(Nesting() if is_json else None)
-        if not self._wordings or self._is_plain(state, text, closely=False):
-            return text
-        return self._advance(state, text, final=True)
+        return self._put_back(text, 0, len(text), Nesting() if is_json else None)[0]
 
     def passes(self, lane: Hashable, text: str) -> bool:
         """Whether the text can be told now and as it is, and then it has been fed. It may say no
@@ -89,51 +86,51 @@ class Restorer:
         return True
 
     def _advance(self, state: _Lane, more: str, *, final: bool) -> str:
-        text, nesting = state.before + state.held + more, state.nesting
-        is_json = nesting is not None
-        done = len(state.before)
-        hold = len(text) if final else self._hold_from(text, done, is_json)
+        text, done = state.before + state.held + more, len(state.before)
+        hold = len(text) if final else self._hold_from(text, done, state.nesting is not None)
+        told, hold = self._put_back(text, done, hold, state.nesting)
+        state.before, state.held = text[max(0, hold - _CONTEXT) : hold], text[hold:]
+        return told
+
+    def _put_back(
+        self, text: str, done: int, hold: int, nesting: Nesting | None
+    ) -> tuple[str, int]:
+        """What stands from `done` to `hold`, values restored, and where that ends: further on,
+        where a stand-in does."""
+        wordings, is_json = self._wordings, nesting is not None
+        hits = [wording.find(text, done, is_json) for wording in wordings]
         pieces: list[str] = []
-        hits = [wording.find(text, done, is_json) for wording in self._wordings]
-        while any(hits):
-            start, end, name = min(filter(None, hits), key=_rank)
-            if start >= hold:
-                break
-            pieces += (
-                _passed(text[done:start], nesting),
-                _escaped(self._vault[name], nesting.depth if nesting else 0),
-            )
-            _passed(name, nesting)
+        while (hit := _first(hits)) and hit[0] < hold:
+            start, end, name = hit
+            before, value = text[done:start], self._vault[name]
+            if nesting is not None:
+                nesting.feed(before)
+                value = _escaped(value, nesting.depth)
+                nesting.feed(name)
+            pieces += (before, value)
             done = end
-            self._go_on(hits, text, done, is_json)
+            for at, wording in enumerate(wordings):  # each reads a text once, whoever is hit
+                if (known := hits[at]) and known[0] < done:
+                    hits[at] = wording.find(text, done, is_json)
             if hold < done:
                 hold = self._hold_from(text, done, is_json)
-        pieces.append(_passed(text[done:hold], nesting))
-        state.before, state.held = text[max(0, hold - _CONTEXT) : hold], text[hold:]
-        return "".join(pieces)
-
-    def _go_on(self, hits: list[Hit | None], text: str, done: int, is_json: bool) -> None:
-        """Look on behind `done` for those wordings only whose hit lies before it: so each reads a
-        text once, however often the others are hit."""
-        for at, wording in enumerate(self._wordings):
-            hit = hits[at]
-            if hit and hit[0] < done:
-                hits[at] = wording.find(text, done, is_json)
+        rest = text[done:hold]
+        if nesting is not None:
+            nesting.feed(rest)
+        return ("".join((*pieces, rest)) if pieces else rest), hold
 
     def _hold_from(self, text: str, floor: int, is_json: bool) -> int:
         """Where the first suffix begins that is, or may become, a stand-in."""
         return min(wording.hold_from(text, floor, is_json) for wording in self._wordings)
 
 
-def _rank(hit: Hit) -> tuple[int, int]:
+def _first(hits: Iterable[Hit | None]) -> Hit | None:
     """The first wins, and of two that begin together the longer."""
-    return hit[0], -hit[1]
-
-
-def _passed(text: str, nesting: Nesting | None) -> str:
-    if nesting:
-        nesting.feed(text)
-    return text
+    first: Hit | None = None
+    for hit in hits:
+        if hit and (first is None or (hit[0], -hit[1]) < (first[0], -first[1])):
+            first = hit
+    return first
 
 
 def _escaped(value: str, json_depth: int) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
-from gateway.privacy.placeholder import begin, canonical, pattern
+from gateway.privacy.placeholder import TOKEN_LENGTH, begin, canonical, pattern
 from gateway.privacy.spans import WORD_END, word_start
 
 _WORD_END = re.compile(WORD_END)
 _BACKSLASHES_MAX = (1, 4)
 """Before an underscore, of a plain text and of one that is JSON, also inside of JSON."""
+_TAIL: Final = 1 + TOKEN_LENGTH  # of a placeholder, behind its entity
+_FEW: Final = 8  # names
 
 
 Hit = tuple[int, int, str]
@@ -39,22 +41,30 @@ class Wording(Protocol):
         ...
 
 
-def wordings(placeholders: Collection[str], literals: Collection[str]) -> list[Wording]:
+class _Kinds(NamedTuple):
+    """Entities of which none begins another, how a placeholder of theirs begins, and is written in
+    a plain text and in JSON, its length at most, and how many gaps it has."""
+
+    entities: frozenset[str]
+    begin: re.Pattern[str]
+    patterns: tuple[re.Pattern[str], ...]
+    longest: int
+    gaps_max: int
+
+
+def wordings(placeholders: Set[str], literals: Collection[str]) -> list[Wording]:
     """Of so many names as few wordings as find them all."""
     made: list[Wording] = []
-    for layer in _layers(frozenset(map(_entity, placeholders))):
-        made.append(Placeholders([name for name in placeholders if _entity(name) in layer], layer))
+    if placeholders:
+        layers = _layers(frozenset([name[:-_TAIL] for name in placeholders]))
+        made += [Placeholders(placeholders, kinds) for kinds in layers]
     if literals:
         made.append(Literals(literals))
     return made
 
 
-def _entity(name: str) -> str:
-    return name.rpartition("_")[0]
-
-
-@lru_cache(256)
-def _layers(entities: frozenset[str]) -> tuple[frozenset[str], ...]:
+@lru_cache(256)  # few kinds are found together again and again
+def _layers(entities: frozenset[str]) -> tuple[_Kinds, ...]:
     """`PERSON_CUSTOMER` may be a placeholder of PERSON, or the begin of one of PERSON_CUSTOMER: of
     such kinds each is looked for apart, and the longer hit counts."""
     layers: list[list[str]] = []
@@ -65,44 +75,82 @@ def _layers(entities: frozenset[str]) -> tuple[frozenset[str], ...]:
                 break
         else:
             layers.append([entity])
-    return tuple(map(frozenset, layers))
+    return tuple(
+        _Kinds(
+            frozenset(layer),
+            re.compile(begin(layer)),
+            tuple(pattern(layer, most) for most in _BACKSLASHES_MAX),
+            max(map(len, layer)) + _TAIL,
+            max(entity.count("_") for entity in layer) + 1,
+        )
+        for layer in layers
+    )
 
 
 class Placeholders:
-    """`entities` are the types of the names in `known`; none of them begins another."""
+    """Those of `names` that are of these kinds; another of them is none of its own, and changes
+    nothing."""
 
-    def __init__(self, known: Collection[str], entities: Collection[str]) -> None:
-        self._known = sorted(known)
-        self._names = frozenset(known)
-        self._begin, self._patterns = _written(frozenset(entities))
-        self._longest = max(map(len, self._known))
-        self._gaps_max = max(name.count("_") for name in self._known)
+    __slots__ = ("_done", "_kinds", "_known", "_loud", "_names", "_next", "_text")
+
+    def __init__(self, names: Set[str], kinds: _Kinds) -> None:
+        self._names = names
+        self._kinds = kinds
+        self._known: list[str] | None = None
+        self._text, self._loud, self._done = "", b"", 0
+        self._next: dict[bytes, int] = {}
 
     def may_begin(self, text: str, start: int) -> bool:
-        return self._begin.search(text, start) is not None
+        return self._kinds.begin.search(text, start) is not None
 
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         """One that is not known may overlap one that is."""
-        search = self._patterns[is_json].search
-        found = search(text, start)
-        while found and canonical(found[0]) not in self._names:
-            found = search(text, found.start() + 1)
-        return (*found.span(), canonical(found[0])) if found else None
+        at, names = self._before_token(text, start, is_json), self._names
+        if at < 0:
+            return None
+        search = self._kinds.patterns[is_json].search
+        while found := search(text, at):
+            written = found[0]
+            name = written if written in names else canonical(written)
+            if name in names:
+                return found.start(), found.end(), name
+            at = found.start() + 1
+        return None
+
+    def _before_token(self, text: str, start: int, is_json: bool) -> int:
+        """Where a known name can begin first; -1 where none does. A name has its token to the
+        letter, but for the case, so no pattern has to read what comes before one, or a text that
+        has none, as most; of many names a look for each would cost more."""
+        if len(self._names) > _FEW:
+            return start
+        if text is not self._text or start < self._done:
+            self._text, self._loud = text, text.encode("ascii", "replace").upper()
+            self._next = {name[-TOKEN_LENGTH:].encode(): 0 for name in self._names}
+        self._done, first = start, -1
+        for token, at in self._next.items():
+            if 0 <= at <= start:
+                at = self._next[token] = self._loud.find(token, start)
+            if at >= 0 and (first < 0 or at < first):
+                first = at
+        kinds = self._kinds
+        reach = kinds.longest - TOKEN_LENGTH + kinds.gaps_max * _BACKSLASHES_MAX[is_json]
+        return max(start, first - reach) if first >= 0 else -1
 
     def hold_from(self, text: str, floor: int, is_json: bool) -> int:
-        longest = self._longest + self._gaps_max * _BACKSLASHES_MAX[is_json]
-        for found in self._begin.finditer(text, max(floor, len(text) - longest)):
+        kinds = self._kinds
+        longest = kinds.longest + kinds.gaps_max * _BACKSLASHES_MAX[is_json]
+        for found in kinds.begin.finditer(text, max(floor, len(text) - longest)):
             suffix = text[found.start() :]
-            if suffix.isascii() and _is_prefix(canonical(suffix), self._known):
+            if suffix.isascii() and _is_prefix(canonical(suffix), self._sorted()):
                 return found.start()
         return len(text)
 
-
-@lru_cache(256)
-def _written(entities: frozenset[str]) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
-    """How a placeholder of these begins, and is written in a plain text and in JSON. Few kinds are
-    found together again and again."""
-    return re.compile(begin(entities)), tuple(pattern(entities, n) for n in _BACKSLASHES_MAX)
+    def _sorted(self) -> list[str]:
+        """The names, once an answer's text has to be held back for one."""
+        if self._known is None:
+            entities = self._kinds.entities
+            self._known = sorted([name for name in self._names if name[:-_TAIL] in entities])
+        return self._known
 
 
 class Literals:
