@@ -88,7 +88,7 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
             draft.reservation = None
             parts.state.reserved -= 1
             continue
-        parts.meters.limits.decided(verdict.standings, granted=True)
+        parts.meters.later(parts.meters.limits.decided, verdict.standings, True)
         return ask, verdict.standings
 
 

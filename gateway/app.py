@@ -23,6 +23,7 @@ from gateway.backends.sql_keyring import SqlKeyring
 from gateway.background import done_with, fault_of, kept_up
 from gateway.beside import beside_requests, in_own_thread, keep_out_of_collections
 from gateway.detection import detecting
+from gateway.drawn_ahead import DrawnAhead
 from gateway.errors import Unavailable
 from gateway.forward import Patience, Target
 from gateway.guard import circuits_of
@@ -129,7 +130,7 @@ async def assembled(
             log=log,
             clock=time.time,
             stopwatch=time.perf_counter,
-            random_bytes=os.urandom,
+            random_bytes=DrawnAhead(os.urandom),
             workbench=workbench,
             patience=Patience(dice=lambda: os.urandom(1)[0] / 255),
             circuits=circuits,

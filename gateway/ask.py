@@ -23,6 +23,7 @@ from gateway.policy.policy import Endpoint, Model
 from gateway.quota.limit import Amounts
 from gateway.usage.entry import Price
 
+_CHAT, _COMPLETIONS, _EMBEDDINGS = Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS
 _PROMPT_FIELD: Final = {
     Endpoint.CHAT: "messages",
     Endpoint.COMPLETIONS: "prompt",
@@ -62,7 +63,7 @@ class Ask:
     @property
     def echoed_tokens(self) -> int:
         """What the texts of the answers repeat of the prompt (`echo`), which is not charged."""
-        if self.request.endpoint != Endpoint.COMPLETIONS or not self.request.body.get("echo"):
+        if self.request.endpoint != _COMPLETIONS or not self.request.body.get("echo"):
             return 0
         return self.input_tokens * self.request.choices
 
@@ -82,19 +83,16 @@ def weigh(request: Request, model: Model) -> Ask:
         if least != most:
             is_exact = False
     cap = _cap(request, model, longest)
-    return Ask(
-        request=request,
-        input_tokens=input_tokens,
-        input_is_exact=is_exact,
-        output_tokens=cap * request.prompts * request.choices + _predicted(request, model),
-        cap=cap,
-    )
+    output_tokens = cap * request.prompts * request.choices
+    if "prediction" in request.body:
+        output_tokens += _predicted(request, model)
+    return Ask(request, input_tokens, is_exact, output_tokens, cap)
 
 
 def output_cap(ask: Ask, model: Model) -> Cap | None:
     """Where the answer's stream is cut, should the upstream not keep to its cap; embeddings have
     none. What is echoed is no output."""
-    if ask.request.endpoint == Endpoint.EMBEDDINGS:
+    if ask.request.endpoint == _EMBEDDINGS:
         return None
     return Cap(
         choice=ask.cap + ask.echoed_tokens,
@@ -121,7 +119,7 @@ def outgoing(ask: Ask, model: Model) -> bytes:
     a stream. All else as it came; the request's own body stays whole."""
     request = ask.request
     body: dict[str, Any] = {**request.body, "model": model.upstream_model}
-    if request.endpoint != Endpoint.EMBEDDINGS:
+    if request.endpoint != _EMBEDDINGS:
         body[request.cap_field or _default_cap_field(request)] = ask.cap
     if request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
@@ -169,9 +167,9 @@ def _is_address(user: str) -> bool:
 def _counts(request: Request, model: Model) -> tuple[Count, ...]:
     """One for each prompt."""
     body, tokenizer = request.body, str(model.tokenizer)
-    if request.endpoint == Endpoint.CHAT:
+    if request.endpoint == _CHAT:
         return (chat_count(body, tokenizer, model.image_tokens, model.context),)
-    if request.endpoint == Endpoint.COMPLETIONS:
+    if request.endpoint == _COMPLETIONS:
         return prompt_counts(body.get("prompt"), tokenizer, model.context, body.get("suffix"))
     return prompt_counts(body["input"], tokenizer, model.context)
 
@@ -179,7 +177,7 @@ def _counts(request: Request, model: Model) -> tuple[Count, ...]:
 def _predicted(request: Request, model: Model) -> int:
     """Tokens of a predicted output: those that are rejected are charged as output."""
     prediction = request.body.get("prediction")
-    if not prediction or request.endpoint != Endpoint.CHAT:
+    if not prediction or request.endpoint != _CHAT:
         return 0
     return prediction_count(prediction, model.tokenizer.value, model.context).most
 
@@ -187,13 +185,13 @@ def _predicted(request: Request, model: Model) -> int:
 def _default_cap_field(request: Request) -> str:
     """`max_completion_tokens`, but `max_tokens` where the API does not take it: in completions, and
     along with a predicted output."""
-    is_chat = request.endpoint == Endpoint.CHAT and not request.body.get("prediction")
+    is_chat = request.endpoint == _CHAT and not request.body.get("prediction")
     return "max_completion_tokens" if is_chat else "max_tokens"
 
 
 def _cap(request: Request, model: Model, longest: int) -> int:
     """Output tokens of one answer; `longest` is the least size of the longest prompt."""
-    if request.endpoint == Endpoint.EMBEDDINGS:
+    if request.endpoint == _EMBEDDINGS:
         if longest > model.context:
             raise _too_long(request, model, longest, 0)
         return 0

@@ -83,8 +83,9 @@ class Draft:
         """From here on the upstream may work, and charge, for this request."""
         self.sent_at = self._stopwatch()
 
-    def upstream_seconds(self) -> float:
-        return 0.0 if self.sent_at is None else self._stopwatch() - self.sent_at
+    def upstream_seconds(self) -> float | None:
+        """Since it was asked; None where it was not."""
+        return None if self.sent_at is None else self._stopwatch() - self.sent_at
 
     def first_token(self) -> None:
         if self.first_token_ms is None:

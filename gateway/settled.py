@@ -45,7 +45,7 @@ class Settled:
             draft.key = error.key
         entry = draft.entry(error)
         if isinstance(error, Refusal):
-            parts.meters.limits.decided(error.standings, granted=False)
+            parts.meters.later(parts.meters.limits.decided, error.standings, False)
         if parts.ledger.settles_at_once:  # nothing can come in between
             await self._end(entry)
         else:
@@ -84,7 +84,7 @@ class Settled:
     def _show(self, used: Amounts, standings: tuple[Standing, ...]) -> None:
         """How full the limits of this request are now, and who is near the end of one."""
         parts = self._parts
-        parts.meters.limits.stand(standings)
+        parts.meters.later(parts.meters.limits.stand, standings)
         for crossing in warnings_of(standings, used):
             limit, subject = crossing.standing.claim.limit, dict(crossing.standing.claim.subject)
             subject.pop("end_user", None)  # the caller's own text
@@ -102,19 +102,13 @@ class Settled:
             )
 
     def _count(self, entry: Entry) -> None:
-        draft, meters = self._draft, self._parts.meters
-        meters.record(entry)
-        stages = draft.stage_seconds
-        if entry.redactions or "redact" in stages:
-            meters.redaction_duration.observe((), stages.get("redact", 0.0))
-        self._parts.traces.ended(draft, entry)
-        overhead_seconds = meters.spent(stages)
-        if draft.sent_at is not None:
-            served = (entry.upstream, entry.model)
-            meters.upstream_requests.add((*served, draft.upstream_code))
-            meters.upstream_duration.observe(served, draft.upstream_seconds())
-        fields = request_fields(entry, overhead_seconds * 1000, draft.call.client)
-        self._parts.log.info("request", **fields)
+        draft, parts = self._draft, self._parts
+        parts.traces.ended(draft, entry)
+        stages, meters = draft.stage_seconds, parts.meters
+        upstream = draft.upstream_code, draft.upstream_seconds()
+        meters.later(meters.exchanged, entry, stages, *upstream)
+        overhead_ms = sum(stages.values()) * 1000
+        parts.log.info("request", **request_fields(entry, overhead_ms, draft.call.client))
 
 
 def record_costless(entry: Entry, parts: Parts, headers: Headers = (), client: str = "") -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from gateway.drawn_ahead import AHEAD_BYTES, DrawnAhead
 from gateway.request_id import first_id, new_request_id, time_of
 
 NOW = 1_800_000_000.25
@@ -39,3 +40,18 @@ def test_an_id_without_a_time_is_before_all_that_bear_one(id: str) -> None:
 @pytest.mark.parametrize("id", ["req_t", "req_t0123", "req_t0123456789zz", "req_two_or_more_words"])
 def test_what_only_looks_like_one_bears_no_time(id: str) -> None:
     assert time_of(id) is None
+
+
+def test_bytes_that_are_drawn_ahead_are_each_given_once_and_in_order() -> None:
+    drawn: list[bytes] = []
+
+    def draw(count: int) -> bytes:
+        drawn.append(os.urandom(count))
+        return drawn[-1]
+
+    ahead = DrawnAhead(draw)
+    given = [ahead(10) for _ in range(AHEAD_BYTES // 10 + 1)]
+    assert len(drawn) == 2
+    assert b"".join(given[:-1]) == drawn[0][: AHEAD_BYTES // 10 * 10]
+    assert given[-1] == drawn[1][:10]
+    assert len(ahead(2 * AHEAD_BYTES)) == 2 * AHEAD_BYTES

@@ -97,40 +97,28 @@ def _bounded(figure: int) -> int:
     return max(-FIGURE_MAX, min(FIGURE_MAX, figure))
 
 
-def row_of(entry: Entry) -> dict[str, Any]:
-    """The entry's columns, for an insert."""
-    values = _values(entry)
-    values[_REDACTIONS] = dict(entry.redactions)
-    return dict(zip(_COLUMNS, values, strict=True))
-
-
 def values_of(entry: Entry) -> list[Any]:
-    """The entry's columns as the driver takes them, in the table's order."""
-    values = _values(entry)
+    """The entry's columns as the driver takes them, in the table's order: all in two calls, as the
+    columns of tokens stand together."""
+    values = [*_before_tokens(entry), *entry.tokens, *_behind_tokens(entry)]
+    values[_TIME] = micros(entry.time)
     values[_REDACTIONS] = as_json(entry.redactions)
     return values
 
 
-def _values(entry: Entry) -> list[Any]:
-    """All in two calls, as the columns of tokens stand together."""
-    values = [*_before_tokens(entry), *entry.tokens, *_behind_tokens(entry)]
-    values[_TIME] = micros(entry.time)
-    return values
-
-
-def _place_of(column: str) -> str:
+def place_of(column: str) -> str:
     """Where an entry has what a column has."""
     if column in ("outcome", "source"):
         return f"{column}._value_"  # as `value`, which is Python's code and called for each entry
     return column
 
 
-_COLUMNS = tuple(str(column.name) for column in entries.columns)  # plain ones, for orjson
+_COLUMNS = tuple(str(column.name) for column in entries.columns)
 _TIME, _REDACTIONS = _COLUMNS.index("time"), _COLUMNS.index("redactions")
 _TOKENS_AT = _COLUMNS.index(_TOKEN_COLUMNS[0])
 _TOKENS_END = _TOKENS_AT + len(_TOKEN_COLUMNS)
-_before_tokens = attrgetter(*map(_place_of, _COLUMNS[:_TOKENS_AT]))
-_behind_tokens = attrgetter(*map(_place_of, _COLUMNS[_TOKENS_END:]))
+_before_tokens = attrgetter(*map(place_of, _COLUMNS[:_TOKENS_AT]))
+_behind_tokens = attrgetter(*map(place_of, _COLUMNS[_TOKENS_END:]))
 
 
 def entry_of(row: Row[Any]) -> Entry:

@@ -13,6 +13,7 @@ from prometheus_client.exposition import generate_latest
 
 from gateway import __version__
 from gateway.errors import CODES
+from gateway.meters.backlog import Backlog
 from gateway.meters.entries import REQUEST_BUCKETS, EntryMeters
 from gateway.meters.genai import GenAi
 from gateway.meters.limits import LimitMeters
@@ -47,6 +48,9 @@ class Meters:
         self.registry = CollectorRegistry()
         self._keys = frozenset(keys)
         self._journal_errors_seen = 0
+        backlog = Backlog()
+        self.registry.register(backlog)
+        self.later, self._settle = backlog.later, backlog.settle
         make = Maker(self.registry, series_max)
         self.series_refused = make.series_refused
         self.entries = EntryMeters(make)
@@ -198,14 +202,23 @@ class Meters:
         if entry.cost_nano:
             self.key_cost.add((entry.key_id, entry.currency), entry.cost_nano)
 
-    def spent(self, stages: Mapping[str, float]) -> float:
-        """Count the time that a request took in each stage; that of all, in seconds."""
+    def exchanged(
+        self, entry: Entry, stages: Mapping[str, float], code: str, upstream_seconds: float | None
+    ) -> None:
+        """Count an exchange: its entry, the time that each stage took, and what the upstream did,
+        if it was asked."""
+        self.record(entry)
+        if entry.redactions or "redact" in stages:
+            self.redaction_duration.observe((), stages.get("redact", 0.0))
         self.overhead.observe_each(stages)
-        seconds = sum(stages.values())
-        self.overhead.observe(("total",), seconds)
-        return seconds
+        self.overhead.observe(("total",), sum(stages.values()))
+        if upstream_seconds is not None:
+            served = (entry.upstream, entry.model)
+            self.upstream_requests.add((*served, code))
+            self.upstream_duration.observe(served, upstream_seconds)
 
     def use_policy(self, digest: str, now: float) -> None:
+        self._settle()  # of limits of the policy before
         self.policy_info.clear()
         self.limits.forget()
         self.circuit_state.clear()

@@ -135,6 +135,9 @@ class Count(NamedTuple):
     most: int
 
 
+_new = tuple.__new__  # as Count's constructor, but that is a call of Python
+
+
 class Counter:
     """Adds up the prompts of one request. Texts are counted exactly up to EXACT_BYTES_MAX of them,
     and by their bytes from there on."""
@@ -154,7 +157,7 @@ class Counter:
         refused by the provider, and not charged."""
         least, most, context = self._least, self._most, self._context
         self._least = self._most = 0
-        return Count(least, most if most < context else context)
+        return _new(Count, (least, most if most < context else context))
 
     def exactly(self, tokens: int) -> None:
         self._least += tokens
@@ -169,9 +172,15 @@ class Counter:
 
     def text(self, text: str, *, is_certain: bool = True) -> None:
         """A text that is in the prompt as it stands, or may be."""
-        tokens, is_exact = self._count(text)
+        size = len(text) if text.isascii() else utf8_length(text)
+        vocabulary = self._vocabulary
+        if vocabulary is None or size > self._bytes_left:
+            self._most += size
+            return
+        self._bytes_left -= size
+        tokens = _exact(text, vocabulary)
         self._most += tokens
-        if is_exact and is_certain:
+        if is_certain:
             self._least += tokens
 
     def role(self, role: str) -> None:
@@ -188,14 +197,9 @@ class Counter:
         """What the provider turns into text in a way of its own: tools, schemas, and fields that we
         do not know."""
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        self._most += RENDERED_FACTOR * self._count(text)[0] + RENDERED_MARGIN
-
-    def _count(self, text: str) -> tuple[int, bool]:
-        size = len(text) if text.isascii() else utf8_length(text)
-        if self._vocabulary is None or size > self._bytes_left:
-            return size, False
-        self._bytes_left -= size
-        return _exact(text, self._vocabulary), True
+        before = self._most
+        self.text(text, is_certain=False)
+        self._most += (RENDERED_FACTOR - 1) * (self._most - before) + RENDERED_MARGIN
 
 
 def chat_count(body: Mapping[str, Any], tokenizer: str, largest_image: int, context: int) -> Count:

@@ -16,7 +16,7 @@ from gateway.backends.schema import migrations_folder
 from gateway.backends.sql_audit import SqlAudit
 from gateway.backends.sql_book import insert_entries, post_entries
 from gateway.backends.sql_corrections import SqlCorrections
-from gateway.backends.sql_entries import row_of, storable
+from gateway.backends.sql_entries import storable, values_of
 from gateway.backends.sql_report import SqlReport
 from gateway.backends.tables import entries, rollups
 from gateway.cli.sums import audited
@@ -26,6 +26,12 @@ from gateway.usage.rollup import SUMS, VIEWS
 
 JANUARY = 1_767_225_600.0  # 2026-01-01 UTC
 DAY = 86400.0
+
+
+def row_of(entry):
+    """The entry's columns, for an insert by SQLAlchemy."""
+    names = [column.name for column in entries.columns]
+    return dict(zip(names, values_of(entry), strict=True)) | {"redactions": dict(entry.redactions)}
 
 
 def book(seed, count=200):

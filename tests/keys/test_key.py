@@ -94,6 +94,16 @@ def test_a_digest_matches_its_own_text_only(one, other):
     assert not matches(digest(one, PEPPER), one, b"another pepper")
 
 
+def test_a_text_that_matched_matches_no_other_digest_and_under_no_other_pepper():
+    text, other = mint(some_bytes(3)).text, mint(some_bytes(4)).text
+    for _ in range(2):  # the second time it is known
+        assert matches(digest(text, PEPPER), text, PEPPER)
+        assert not matches(digest(other, PEPPER), text, PEPPER)
+        assert not matches(bytes(32), text, PEPPER)
+        assert not matches(digest(text, PEPPER), text, b"another pepper")
+        assert not matches(digest(text, PEPPER), other, PEPPER)
+
+
 def test_the_digest_is_the_published_hmac_sha_256():
     # RFC 4231, test case 2.
     known = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
