@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Protocol
 
@@ -254,13 +254,19 @@ def outgoing_headers(target: Target, caller_headers: Headers, request_id: str) -
     return headers
 
 
-def answer_headers(headers: Headers) -> list[tuple[str, str]]:
+def answer_headers(headers: Headers) -> dict[str, str]:
     """What a caller may see of an upstream's headers; the first of each name."""
     shown: dict[str, str] = {}
     for name, value in headers:
-        if name in UPSTREAMS and _can_be_header(value):
-            shown.setdefault(name, value)
-    return list(shown.items())
+        if name in UPSTREAMS and name not in shown and _can_be_header(value):
+            shown[name] = value
+    return shown
+
+
+@lru_cache(64)
+def media_type(content_type: str) -> str:
+    """What a body is, without the parameters."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _can_be_header(value: str) -> bool:
