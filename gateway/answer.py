@@ -20,7 +20,7 @@ from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
 from gateway.openai.places import Path
 from gateway.openai.usage import Told, larger, tokens_told
-from gateway.pieces import OnePiece, drained, joined
+from gateway.pieces import OnePiece, closed, drained, joined
 from gateway.privacy.mint import Vault
 from gateway.privacy.watch import Watch
 
@@ -186,8 +186,8 @@ class Answer:
                         if self._done:
                             break
                 self._is_between = reader.holds_nothing
-                if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
-                    await self._reply.pieces.aclose()  # now: the caller may read slowly
+                if self.cut:
+                    await closed(self._reply.pieces)  # now: the caller may read slowly
                 if out:
                     if not self.started:
                         yield b""

@@ -45,6 +45,12 @@ async def drained(pieces: AsyncIterable[bytes], seconds: float) -> None:
         await waits.within(seconds, _rest(pieces))
 
 
+async def closed(pieces: AsyncIterable[bytes]) -> None:
+    """Ended, where they can be."""
+    if (aclose := getattr(pieces, "aclose", None)) is not None:
+        await aclose()
+
+
 async def _rest(pieces: AsyncIterable[bytes]) -> None:
     async for _ in pieces:
         pass
