@@ -81,9 +81,10 @@ class _BoundedProtocol(HttpConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        self._came_bytes = 0  # of this head and maybe more: no head is longer
+        self._piece_bytes = 0
         self._head_tail = b""  # where its end may have begun
         self._head_has_time = False  # it is timed
-        self._refused = False
         self._seat: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -100,12 +101,14 @@ class _BoundedProtocol(HttpConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self.is_refused:
             return
         if self.in_head or not self.in_message:
             data = _without_upgrade(self._head_tail, data)
+        self._piece_bytes = size = len(data)
+        self._came_bytes += size
         if self.in_head:
-            self._head_bytes += len(data)
+            self._head_bytes += size
         super().data_received(data)
         if not self.in_head:
             self._head_tail = b""
@@ -117,21 +120,21 @@ class _BoundedProtocol(HttpConnection):
             self._time_head()
 
     def on_garbage(self) -> None:
-        if not self._refused:
+        if not self.is_refused:
             self._refuse(BadRequest("This is not an HTTP/1.1 request that can be understood."))
 
     def on_trailer(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self.head_bytes_max and not self._refused:
+        if self._head_bytes > self.head_bytes_max and not self.is_refused:
             self._head_too_large()
 
     def on_headers_complete(self) -> None:
         self.in_head = self._head_has_time = False
         self._head_bytes = 0
         self.not_due()
-        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        came, self._came_bytes = self._came_bytes, self._piece_bytes
         assert self.parser is not None
-        if size > self.head_bytes_max:
+        if came + 4 * len(self.headers) > self.head_bytes_max and self._is_too_large():
             self._head_too_large()
         elif len(self.headers) > self.headers_max:
             self._refuse(
@@ -146,31 +149,26 @@ class _BoundedProtocol(HttpConnection):
                     "on several, or wait for the answers."
                 )
             )
-        elif not self._refused:
+        elif not self.is_refused:
             self.begin_turn()
             if type(self).leaving():
                 self.leave()
+
+    def _is_too_large(self) -> bool:
+        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        return size > self.head_bytes_max
 
     def leave(self) -> None:
         """This connection's newest request is its last, where its answer can still say so."""
         if self.turn is not None and not self.turn.is_started:
             self.turn.keep_alive = False
 
-    def on_body(self, body: bytes) -> None:
-        if not self._refused:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self.in_message = False
-        if not self._refused:
-            super().on_message_complete()
-
     def wait_for_next(self) -> None:
         if not self._head_has_time:
             super().wait_for_next()
 
     def failed(self) -> None:
-        self._refused = True
+        self.is_refused = True
         self._answer_error(Failed("The gateway failed.", code="internal_error"))
 
     def _time_head(self) -> None:
@@ -197,7 +195,7 @@ class _BoundedProtocol(HttpConnection):
 
     def _turn_away(self) -> None:
         """One connection too many. It asked nothing yet, so there is nothing to write down."""
-        self._refused = True
+        self.is_refused = True
         self._answer_error(
             Unavailable(
                 "The gateway has as many connections as it may have. Try again in a moment.",
@@ -215,7 +213,7 @@ class _BoundedProtocol(HttpConnection):
 
     def _refuse(self, error: ApiError) -> None:
         """Answer, and close: what follows on this connection cannot be trusted."""
-        self._refused = True
+        self.is_refused = True
         if self.transport.is_closing():
             return
         tags = "".join(f"{name}: {value}\r\n" for name, value in type(self).tags(error))
