@@ -6,28 +6,28 @@ docs/internals/streams.md.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import closing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from gateway.answer_text import AnswerText
 from gateway.call import Outlet
 from gateway.errors import ApiError, TextBlocked, UpstreamFailed
 from gateway.fault import error_object, judge, told_in_error
-from gateway.forward import Reply, answer_headers
+from gateway.forward import Reply, answer_headers, media_type
 from gateway.json_text import write
 from gateway.openai.chunks import DONE, choices, read_object, says_only_usage
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
 from gateway.openai.places import Path
 from gateway.openai.usage import Told, larger, tokens_told
+from gateway.pieces import OnePiece, closed, drained, joined
 from gateway.privacy.mint import Vault
 from gateway.privacy.watch import Watch
-from gateway.waiting import Waits
 
 DRAIN_SECONDS = 1.0  # after [DONE]: time to see the end, so that the connection can be used again
 _KEY_LENGTH_MIN = 12  # a shorter one is no secret, but a word that any answer may have ("EMPTY")
 _MODEL_LENGTH_MAX = 100
+_RUNS_MAX = 16  # of events of one piece that might be alike, and are not
 _STREAM, _JSON = "text/event-stream", "application/json"
 
 
@@ -43,7 +43,7 @@ class Answer:
     `said`: what it wrote, placeholders and all, by lane; `output_text`: the same, for counting;
     `untold_text`: what of that came after usage was told last."""
 
-    _pieces: AsyncGenerator[bytes, None]
+    _pieces: AsyncIterator[bytes]
 
     def __init__(
         self,
@@ -98,8 +98,8 @@ class Answer:
         """Read until there is something to send: of a stream its first events, else all of it.
 
         Raises ApiError where the reply is no answer for the caller."""
-        shown = dict(answer_headers(self._reply.headers))
-        media = shown.get("content-type", "").partition(";")[0].strip().lower()
+        shown = answer_headers(self._reply.headers)
+        media = media_type(shown.get("content-type", ""))
         good = 200 <= self.status < 300
         self.replied = good and media in (_STREAM, _JSON)
         self.streams = good and media == _STREAM
@@ -110,13 +110,15 @@ class Answer:
                 raise _invalid("ended before it began")
         else:
             body = self._sent(await self._whole() if good else await self._refusal())
-            self._pieces = _one_piece(body)
+            self._pieces = OnePiece(body)
             self.replied = True
-            shown |= {"content-type": _JSON, "content-length": str(len(body))}
-        self.headers = [(name, self._without_key(value)) for name, value in shown.items()]
+            shown["content-type"], shown["content-length"] = _JSON, str(len(body))
+        self.headers += shown.items()
+        if self._key:
+            self.headers = [(name, self._without_key(value)) for name, value in self.headers]
         self.started = True
 
-    def pieces(self, outlet: Outlet | None = None) -> AsyncGenerator[bytes, None]:
+    def pieces(self, outlet: Outlet | None = None) -> AsyncIterator[bytes]:
         """What the caller gets. If the upstream fails on the way: first what was held back, then
         ApiError is raised. What can be passed by a look, and comes while the next piece is waited
         for, as most of a stream does, the `outlet` gets as it comes, and nobody is woken."""
@@ -160,12 +162,10 @@ class Answer:
         return write(passed_on)
 
     async def _body(self) -> bytes:
-        body = bytearray()
-        async for piece in self._reply.pieces:
-            body += piece
-            if len(body) > self._bytes_max:
-                raise _invalid(f"is larger than {self._bytes_max} bytes")
-        return bytes(body)
+        body = await joined(self._reply.pieces, self._bytes_max)
+        if body is None:
+            raise _invalid(f"is larger than {self._bytes_max} bytes")
+        return body
 
     async def _stream(self) -> AsyncGenerator[bytes, None]:
         """An empty piece for `begin`, once there is something to send, then all of it."""
@@ -177,21 +177,24 @@ class Answer:
                 if is_short and (whole := self._text.passed(piece)):
                     yield self._sent(whole)
                     continue
-                for event in reader.feed(piece):
-                    whole = event.encode()
-                    out += self._text.passed(whole) or await self._event(event, whole)
-                    if self._done:
-                        break
+                if reader.has_passed(piece):
+                    await self._events(piece, out)
+                else:
+                    for event in reader.feed(piece):
+                        whole = event.encode()
+                        out += self._text.passed(whole) or await self._event(event, whole)
+                        if self._done:
+                            break
                 self._is_between = reader.holds_nothing
-                if self.cut and isinstance(self._reply.pieces, AsyncGenerator):
-                    await self._reply.pieces.aclose()  # now: the caller may read slowly
+                if self.cut:
+                    await closed(self._reply.pieces)  # now: the caller may read slowly
                 if out:
                     if not self.started:
                         yield b""
                     yield self._sent(bytes(out))
                     out.clear()
                 if self._done:
-                    await self._drain()
+                    await drained(self._reply.pieces, DRAIN_SECONDS)
                     return
             out += await self._end(reader.finish())
         except (ApiError, EventTooLong) as error:
@@ -216,13 +219,20 @@ class Answer:
             return await self._event(cut, cut.encode())
         raise _invalid("ends in the middle of an event")
 
-    async def _drain(self) -> None:
-        with suppress(ApiError, TimeoutError), closing(Waits()) as waits:
-            await waits.within(DRAIN_SECONDS, self._rest())
-
-    async def _rest(self) -> None:
-        async for _ in self._reply.pieces:
-            pass
+    async def _events(self, piece: bytes, out: bytearray) -> None:
+        """A piece of some whole events. Those that are alike pass together, as where a model's
+        words came one behind the other, or as many of them as need not be counted at once."""
+        tries, at = _RUNS_MAX, 0
+        while at < len(piece) and not self._done:
+            run = self._text.run_in(piece, at) if tries else b""
+            if run and (passed := self._text.passed(run)):
+                out += passed
+                at += len(run)
+                continue
+            tries -= 1 if tries else 0
+            end = piece.index(b"\n\n", at) + 2
+            whole, at = piece[at:end], end
+            out += self._text.passed(whole) or await self._event(Event(whole[:-2]), whole)
 
     async def _event(self, event: Event, whole: bytes) -> bytes:
         """What is sent for one event of the upstream: it, with extra ones before it, or nothing."""
@@ -234,7 +244,7 @@ class Answer:
             return await self._text.flush() + whole
         chunk = read_object(data)
         if chunk is None:
-            return await self._plain(event, data)
+            return await self._text.plain(event, data)
         told = self.told
         ending = self._observe(chunk)
         says_more = ending or self._failed or chunk.get("usage") is not None
@@ -260,13 +270,6 @@ class Answer:
             out += b"".join(map(encode, (*map(write, last), DONE.encode())))
         return out
 
-    async def _plain(self, event: Event, data: str) -> bytes:
-        """An event that is no JSON object."""
-        told = await self._text.plain(data)
-        if told == data:
-            return event.encode()
-        return event.with_data(told.encode("utf-8", "replace")).encode()
-
     def _observe(self, chunk: dict[str, Any]) -> set[int]:
         """Take the facts out of a chunk; the choices that it ends."""
         if (usage := chunk.get("usage")) is not None:
@@ -278,9 +281,11 @@ class Answer:
             self.served_model = named or self.served_model
         if chunk.get("error") is not None:
             self._failed = True
-        said = choices(chunk)
-        ending = {index for index, finished in said.items() if finished}
-        self._open.update(said)
+        ending = set()
+        for index, is_finished in choices(chunk).items():
+            self._open.add(index)
+            if is_finished:
+                ending.add(index)
         self._finished |= ending
         return ending
 
@@ -289,10 +294,6 @@ class Answer:
 
     def _without_key(self, value: str) -> str:
         return value.replace(self._key, "***") if self._key else value
-
-
-async def _one_piece(body: bytes) -> AsyncGenerator[bytes, None]:
-    yield body
 
 
 def _invalid(what: str) -> UpstreamFailed:

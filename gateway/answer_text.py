@@ -10,7 +10,7 @@ from gateway.errors import UpstreamFailed
 from gateway.json_text import write
 from gateway.openai.alike import Alike, alike
 from gateway.openai.chunks import continued, put_text, text_at
-from gateway.openai.events import encode
+from gateway.openai.events import Event, encode
 from gateway.openai.overrun import Overrun
 from gateway.openai.places import Path
 from gateway.openai.texts import AnswerPlace, answer_places
@@ -86,6 +86,11 @@ class AnswerText:
             self._vain += 1
             self._alike = alike(whole[:-2], places[0])
 
+    def run_in(self, events: bytes, at: int) -> bytes:
+        """What of `events`, from `at` on, may be `passed` at once."""
+        like = self._alike
+        return like.run_in(events, at, self._uncounted_bytes_max) if like is not None else b""
+
     def passed(self, piece: bytes) -> bytes:
         """What is sent for whole events that are like the last one; nothing, and nothing was done,
         where one is not, or where their text has to be counted at once."""
@@ -101,7 +106,7 @@ class AnswerText:
         lane, is_json = like.place.lane, like.place.is_json
         self._lanes[lane].texts.append(text)
         restorer = self._restorer
-        if restorer is None or restorer.passes(lane, text):
+        if restorer is None or restorer.passes(lane, text, closely=len(texts) == 1):
             return piece
         told = [restorer.feed(lane, one, is_json) for one in texts]
         return piece if told == texts else like.saying(piece, told)
@@ -157,9 +162,12 @@ class AnswerText:
                 out += encode(write(continued(chunk, place, rest)))
         return out
 
-    async def plain(self, data: str) -> str:
+    async def plain(self, event: Event, data: str) -> bytes:
         """An event that is no JSON object is a text of its own."""
-        return await self._whole(_PLAIN, data, False)
+        told = await self._whole(_PLAIN, data, False)
+        if told == data:
+            return event.encode()
+        return event.with_data(told.encode("utf-8", "replace")).encode()
 
     def drop(self) -> None:
         """What is held back may not be told."""

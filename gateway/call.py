@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.forward import Headers
+from gateway.forward import CALLERS, Headers
 from gateway.policy.policy import Endpoint
+
+READ = frozenset({b"authorization", *(name.encode() for name in CALLERS)})
+"""The headers that an exchange looks at: others need not be read."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One request of a caller. `now` is when its head was complete, in unix seconds.
+    """One request of a caller. `now` is when its head was complete, in unix seconds; `headers` are
+    those that are READ.
 
     `read_body` raises TooLarge, TooSlow or ClientLeft. `engine` is the model of the old
     `/v1/engines/{engine}/…` URLs. `caller_left` tells a caller's leaving from our own stopping.

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache
 from types import TracebackType
 from typing import Protocol
 
@@ -63,7 +63,7 @@ Take = Callable[[bytes], bool]
 """Takes a piece, or leaves it and says no. It must not raise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A status line and headers, then pieces of the body as they arrive, decoded. `attempts`: how
     often the request was sent for it. `relay`, where a port has it, names who may take a piece that
@@ -122,31 +122,32 @@ def forward(
     that answers is the reply. Raises what the port raises, and Unavailable where our key cannot be
     sent, or `circuits` say that the upstream has a rest for this organization."""
     headers = outgoing_headers(target, caller_headers, request_id)
-    send = partial(upstream.send, path=path, headers=headers, body=body)
-    return _Attempts(send, target, patience, circuits or Circuits(), organization)
+    asked = upstream, path, headers, body
+    return _Attempts(asked, target, patience, circuits or Circuits(), organization)
 
 
 class _Attempts:
     """Those of one request. The exchange of the last one stays open until this is left."""
 
-    __slots__ = ("_circuits", "_exchange", "_organization", "_patience", "_send", "_target")
+    __slots__ = ("_asked", "_circuits", "_exchange", "_organization", "_patience", "_target")
 
     _exchange: AbstractAsyncContextManager[Reply]
 
     def __init__(
         self,
-        send: Callable[[Target], AbstractAsyncContextManager[Reply]],
+        asked: tuple[Upstream, str, Headers, bytes],
         target: Target,
         patience: Patience,
         circuits: Circuits,
         organization: str,
     ) -> None:
-        self._send, self._target, self._patience = send, target, patience
+        self._asked, self._target, self._patience = asked, target, patience
         self._circuits, self._organization = circuits, organization
 
     async def __aenter__(self) -> Reply:
         patience, target, circuits = self._patience, self._target, self._circuits
         whose = self._organization
+        upstream, path, headers, body = self._asked
         now = asyncio.get_running_loop().time
         deadline = now() + target.total_timeout_seconds
         this = target
@@ -156,9 +157,12 @@ class _Attempts:
                 pause = _pause_seconds(attempt, patience)
             tries = circuits.enter(target.name, now(), whose)
             try:
-                reply = await self._sent(this)
+                exchange = upstream.send(this, path, headers, body)
+                reply = await exchange.__aenter__()
+                self._exchange = exchange
                 circuits.answered(target.name, reply.status, now(), tries, whose)
-                reply, pause = await self._judged_or_closed(reply, pause)
+                if pause is not None:
+                    reply, pause = await self._judged_or_closed(reply, pause)
                 if pause is None or now() + pause >= deadline:
                     return reply if attempt == 1 else replace(reply, attempts=attempt)
                 await self._exchange.__aexit__(None, None, None)
@@ -185,18 +189,8 @@ class _Attempts:
     ) -> None:
         await self._exchange.__aexit__(kind, error, tb)
 
-    async def _sent(self, target: Target) -> Reply:
-        exchange = self._send(target)
-        reply = await exchange.__aenter__()
-        self._exchange = exchange
-        return reply
-
-    async def _judged_or_closed(
-        self, reply: Reply, pause: float | None
-    ) -> tuple[Reply, float | None]:
+    async def _judged_or_closed(self, reply: Reply, pause: float) -> tuple[Reply, float | None]:
         """As `_judged`, where another attempt may follow; what goes wrong closes the exchange."""
-        if pause is None:
-            return reply, None
         try:
             return await _judged(reply, pause)
         except BaseException:
@@ -238,29 +232,41 @@ def outgoing_headers(target: Target, caller_headers: Headers, request_id: str) -
 
     Raises Unavailable (upstream_key_missing) where the key has characters that no header can
     have: it was set to something that is not a key."""
-    headers = [*OURS, ("x-request-id", request_id)]
-    if target.api_key:
-        key = target.api_key.strip()
-        if not _can_be_header(key):
-            raise Unavailable(
-                f"The key of the upstream {target.name} cannot be sent. Set it again.",
-                code="upstream_key_missing",
-                retry=False,
-            )
-        headers.append(("authorization", f"Bearer {key}"))
-    headers += [
-        (name, value) for name, value in caller_headers if name in CALLERS and _can_be_header(value)
-    ]
+    headers = [*_headers_to(target.name, target.api_key), ("x-request-id", request_id)]
+    for header in caller_headers:
+        if header[0] in CALLERS and _can_be_header(header[1]):
+            headers.append(header)
     return headers
 
 
-def answer_headers(headers: Headers) -> list[tuple[str, str]]:
+@lru_cache(64)
+def _headers_to(name: str, api_key: str | None) -> Headers:
+    """Those that each request to the upstream of this name has: its key is looked at once."""
+    if not api_key:
+        return OURS
+    key = api_key.strip()
+    if not _can_be_header(key):
+        raise Unavailable(
+            f"The key of the upstream {name} cannot be sent. Set it again.",
+            code="upstream_key_missing",
+            retry=False,
+        )
+    return (*OURS, ("authorization", f"Bearer {key}"))
+
+
+def answer_headers(headers: Headers) -> dict[str, str]:
     """What a caller may see of an upstream's headers; the first of each name."""
     shown: dict[str, str] = {}
     for name, value in headers:
-        if name in UPSTREAMS and _can_be_header(value):
-            shown.setdefault(name, value)
-    return list(shown.items())
+        if name in UPSTREAMS and name not in shown and _can_be_header(value):
+            shown[name] = value
+    return shown
+
+
+@lru_cache(64)
+def media_type(content_type: str) -> str:
+    """What a body is, without the parameters."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _can_be_header(value: str) -> bool:

@@ -134,12 +134,12 @@ def test_few_of_the_upstreams_headers_come_back() -> None:
             "www-authenticate", "location", "strict-transport-security", "alt-svc", "cf-ray",
         )
     ]  # fmt: skip
-    assert answer_headers([*staying, *passing]) == passing
+    assert list(answer_headers([*staying, *passing]).items()) == passing
 
 
 def test_a_repeated_header_comes_back_once_and_a_broken_one_not_at_all() -> None:
     headers = [("openai-model", "a"), ("openai-model", "b"), ("openai-version", "x\ny")]
-    assert answer_headers(headers) == [("openai-model", "a")]
+    assert answer_headers(headers) == {"openai-model": "a"}
 
 
 ERROR = {"message": "too long", "type": "t", "param": "messages", "code": "c"}

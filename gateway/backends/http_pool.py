@@ -30,12 +30,12 @@ class Pool:
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
 
-    def kept(self, origin: Origin) -> Connection | None:
-        """A connection that is there already."""
+    def kept(self, origin: Origin, now: float) -> Connection | None:
+        """A connection that is there already, `now` by the loop's clock."""
         kept = self._kept.get(origin)
         while kept:
             connection = kept.pop()
-            if connection.is_usable(asyncio.get_running_loop().time()):
+            if connection.is_usable(now):
                 return connection
             connection.discard()
         return None
@@ -43,7 +43,7 @@ class Pool:
     async def acquire(self, origin: Origin) -> Connection:
         """Raises what opening raises. Bound the time of it from outside."""
         while not self._is_closed:
-            connection = self.kept(origin)
+            connection = self.kept(origin, asyncio.get_running_loop().time())
             if connection is None and not self._took_place():
                 connection = await self._turn(origin)
                 if connection is not None and connection.discarded:
@@ -132,7 +132,11 @@ class Pool:
             else:
                 connection.discard()  # which leaves its place to the first
                 return
-        self._kept.setdefault(connection.origin, []).append(connection)
+        kept = self._kept.get(connection.origin)
+        if kept is None:
+            self._kept[connection.origin] = [connection]
+        else:
+            kept.append(connection)
 
     def _on_gone(self, connection: Connection) -> None:
         kept = self._kept.get(connection.origin)

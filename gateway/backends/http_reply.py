@@ -28,19 +28,20 @@ class CutOff(Exception):
 
 class ReplyReader:
     """One reply. `status` and `headers` hold once it has `begun`, and `kept_seconds`, for how long
-    the server keeps the connection, if it says; `reusable` tells, once it is `complete`, whether
-    the connection can carry another one. `pieces` of its body wait here, in at most `buffered`
-    bytes. `relayed` is asked, where somebody waits for a piece, whether what arrived went on
-    without waking anybody: then until when the wait goes on, else 0."""
+    the server keeps the connection, if it says; `is_coded`, if its body has a coding; `reusable`
+    tells, once it is `complete`, whether the connection can carry another one. `pieces` of its body
+    wait here, in at most `buffered` bytes. `relayed` is asked, where somebody waits for a piece,
+    whether what arrived went on without waking anybody: then until when the wait goes on, else
+    0."""
 
     __slots__ = ("_dry_bytes", "_head_bytes", "_keep_alive", "_parser", "_sized", "_until_eof",
-                 "begun", "buffered", "complete", "headers", "kept_seconds", "on_body", "pieces",
-                 "relayed", "reusable", "status")  # fmt: skip
+                 "begun", "buffered", "complete", "headers", "is_coded", "kept_seconds", "on_body",
+                 "pieces", "relayed", "reusable", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0
         self.headers: list[tuple[str, str]] = []
-        self.begun = self.complete = self.reusable = False
+        self.begun = self.complete = self.reusable = self.is_coded = False
         self.kept_seconds: float | None = None
         self.buffered = 0
         self.relayed: Callable[[], float] | None = None
@@ -137,7 +138,7 @@ class ReplyReader:
         self._keep_alive = parser.should_keep_alive()
         if "keep-alive" in named and (told := _TIMEOUT.search(named["keep-alive"])):
             self.kept_seconds = float(told[1])
-        self._sized = has_length
+        self._sized, self.is_coded = has_length, "content-encoding" in named
         self._until_eof = not has_length and coding is None and status not in _NO_BODY
 
     def on_message_complete(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from gateway.forward import Headers
@@ -13,8 +14,7 @@ PORTS = {"http": 80, "https": 443}
 _KEPT = "/%:@!$&'()*+,;=~?[]"  # what a path and a query may hold besides letters and digits
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Whom a connection leads to; requests to the same one may share it."""
 
     host: str

@@ -62,15 +62,14 @@ def trusted() -> ssl.SSLContext:
 
 
 class _Exchange:
-    """One request and its reply. Left before the reply's end, it closes its connection, so that
-    the upstream stops."""
+    """One request and its reply, and the pieces of its body as they arrive. Left before the reply's
+    end, it closes its connection, so that the upstream stops."""
 
-    __slots__ = ("_body", "_connection", "_deadline", "_headers", "_path", "_pieces", "_pool",
-                 "_reader", "_take", "_target")  # fmt: skip
+    __slots__ = ("_body", "_connection", "_deadline", "_decoded", "_headers", "_is_over", "_path",
+                 "_pool", "_reader", "_take", "_target")  # fmt: skip
 
     _connection: Connection
     _deadline: float
-    _pieces: AsyncGenerator[bytes, None]
 
     def __init__(
         self, pool: Pool, target: Target, path: str, headers: Headers, body: bytes
@@ -82,6 +81,8 @@ class _Exchange:
         self._body = body
         self._reader = ReplyReader()
         self._take: Take | None = None
+        self._is_over = False  # there is no further piece
+        self._decoded: AsyncGenerator[bytes, None] | None = None
 
     async def __aenter__(self) -> Reply:
         target, reader = self._target, self._reader
@@ -92,7 +93,7 @@ class _Exchange:
         except ValueError as error:
             raise _told(target, error, sent=False) from error
         head = head_of(there, self._headers, len(self._body))
-        connection = self._pool.kept(there.origin) or await self._connected(there, now)
+        connection = self._pool.kept(there.origin, now) or await self._connected(there, now)
         self._connection = connection
         try:
             connection.begin(reader, head, self._body)
@@ -103,8 +104,11 @@ class _Exchange:
         except BaseException:
             connection.leave(reader)
             raise
-        self._pieces = self._decoded()
-        return Reply(reader.status, reader.headers, self._pieces, relay=self._relay)
+        if reader.is_coded:
+            self._decoded = self._inflated()
+            return Reply(reader.status, reader.headers, self._decoded, relay=self._relay)
+        reader.relayed = self._relayed
+        return Reply(reader.status, reader.headers, self, relay=self._relay)
 
     async def __aexit__(
         self,
@@ -113,8 +117,10 @@ class _Exchange:
         trace: TracebackType | None,
     ) -> None:
         self._connection.leave(self._reader)
+        self._is_over = True
         self._take = self._reader.relayed = None  # they hold each other
-        await self._pieces.aclose()
+        if self._decoded is not None:
+            await self._decoded.aclose()
 
     async def _connected(self, there: Place, now: float) -> Connection:
         """A connection that had to be waited for, or made."""
@@ -126,27 +132,42 @@ class _Exchange:
         except (OSError, ValueError) as error:  # a name that is none is a UnicodeError
             raise _told(target, error, sent=False) from error
 
-    async def _decoded(self) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives."""
+    def __aiter__(self) -> _Exchange:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """What of the body has arrived. No generator, of which the event loop would be told."""
         connection, reader = self._connection, self._reader
+        if self._is_over:
+            raise StopAsyncIteration
         try:
-            decode = inflater(reader.headers)
-            if decode is None:
-                reader.relayed = self._relayed
-            while True:
-                until = 0.0 if reader.pieces else self._patient_until()
-                while not reader.pieces and not reader.complete:
+            if not (reader.pieces or reader.complete):
+                until = self._patient_until()
+                while not (reader.pieces or reader.complete):
                     if (failure := connection.failure) is not None:
                         raise _told(self._target, failure, sent=True) from failure
                     await connection.more(until)
-                piece = reader.take()
-                connection.took(reader)
-                if not piece:
-                    break
-                if decode is None:
-                    yield piece
-                    continue
-                for decoded in decode.feed(piece):
+        except BaseException:
+            await self.aclose()
+            raise
+        if not reader.pieces:
+            self._is_over = True
+            raise StopAsyncIteration
+        piece = reader.take()
+        connection.took(reader)
+        return piece
+
+    async def aclose(self) -> None:
+        """Nobody wants the rest."""
+        self._is_over = True
+        self._connection.leave(self._reader)
+
+    async def _inflated(self) -> AsyncGenerator[bytes, None]:
+        """The body, decoded."""
+        try:
+            decode = inflater(self._reader.headers)
+            async for piece in self:
+                for decoded in decode.feed(piece) if decode is not None else (piece,):
                     yield decoded
                     await asyncio.sleep(0)  # what was few bytes can be very many
             if decode is not None:
@@ -154,7 +175,7 @@ class _Exchange:
         except NotHttp as error:
             raise _told(self._target, error, sent=True) from error
         finally:
-            connection.leave(reader)
+            await self.aclose()
 
     def _patient_until(self) -> float:
         """When the wait for the next bytes of the body ends."""

@@ -22,8 +22,10 @@ from gateway.usage.entry import Entry, Outcome
 
 
 class Boundary:
-    """Wraps the API. Sets `request_id` in the scope's state; an endpoint sets `exchanged` where the
-    exchange posts the entry, else what it knows of `endpoint` and `key`."""
+    """Wraps the API. Sets `request_id` in the scope's state, and `tags`: whoever begins an answer
+    without a message asks it, with the status, for the headers that are to be added. An endpoint
+    sets `exchanged` where the exchange posts the entry, else what it knows of `endpoint` and
+    `key`."""
 
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app = app
@@ -40,15 +42,18 @@ class Boundary:
         state["request_id"] = request_id
         status = 0
 
-        async def tagged(message: Message) -> None:
+        def tags(begins_with: int) -> list[tuple[str, str]]:
             nonlocal status
+            status = begins_with
+            return tags_of(request_id, round((parts.stopwatch() - began) * 1000))
+
+        async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status = message["status"]
-                duration_ms = round((parts.stopwatch() - began) * 1000)
-                headers = list(message.get("headers", ()))
-                headers += encoded(tags_of(request_id, duration_ms))
-                message["headers"] = headers
+                more = encoded(tags(message["status"]))
+                message["headers"] = [*message.get("headers", ()), *more]
             await send(message)
+
+        state["tags"] = tags
 
         code = seat = ""
         try:

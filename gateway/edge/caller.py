@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
 
 from starlette.types import Message, Receive, Send
 
+from gateway.edge.replies import Headers, encoded
 from gateway.errors import ClientLeft, TooLarge, TooSlow
 from gateway.waiting import Waits
+
+T = TypeVar("T")
 
 
 class Wire(Protocol):
     """A server that can be spoken to without ASGI's messages (`turn.py`)."""
 
+    def can_begin(self) -> bool: ...
+    def begin(self, status: int, headers: Sequence[tuple[str, str]]) -> None: ...
     def is_ready(self) -> bool: ...
     def give(self, piece: bytes) -> None: ...
     def end(self) -> None: ...
@@ -51,7 +56,7 @@ class Caller:
         self._body_bytes_max = body_bytes_max
         self._body_timeout_seconds = body_timeout_seconds
         self._write_timeout_seconds = write_timeout_seconds
-        self._waits = Waits()
+        self._waits: Waits | None = None  # where there was something to wait for
         self._wire = wire
         self._task: asyncio.Task[object] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -79,11 +84,24 @@ class Caller:
         if self._wire is not None:
             self._bounded(b"", self._wire.declared_bytes())
         try:
-            return await self._waits.within(self._body_timeout_seconds, self._read())
+            return await self._within(self._body_timeout_seconds, self._read())
         except TimeoutError:
             raise TooSlow(
                 f"The request's body was not complete after {self._body_timeout_seconds:g} seconds."
             ) from None
+
+    async def begin(
+        self, status: int, headers: Sequence[tuple[str, str]], tags: Callable[[int], Headers]
+    ) -> None:
+        """The answer begins, with the `tags` that the boundary has for its status."""
+        wire = self._wire
+        if wire is not None and not self.left and wire.can_begin():
+            self.started = True
+            wire.begin(status, [*headers, *tags(status)])
+            return
+        await self.send(
+            {"type": "http.response.start", "status": status, "headers": encoded(headers)}
+        )
 
     def is_ready(self) -> bool:
         """Whether a piece of the answer can be given, and need not wait."""
@@ -107,7 +125,7 @@ class Caller:
         if self.left and self._keeps_on:
             return
         try:
-            await self._waits.within(self._write_timeout_seconds, self._send(message))
+            await self._within(self._write_timeout_seconds, self._send(message))
         except TimeoutError:
             self.left = True
             if not self._keeps_on:
@@ -115,11 +133,17 @@ class Caller:
 
     def close(self) -> None:
         """Watch no more. Nobody is cancelled from here on."""
-        self._waits.close()
+        if self._waits is not None:
+            self._waits.close()
         if self._wire is not None:
             self._wire.unwatch()
         if self._watch is not None:
             self._watch.cancel()
+
+    def _within(self, seconds: float, work: Awaitable[T]) -> Awaitable[T]:
+        if self._waits is None:
+            self._waits = Waits()
+        return self._waits.within(seconds, work)
 
     async def _read(self) -> bytes:
         pieces: list[bytes] = []

@@ -11,9 +11,9 @@ from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
-from gateway.call import Call
+from gateway.call import READ, Call
 from gateway.edge.caller import Caller
-from gateway.edge.replies import encoded, error_event
+from gateway.edge.replies import error_event
 from gateway.edge.turn import WIRE
 from gateway.errors import ApiError, ClientLeft, Unavailable
 from gateway.exchange import exchange
@@ -40,7 +40,17 @@ class Completions:
             wire=scope.get("extensions", {}).get(WIRE),
         )
         try:
-            await self._answer(self._call(scope, caller), caller)
+            async with exchange(self._call(scope, caller), self._parts) as answer:
+                caller.streams = answer.streams
+                await caller.begin(answer.status, answer.headers, scope["state"]["tags"])
+                async for piece in answer.pieces(caller):
+                    if caller.is_ready():
+                        caller.give(piece)
+                    else:
+                        await caller.send(
+                            {"type": "http.response.body", "body": piece, "more_body": True}
+                        )
+                await caller.end()
         except ClientLeft:
             return
         except asyncio.CancelledError:
@@ -50,23 +60,6 @@ class Completions:
             await self._tell(caller, error)
         finally:
             caller.close()
-
-    async def _answer(self, call: Call, caller: Caller) -> None:
-        async with exchange(call, self._parts) as answer:
-            caller.streams = answer.streams
-            await caller.send(
-                {
-                    "type": "http.response.start",
-                    "status": answer.status,
-                    "headers": encoded(answer.headers),
-                }
-            )
-            async for piece in answer.pieces(caller):
-                if caller.is_ready():
-                    caller.give(piece)
-                    continue
-                await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
-            await caller.end()
 
     async def _tell(self, caller: Caller, error: ApiError) -> None:
         """As an answer, or as the last event of a stream that has begun. An answer of a known
@@ -86,6 +79,7 @@ class Completions:
             headers=[
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in scope["headers"]
+                if name in READ
             ],
             read_body=caller.body,
             caller_left=caller.has_left,

@@ -32,7 +32,7 @@ _TICK_SECONDS = 0.001  # the finest that timers are
 
 class HttpConnection(asyncio.Protocol):
     """`turn` is the newest request whose head is complete; those in `waiting` came before the
-    answer to an earlier one was complete."""
+    answer to an earlier one was complete. `is_refused`: nothing is read any more."""
 
     transport: asyncio.Transport
     farewell_seconds: float = 0  # for who could not be told that a connection ends
@@ -48,7 +48,7 @@ class HttpConnection(asyncio.Protocol):
         self.url = b""
         self.client: tuple[str, int] | None = None
         self.in_head = True
-        self.in_message = False
+        self.in_message = self.is_refused = False
         self.is_writing_paused = self.is_reading_paused = False
         self.parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -59,6 +59,8 @@ class HttpConnection(asyncio.Protocol):
         self._template: dict[str, Any] = {}
         self._answered: Turn | None = None  # to which an answer is on its way
         self._expects_continue = False
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
         self._writable = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._deadline = inf
@@ -183,7 +185,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         turn = self.turn
-        if turn is not None and not turn.is_complete:
+        if turn is not None and not (turn.is_complete or self.is_refused):
             turn.came(body)
             if turn.unread_bytes > UNREAD_BYTES_MAX:
                 self.pause_reading()
@@ -191,7 +193,7 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.in_message = False
         turn = self.turn
-        if turn is None:
+        if turn is None or self.is_refused:
             return
         if turn.is_complete:
             self.wait_for_next()
@@ -261,8 +263,13 @@ class HttpConnection(asyncio.Protocol):
         if self.is_writing_paused:
             await self._writable.wait()
 
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        return self._server.default_headers
+    def default_lines(self) -> bytes:
+        """What each answer says, as it is written; uvicorn makes these headers once a second."""
+        headers = self._server.default_headers
+        if headers is not self._default_headers:
+            self._default_headers = headers
+            self._default_lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        return self._default_lines
 
     def _answer(self, turn: Turn) -> None:
         self._answered = turn

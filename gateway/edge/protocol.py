@@ -82,9 +82,10 @@ class _BoundedProtocol(HttpConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        self._came_bytes = 0  # of this head and maybe more: no head is longer
+        self._piece_bytes = 0
         self._head_tail = b""  # where its end may have begun
         self._head_has_time = False  # it is timed
-        self._refused = False
         self._last_words: Callable[[], None] | None = None  # behind the answers that are due
         self._seat: str | None = None
 
@@ -102,12 +103,14 @@ class _BoundedProtocol(HttpConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self.is_refused:
             return
         if self.in_head or not self.in_message:
             data = _without_upgrade(self._head_tail, data)
+        self._piece_bytes = size = len(data)
+        self._came_bytes += size
         if self.in_head:
-            self._head_bytes += len(data)
+            self._head_bytes += size
         super().data_received(data)
         if not self.in_head:
             self._head_tail = b""
@@ -129,13 +132,13 @@ class _BoundedProtocol(HttpConnection):
     def on_headers_complete(self) -> None:
         self.in_head = self._head_has_time = False
         self._head_bytes = 0
-        if self._refused:
+        if self.is_refused:
             return
         self.not_due()
-        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        came, self._came_bytes = self._came_bytes, self._piece_bytes
         hosts = [name for name, _ in self.headers].count(b"host")
         assert self.parser is not None
-        if size > self.head_bytes_max:
+        if came + 4 * len(self.headers) > self.head_bytes_max and self._is_too_large():
             self._refuse(self._too_large())
         elif len(self.headers) > self.headers_max:
             self._refuse(
@@ -157,26 +160,21 @@ class _BoundedProtocol(HttpConnection):
             if type(self).leaving():
                 self.leave()
 
+    def _is_too_large(self) -> bool:
+        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        return size > self.head_bytes_max
+
     def leave(self) -> None:
         """This connection's newest request is its last, where its answer can still say so."""
         if self.turn is not None and not self.turn.is_started:
             self.turn.keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        if not self._refused:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self.in_message = False
-        if not self._refused:
-            super().on_message_complete()
 
     def wait_for_next(self) -> None:
         if not self._head_has_time:
             super().wait_for_next()
 
     def failed(self, why: ApiError | None) -> None:
-        self._refused = True
+        self.is_refused = True
         self._answer_error(why or Failed("The gateway failed.", code="internal_error"))
 
     def turn_is_over(self) -> None:
@@ -208,7 +206,7 @@ class _BoundedProtocol(HttpConnection):
 
     def _turn_away(self) -> None:
         """One connection too many. It asked nothing yet, so there is nothing to write down."""
-        self._refused = True
+        self.is_refused = True
         self._answer_error(
             Unavailable(
                 "The gateway has as many connections as it may have. Try again in a moment.",
@@ -225,18 +223,18 @@ class _BoundedProtocol(HttpConnection):
     def _spoiled(self, error: ApiError) -> None:
         """What came cannot be read on. Where it is the body of a request, the answer to that one
         says so."""
-        if self._refused:
+        if self.is_refused:
             return
         if self.in_head or not self.in_message or self.turn is None:
             self._refuse(error)
             return
-        self._refused = True
+        self.is_refused = True
         self.turn.spoil(error)
 
     def _refuse(self, error: ApiError) -> None:
         """Answer, and close: what follows on this connection cannot be trusted. What was asked
         before has its answers first."""
-        self._refused = True
+        self.is_refused = True
         self.not_due()
         if self.transport.is_closing():
             return

@@ -28,19 +28,20 @@ def build_api(parts: Parts) -> ASGIApp:
     routes = [Route(path, endpoint=_Only(method, app)) for method, path, app in table]
     router = Router(routes, redirect_slashes=False, default=_unknown_url)
     return Boundary(
-        _Found({r.path: r.endpoint for r in routes if not r.param_convertors}, router), parts
+        _Found({(how, where): app for how, where, app in table if "{" not in where}, router), parts
     )
 
 
 class _Found:
-    """Finds the usual URLs, those without a part of their own, by one look-up; all others by
-    Starlette's router, which tries one pattern after the other."""
+    """Finds the usual methods and URLs, those without a part of their own, by one look-up; all
+    others by Starlette's router, which tries one pattern after the other."""
 
-    def __init__(self, exact: Mapping[str, ASGIApp], router: ASGIApp) -> None:
+    def __init__(self, exact: Mapping[tuple[str, str], ASGIApp], router: ASGIApp) -> None:
         self._exact, self._router = exact, router
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        app = self._router if scope.get("root_path") else self._exact.get(scope["path"])
+        usual = None if scope.get("root_path") else (scope["method"], scope["path"])
+        app = self._exact.get(usual) if usual is not None else None
         return (app or self._router)(scope, receive, send)
 
 

@@ -5,7 +5,7 @@ ASGI's messages, which would be most of what a piece of a stream costs here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -31,7 +31,7 @@ class Link(Protocol):
 
     async def drained(self) -> None: ...
     def resume_reading(self) -> None: ...
-    def default_headers(self) -> list[tuple[bytes, bytes]]: ...
+    def default_lines(self) -> bytes: ...
     def turn_is_over(self) -> None: ...
     def failed(self, why: ApiError | None) -> None: ...
 
@@ -127,13 +127,47 @@ class Turn:
             return
         kind = message["type"]
         if kind == "http.response.start" and not self.is_started:
-            self._start(message["status"], message.get("headers", ()))
+            self.begin(message["status"], _decoded(message.get("headers", ())))
         elif kind == "http.response.body" and self.is_started and not self.is_complete:
             self.give(message.get("body", b""))
             if not message.get("more_body", False):
                 self.end()
         else:
             raise RuntimeError(f"{kind} is not what comes next in an answer")
+
+    def can_begin(self) -> bool:
+        """Whether the answer can begin now, and need not wait."""
+        link = self._link
+        is_open = not (self.is_started or self.is_gone)
+        return is_open and not (link.is_writing_paused or link.transport.is_closing())
+
+    def begin(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """The head of the answer, written at once. Raises RuntimeError where a header holds what
+        would begin another line."""
+        named = dict(headers)
+        lines = [f"{name}: {value}\r\n" for name, value in headers]
+        is_sized = True
+        if "transfer-encoding" in named:
+            self._room = None
+        elif "content-length" in named:
+            self._room = int(named["content-length"])
+        else:
+            is_sized = False
+        if "connection" in named and "close" in named["connection"].lower():
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines.append("connection: close\r\n")
+        if status in _BODILESS:
+            self._is_bodiless = True
+        elif self._is_chunked and not (is_sized or self._is_bodiless):
+            lines.append("transfer-encoding: chunked\r\n")
+        head = "".join(lines).encode("latin-1")
+        self.is_started = True
+        self._expects_continue = False
+        if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
+            raise RuntimeError("a header holds a control character")
+        link = self._link
+        link.transport.write(b"".join((status_line(status), link.default_lines(), head, b"\r\n")))
 
     def is_ready(self) -> bool:
         """Whether a piece of the answer that is given now need not wait."""
@@ -164,7 +198,9 @@ class Turn:
             raise RuntimeError("the answer is shorter than its content-length")
         self.is_complete = True
         self._left = None
-        self._tell()
+        self._news = True
+        if self._waiter is not None:
+            self._tell()
         if not self.keep_alive:
             self._link.transport.close()
         self._link.turn_is_over()
@@ -183,18 +219,23 @@ class Turn:
         """A piece of the request's body."""
         self._body.append(body)
         self.unread_bytes += len(body)
-        self._tell()
+        self._news = True
+        if self._waiter is not None:
+            self._tell()
 
     def came_all(self) -> None:
         """The request's body is whole."""
         self._more_body = False
-        self._tell()
+        self._news = True
+        if self._waiter is not None:
+            self._tell()
 
     def spoil(self, error: ApiError) -> None:
         """The body cannot be read on: whoever waits for it is told, and the answer is the last."""
         self._spoiled = error
         if not self.is_started:
             self.keep_alive = False
+        self._news = True
         self._tell()
 
     def gone(self) -> None:
@@ -203,36 +244,16 @@ class Turn:
         left, self._left = self._left, None
         if left is not None and self.is_gone:
             left()
-        self._tell()
+        self._news = True
+        if self._waiter is not None:
+            self._tell()
 
     def _tell(self) -> None:
-        self._news = True
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        """Whoever waits, which is hardly ever anybody, that there is news."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
-    def _start(self, status: int, headers: Headers) -> None:
-        self.is_started = True
-        self._expects_continue = False
-        lines = [status_line(status)]
-        has_close, is_sized = False, False
-        for name, value in (*self._link.default_headers(), *headers):
-            lines.append(b"%b: %b\r\n" % (name, value))
-            if name == b"content-length":
-                self._room, is_sized = int(value), True
-            elif name == b"transfer-encoding":
-                self._room, is_sized = None, True
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep_alive, has_close = False, True
-        if not self.keep_alive and not has_close:
-            lines.append(b"connection: close\r\n")
-        if status in _BODILESS:
-            self._is_bodiless = True
-        elif self._is_chunked and not (is_sized or self._is_bodiless):
-            lines.append(b"transfer-encoding: chunked\r\n")
-        head = b"".join(lines)
-        if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
-            raise RuntimeError("a header holds a control character")
-        self._link.transport.write(head + b"\r\n")
+
+def _decoded(headers: Headers) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]

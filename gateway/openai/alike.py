@@ -35,6 +35,22 @@ class Alike:
         self._end = after + b"\n\n"
         self._joint = self._end + before  # no pattern: each stream would have to compile its own
 
+    def run_in(self, events: bytes, at: int, room: int) -> bytes:
+        """What `events` has from `at` up to the last one that ends like these, with at most `room`
+        bytes of text; nothing if it begins otherwise there. `texts_in` says whether all of it is
+        alike."""
+        if not events.startswith(self._before, at):
+            return b""
+        run = events[at : events.rfind(self._end, at) + len(self._end)]
+        frame, joint = len(self._joint), self._joint
+        if len(run) - frame * (run.count(joint) + 1) <= room:
+            return run
+        fits, behind = 0, len(self._end)
+        while (found := run.find(joint, fits)) >= 0 and found + behind - frame <= room:
+            fits = found + behind
+            room += frame
+        return run[:fits]
+
     def texts_in(self, piece: bytes) -> list[str] | None:
         """The texts of `piece`, if it is one or more whole events like these, and nothing else."""
         parts = self._parts(piece)

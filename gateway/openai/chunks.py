@@ -30,11 +30,12 @@ def choices(chunk: Mapping[str, Any]) -> dict[int, bool]:
     """The index of each choice in the chunk, and whether it says that the choice is finished."""
     listed = chunk.get("choices")
     found: dict[int, bool] = {}
-    for position, choice in enumerate(listed if isinstance(listed, list) else ()):
+    if not isinstance(listed, list):
+        return found
+    for position, choice in enumerate(listed):
         if isinstance(choice, dict):
             index = choice.get("index")
-            index = index if isinstance(index, int) else position
-            found[index] = bool(choice.get("finish_reason"))
+            found[index if isinstance(index, int) else position] = bool(choice.get("finish_reason"))
     return found
 
 

@@ -66,7 +66,7 @@ class EventReader:
         Raises EventTooLong, after the events before the long one."""
         if not piece:
             return
-        if self._is_whole(piece):
+        if self.has_passed(piece):
             for block in piece[:-2].split(b"\n\n"):
                 yield Event(block)
             return
@@ -86,16 +86,20 @@ class EventReader:
         """Whether what comes next begins an event, whatever it is."""
         return not (self._tail or self._lines or self._first_line or self._after_cr)
 
-    def _is_whole(self, piece: bytes) -> bool:
-        """Whether it is some whole events, as most pieces are: those need no look at each line."""
-        return (
+    def has_passed(self, piece: bytes) -> bool:
+        """Whether `piece` is some whole events, each closed by one LF more, as most pieces are:
+        those need no look at each line. If so, it counts as fed."""
+        is_whole = (
             piece.endswith(b"\n\n")
-            and self.holds_nothing
+            and not (self._tail or self._lines or self._after_cr)
             and len(piece) <= self._event_bytes_max
             and b"\r" not in piece
             and b"\n\n\n" not in piece
-            and not piece.startswith(b"\n")
+            and not piece.startswith((b"\n", _BOM))
         )
+        if is_whole:
+            self._first_line = False
+        return is_whole
 
     def finish(self) -> Event | None:
         """What the end of the bytes cut off: lines that no blank line closed."""

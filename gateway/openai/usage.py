@@ -9,13 +9,12 @@ and rejected tokens of a predicted output are in the output already and are not 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 TOKENS_MAX = 10**9  # of one request; more is nonsense
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """Tokens by kind. `cached_input` and `audio_input` are parts of `input` that do not overlap,
     `reasoning` and `audio_output` such parts of `output`."""
 
@@ -45,10 +44,12 @@ def tokens_told(usage: object) -> Told | None:
         told_output = total - told_input
     if told_input is None or told_output is None or told_input + told_output == 0:
         return None
-    if min(told_input, told_output, total or 0) < 0:
+    if told_input < 0 or told_output < 0 or (total is not None and total < 0):
         return None
-    cached, audio_input = _details(usage, "prompt", "input", "cached_tokens")
-    reasoning, audio_output = _details(usage, "completion", "output", "reasoning_tokens")
+    details = _first(usage, "prompt_tokens_details", "input_tokens_details")
+    cached, audio_input = _details(details, "cached_tokens")
+    details = _first(usage, "completion_tokens_details", "output_tokens_details")
+    reasoning, audio_output = _details(details, "reasoning_tokens")
     output = max(told_output, (total or 0) - told_input)
     if reasoning > output:
         output += reasoning
@@ -72,25 +73,23 @@ def larger(before: Told | None, now: Told | None) -> Told | None:
 
 
 def _output(usage: Mapping[str, object]) -> int | None:
-    if "completion_tokens" in usage or "output_tokens" in usage:
-        return _tokens(_first(usage, "completion_tokens", "output_tokens"))
+    told = _first(usage, "completion_tokens", "output_tokens")
+    if told is not None or "completion_tokens" in usage or "output_tokens" in usage:
+        return _tokens(told)
     return None if "total_tokens" in usage else 0
 
 
-def _details(usage: Mapping[str, object], chat: str, responses: str, kind: str) -> tuple[int, int]:
+def _details(details: object, kind: str) -> tuple[int, int]:
     """The tokens of `kind` and those of audio, 0 where the details do not say them."""
-    details = _first(usage, f"{chat}_tokens_details", f"{responses}_tokens_details")
     if not isinstance(details, dict):
         return 0, 0
     told, audio = _tokens(details.get(kind)), _tokens(details.get("audio_tokens"))
     return max(told or 0, 0), max(audio or 0, 0)
 
 
-def _first(usage: Mapping[str, object], *names: str) -> object:
-    for name in names:
-        if (told := usage.get(name)) is not None:
-            return told
-    return None
+def _first(usage: Mapping[str, object], chat: str, responses: str) -> object:
+    told = usage.get(chat)
+    return usage.get(responses) if told is None else told
 
 
 def _tokens(value: object) -> int | None:
@@ -98,6 +97,8 @@ def _tokens(value: object) -> int | None:
     or an absurd number. A float that is a whole number is one: some languages have no other."""
     if value is None:
         return None
+    if type(value) is int:  # as nearly all are
+        return value if 0 <= value <= TOKENS_MAX else -1
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):

@@ -51,13 +51,14 @@ class Restorer:
         """A text that comes in one piece, values restored."""
         return self._put_back(text, 0, len(text), Nesting() if is_json else None)[0]
 
-    def passes(self, lane: Hashable, text: str) -> bool:
+    def passes(self, lane: Hashable, text: str, closely: bool = True) -> bool:
         """Whether the text can be told now and as it is, and then it has been fed. It may say no
-        of a lane that is JSON, or has not begun."""
+        of a lane that is JSON, or has not begun; and, unless it looks `closely`, where any part of
+        the text, fed by itself, would be held back."""
         if not self._wordings:
             return True
         state = self._lanes.get(lane)
-        return state is not None and self._is_plain(state, text, closely=True)
+        return state is not None and self._is_plain(state, text, closely=closely)
 
     def flush(self, lane: Hashable) -> str:
         """What the lane still held back: its text is at its end, and the lane forgotten."""

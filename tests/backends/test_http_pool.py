@@ -59,8 +59,11 @@ class World:
         connection.connection_made(Wire(connection, self))
         await asyncio.sleep(0)
 
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def use(self, origin: Origin, steps: int, whole: bool = True) -> None:
-        connection = self.pool.kept(origin) or await self.pool.acquire(origin)
+        connection = self.pool.kept(origin, self.now()) or await self.pool.acquire(origin)
         assert connection.origin == origin
         reader = ReplyReader()
         connection.begin(reader, b"", b"")
@@ -157,13 +160,13 @@ def test_one_that_dies_on_its_way_to_the_next_is_not_used() -> None:
 def test_what_is_said_without_a_question_closes_a_kept_connection() -> None:
     async def main(world: World) -> None:
         await world.use(HERE, 1)
-        kept = world.pool.kept(HERE)
+        kept = world.pool.kept(HERE, world.now())
         assert kept is not None
         reader = ReplyReader()
         kept.begin(reader, b"", b"")
         kept.data_received(OK)
         kept.data_received(b"\r\n")
-        assert world.pool.kept(HERE) is None
+        assert world.pool.kept(HERE, world.now()) is None
         assert world.open == 0
 
     run(1, main)
