@@ -97,11 +97,6 @@ def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     return kept
 
 
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether no letter or digit is beside it: then no pattern has to say so, as of nearly all."""
-    return text[start - 1 : start] not in _JOINED and text[end : end + 1] not in _JOINED
-
-
 def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     """Disjoint, sorted spans, grown until each begins and ends where a word does.
 
@@ -111,8 +106,12 @@ def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     namesake = None
     for span in spans:
         floor = grown[-1].end if grown else 0
-        start = span.start
-        if (start > floor or not grown) and _stands_alone(text, start, span.end):
+        start, end = span.start, span.end
+        if (
+            (start > floor or not grown)
+            and text[start - 1 : start] not in _JOINED
+            and text[end : end + 1] not in _JOINED
+        ):  # no letter or digit is beside it, as of nearly all: no pattern has to say so
             grown.append(span)
             namesake = span
             continue
