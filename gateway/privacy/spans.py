@@ -97,6 +97,11 @@ def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     return kept
 
 
+def stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether no letter or digit is beside it."""
+    return text[start - 1 : start] not in _JOINED and text[end : end + 1] not in _JOINED
+
+
 def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     """Disjoint, sorted spans, grown until each begins and ends where a word does.
 
@@ -106,13 +111,9 @@ def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     namesake = None
     for span in spans:
         floor = grown[-1].end if grown else 0
-        start, end = span.start, span.end
-        if (
-            (start > floor or not grown)
-            and text[start - 1 : start] not in _JOINED
-            and text[end : end + 1] not in _JOINED
-        ):  # no letter or digit is beside it, as of nearly all: no pattern has to say so
-            grown.append(span)
+        start = span.start
+        if (start > floor or not grown) and stands_alone(text, start, span.end):
+            grown.append(span)  # as nearly all do: no pattern has to say so
             namesake = span
             continue
         while start > floor and not _WORD_START.match(text, start):
