@@ -138,9 +138,12 @@ class AnswerText:
             text = text_at(chunk, place.path)
             if place.choice is not None:
                 self._keep(place.choice, place.lane, text)
-            if self._restorer is None and self._watch is None:
+            restorer = self._restorer
+            if restorer is None and self._watch is None:
                 continue
-            if whole:
+            if whole and restorer is not None and self._watch is None:
+                told = restorer.whole(text, place.is_json)
+            elif whole:
                 told = await self._whole(place.lane, text, place.is_json)
             else:
                 self._last[place.lane] = (chunk, place)

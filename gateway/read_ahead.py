@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from gateway.errors import Unavailable
 from gateway.openai.places import Path, Place
 from gateway.openai.request import Request
 from gateway.openai.texts import free_texts
@@ -15,7 +16,7 @@ from gateway.policy.policy import Endpoint
 from gateway.privacy.leads import see
 from gateway.privacy.mint import Vault
 from gateway.privacy.profile import Profile
-from gateway.privacy.redact import DetectionFailed, look
+from gateway.privacy.redact import find
 from gateway.privacy.restore import Restorer
 
 
@@ -43,8 +44,8 @@ async def read_ahead(
     seen = see([place.text for place in places], [place.lead for place in places])
     is_small = sum(map(len, seen.shown)) <= most.redaction_bytes_max
     if is_small and len(places) <= most.redaction_texts_max:
-        with suppress(DetectionFailed):
-            await look(seen, profile, parts.detector)
+        with suppress(Unavailable):
+            await find(seen, profile, parts.detector)
 
 
 def _told(text: str, vault: Vault) -> str:

@@ -197,7 +197,7 @@ def _ask(
     for place in places:
         texts.append(place.text)
         leads.append(place.lead)
-    if profile.rules and not _are_few(texts, most):
+    if profile.rules:
         _check_size(texts, most)
     scope: Sequence[str] = home
     if profile.scope is Scope.ORGANIZATION:
@@ -209,20 +209,15 @@ def _ask(
     return _Asked(places, see(texts, leads), True, scope)
 
 
-def _are_few(texts: Sequence[str], most: Settings) -> bool:
-    """Whether they are so few and short that no byte has to be counted."""
-    size = sum(map(len, texts)) * _CHARACTER_BYTES_MAX
-    return size <= most.redaction_bytes_max and len(texts) <= most.redaction_texts_max
-
-
 def _check_size(texts: Sequence[str], most: Settings) -> None:
-    count = len(texts)
-    if count > most.redaction_texts_max:
+    if len(texts) > most.redaction_texts_max:
         raise TooLarge(
             f"This request has more than {most.redaction_texts_max} texts, which are too many to "
             "be redacted. Send fewer at once, or have GATEWAY_REDACTION_TEXTS_MAX raised.",
             code="text_too_long",
         )
+    if sum(map(len, texts)) * _CHARACTER_BYTES_MAX <= most.redaction_bytes_max:
+        return  # so short that no byte has to be counted
     size = sum(map(utf8_length, texts))
     if size > most.redaction_bytes_max:
         raise TooLarge(

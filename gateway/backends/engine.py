@@ -96,7 +96,7 @@ class Engine:
                 found[before:] = _surer(text, found[before:], context)
         if self._allowed:
             found = without_allowed(text, found, self._allowed)
-        return without_twins(found)
+        return without_twins(found) if found else found
 
 
 def without_twins(spans: Sequence[Span]) -> list[Span]:

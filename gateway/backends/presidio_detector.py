@@ -104,7 +104,10 @@ class PresidioDetector:
         if is_tiny and not using.custom and not _has_countries(entities):
             with _Failure() as failure:
                 engine = self._engine(entities, using)
-                return [engine.look(text, entities) for text in texts]
+                found: list[list[Span]] = []
+                for text in texts:
+                    found.append(engine.look(text, entities))
+                return found
             raise DetectionFailed(failure.why)
         given_up = Event()
         look = partial(self._look, list(texts), entities, using, given_up)

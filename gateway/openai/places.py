@@ -123,18 +123,19 @@ def lay_back(body: Any, places: Sequence[Place], texts: Sequence[str]) -> Any:
 
     A string that holds JSON is written anew only if one of its texts has changed. A number stays
     one where its new text is a whole number; else it becomes a string."""
-    changed: dict[Path, str] = {}
-    inside: dict[Path, dict[Path, str]] = {}
+    changed: list[_Changed] = []
+    inside: dict[Path, list[_Changed]] = {}
     for place, text in zip(places, texts, strict=True):
-        if place.text != text and place.inner is None:
-            changed[place.path] = text
-        elif place.text != text and place.inner is not None:
-            inside.setdefault(place.path, {})[place.inner] = text
+        if place.text != text:
+            if place.inner is None:
+                changed.append((place.path, text))
+            else:
+                inside.setdefault(place.path, []).append((place.inner, text))
     for path, inner in inside.items():
         held = body
         for step in path:
             held = held[step]
-        changed[path] = _written(_replaced(_read(held), inner))
+        changed.append((path, _written(_replaced(_read(held), inner))))
     return _replaced(body, changed)
 
 
@@ -152,16 +153,21 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _replaced(value: Any, changed: Mapping[Path, str]) -> Any:
-    """A copy of `value` with the new texts in it, shallow but along their paths."""
+_Changed = tuple[Path, str]
+"""Where a new text is, and itself."""
+
+
+def _replaced(value: Any, changed: Sequence[_Changed]) -> Any:
+    """A copy of `value` with the new texts in it, shallow but along their paths, each of which is
+    another."""
     if not changed:
         return value
-    if () in changed:
-        return _like(value, changed[()])
+    if not changed[0][0]:
+        return _like(value, changed[0][1])
     root = value.copy()
     is_only = len(changed) == 1  # then nothing on its way is copied already
     copied: set[int] = set()
-    for path, text in changed.items():
+    for path, text in changed:
         holder, last = root, path[-1]
         for step in path[:-1]:
             below = holder[step]
@@ -171,7 +177,8 @@ def _replaced(value: Any, changed: Mapping[Path, str]) -> Any:
                 below = holder[step] = below.copy()
                 copied.add(id(below))
             holder = below
-        holder[last] = _like(holder[last], text)
+        old = holder[last]
+        holder[last] = text if type(old) is str else _like(old, text)
     return root
 
 

@@ -23,6 +23,10 @@ _POINT_ZERO: Final = re.compile(r"\.(?<=[0-9]{9}\.)0++(?![0-9.eE+-])")
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
 
+DOCUMENT_FIRST: Final = frozenset(" \t\r\n{[")
+"""Characters with which a text may begin that is a JSON object or list."""
+
+
 def begins_document(text: str) -> bool:
     """Whether it may be a JSON object or list, by its begin."""
     return _DOCUMENT.match(text) is not None

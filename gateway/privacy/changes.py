@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.privacy.bare_numbers import Range, bare_numbers, begins_document, quoted
+from gateway.privacy.bare_numbers import (
+    DOCUMENT_FIRST,
+    Range,
+    bare_numbers,
+    begins_document,
+    quoted,
+)
 from gateway.privacy.decide import NOTHING, Settled, any_acts, reported, settle
 from gateway.privacy.mint import Changes, Mint, Vault, with_stand_ins
 from gateway.privacy.profile import REVERSIBLE, Action, Profile, Rule
@@ -64,7 +70,8 @@ class Work:
         actions, in_picture = self._actions, at >= self._first_picture
         if in_picture:
             actions = {entity: _COVERED.get(action, action) for entity, action in actions.items()}
-        is_document = begins_document(text) and any_acts(spans, actions)
+        may_be = text[:1] in DOCUMENT_FIRST  # hardly any is: no pattern has to say so
+        is_document = may_be and begins_document(text) and any_acts(spans, actions)
         numbers = bare_numbers(text) if is_document else ()
         one = settle(text, spans, actions, numbers)
         counts = self.counts

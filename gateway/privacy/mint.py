@@ -14,6 +14,7 @@ from gateway.privacy.spans import Span
 
 _FEW = 32  # placeholders
 _LOUD_MAX = 16_384  # characters
+_MASK, _HASH, _REPLACE = Action.MASK, Action.HASH, Action.REPLACE
 
 Changes = Sequence[tuple[Span, Action, int]]
 """What is done at disjoint, sorted spans of a text, and how much of a masked value stays."""
@@ -93,38 +94,41 @@ class Mint:
 
     def stand_ins(self, texts: Sequence[str], changes: Sequence[Changes]) -> list[list[str]]:
         """What stands for the value of each of the changes, of each text."""
-        replaced: list[Private] = []
-        for text, of_text in zip(texts, changes, strict=True):
-            for (start, end, entity, _), action, _ in of_text:
-                if action is Action.REPLACE:
-                    replaced.append((entity, text[start:end]))
-        if replaced:
-            self._choose(replaced)
+        made_up: MadeUp | None = None
         made: list[list[str]] = []
         for text, of_text in zip(texts, changes, strict=True):
             names: list[str] = []
-            for (start, end, entity, _), action, keep_last in of_text:
-                names.append(self._stand_in(entity, text[start:end], action, keep_last))
             made.append(names)
+            for (start, end, entity, _), action, keep_last in of_text:
+                value = text[start:end]
+                if action is _MASK:
+                    names.append(masked(value, keep_last))
+                    continue
+                if action is _HASH:
+                    names.append(hashed(self._scope_key, entity, value))
+                    continue
+                if action is _REPLACE and made_up is None:
+                    made_up = self._choose(texts, changes)
+                known = self._given.get((action, entity, value))
+                if known is None:
+                    if made_up is not None and action is _REPLACE:
+                        known = made_up.of(entity, value)
+                    known = known or self._placeholder(entity, value)
+                    self._given[action, entity, value] = known
+                names.append(known)
         return made
 
-    def _choose(self, replaced: Iterable[Private]) -> None:
+    def _choose(self, texts: Sequence[str], changes: Sequence[Changes]) -> MadeUp:
+        """What is made up for all values together that are replaced."""
         if self._made_up is None:
             self._made_up = MadeUp(self._scope_key, self._texts)
+        replaced: list[Private] = []
+        for text, of_text in zip(texts, changes, strict=True):
+            for (start, end, entity, _), action, _ in of_text:
+                if action is _REPLACE:
+                    replaced.append((entity, text[start:end]))
         self._made_up.choose(replaced)
-
-    def _stand_in(self, entity: str, value: str, action: Action, keep_last: int) -> str:
-        if action is Action.MASK:
-            return masked(value, keep_last)
-        if action is Action.HASH:
-            return hashed(self._scope_key, entity, value)
-        known = self._given.get((action, entity, value))
-        if known is None:
-            made = None
-            if action is Action.REPLACE and self._made_up:
-                made = self._made_up.of(entity, value)
-            known = self._given[action, entity, value] = made or self._placeholder(entity, value)
-        return known
+        return self._made_up
 
     def _placeholder(self, entity: str, value: str) -> str:
         """Salted where it is taken: by another value (also one that only differs in how its

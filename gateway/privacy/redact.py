@@ -95,32 +95,25 @@ Sight = tuple[Sequence[Sequence[Span]], Sequence[Sequence[Span]]]
 
 
 async def find(seen: Seen, profile: Profile, detector: Detector) -> Sight:
-    """What `look` finds. Raises Unavailable (redaction_failed), to which the failure is not
-    chained: its frames hold text."""
-    try:
-        return await look(seen, profile, detector)
-    except DetectionFailed as failure:
-        is_missing = isinstance(failure, DetectorMissing)
-    raise _unseen("Private values could not be looked for", is_missing)
-
-
-async def look(seen: Seen, profile: Profile, detector: Detector) -> Sight:
     """What the detector finds in the texts as they are shown, and what the policy's own patterns,
     which may be anchored, find in those that have a lead alone: nothing at all where it has no
-    pattern. Raises DetectionFailed."""
+    pattern. Raises Unavailable (redaction_failed), to which the failure is not chained: its frames
+    hold text."""
     entities, using = profile.entities, profile.using
-    found = await detector.detect(seen.shown, entities, using)
+    found: Sequence[Sequence[Span]] | None = None
     alone: Sequence[Sequence[Span]] = ()
-    if seen.bare and (own := entities & using.patterned):
-        alone = await detector.detect(seen.bare, own, using.without_ner())
-        if len(alone) != len(seen.bare):
-            raise DetectionFailed(_NOT_EVERY)
-    if len(found) != len(seen.shown):
-        raise DetectionFailed(_NOT_EVERY)
-    return found, alone
-
-
-_NOT_EVERY: Final = "the detector did not look at every text"
+    asked = 0
+    is_missing = False
+    try:
+        found = await detector.detect(seen.shown, entities, using)
+        if seen.bare and (own := entities & using.patterned):
+            asked = len(seen.bare)
+            alone = await detector.detect(seen.bare, own, using.without_ner())
+    except DetectionFailed as failure:
+        found, is_missing = None, isinstance(failure, DetectorMissing)
+    if found is not None and len(found) == len(seen.shown) and len(alone) == asked:
+        return found, alone
+    raise _unseen("Private values could not be looked for", is_missing)
 
 
 def replace(
@@ -133,13 +126,14 @@ def replace(
 ) -> Redacted:
     """What `redact` does with what the detector found. Pure; its time is linear in both."""
     texts = seen.texts
-    known, actions = decide(texts, in_texts(seen, *found), profile.rules)
+    spans = in_texts(seen, *found) if seen.leads else found[0]
+    known, actions = decide(texts, spans, profile.rules)
     if not actions:
         return nothing_found(texts, told)
     work = Work(profile.rules, actions, len(texts), pictured)
-    for at, spans in enumerate(known):
-        if spans:
-            work.settle(at, texts[at], spans)
+    for at, of_text in enumerate(known):
+        if of_text:
+            work.settle(at, texts[at], of_text)
     if blocked := work.blocked():
         if told:
             told(findings_of(texts, work.settled, work.changes))

@@ -58,7 +58,8 @@ class Remembered:
     ) -> list[list[Span]]:
         """See the port. A text that stands there twice is looked at once."""
         begun = self._begun(entities, using)
-        if self._pool is None or _are_few(texts):
+        are_few = len(texts) <= _AT_ONCE and sum(map(len, texts)) <= _CHARACTERS_AT_ONCE
+        if are_few or self._pool is None:
             questions = _hashes(texts, begun)
         else:
             run = asyncio.get_running_loop().run_in_executor
@@ -100,10 +101,6 @@ class Remembered:
         while self._weight > self._weight_max:
             _, gone = self._kept.popitem(last=False)
             self._weight -= 1 + len(gone)
-
-
-def _are_few(texts: Sequence[str]) -> bool:
-    return len(texts) <= _AT_ONCE and sum(map(len, texts)) <= _CHARACTERS_AT_ONCE
 
 
 def _hashes(texts: Sequence[str], begun: hashlib.blake2b) -> list[Question]:

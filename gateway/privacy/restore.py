@@ -101,7 +101,8 @@ class Restorer:
         wordings, is_json = self._wordings, nesting is not None
         hits = [wording.find(text, done, is_json) for wording in wordings]
         pieces: list[str] = []
-        while (hit := _first(hits)) and hit[0] < hold:
+        is_lone = len(hits) == 1  # as nearly always
+        while (hit := hits[0] if is_lone else _first(hits)) and hit[0] < hold:
             start, end, name = hit
             before, value = text[done:start], self._vault[name]
             if nesting is not None:

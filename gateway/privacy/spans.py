@@ -97,8 +97,8 @@ def outside(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     return kept
 
 
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether no letter or digit is beside it: then no pattern has to say so, as of nearly all."""
+def stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether no letter or digit is beside it."""
     return text[start - 1 : start] not in _JOINED and text[end : end + 1] not in _JOINED
 
 
@@ -112,8 +112,8 @@ def whole_words(text: str, spans: Iterable[Span]) -> list[Span]:
     for span in spans:
         floor = grown[-1].end if grown else 0
         start = span.start
-        if (start > floor or not grown) and _stands_alone(text, start, span.end):
-            grown.append(span)
+        if (start > floor or not grown) and stands_alone(text, start, span.end):
+            grown.append(span)  # as nearly all do: no pattern has to say so
             namesake = span
             continue
         while start > floor and not _WORD_START.match(text, start):

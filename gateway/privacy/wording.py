@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from gateway.privacy.placeholder import TOKEN_LENGTH, begin, canonical, pattern
-from gateway.privacy.spans import WORD_END, word_start
+from gateway.privacy.spans import WORD_END, stands_alone, word_start
 
 _WORD_END = re.compile(WORD_END)
 _BACKSLASHES_MAX = (1, 4)
@@ -91,24 +91,37 @@ class Placeholders:
     """Those of `names` that are of these kinds; another of them is none of its own, and changes
     nothing."""
 
-    __slots__ = ("_done", "_kinds", "_known", "_loud", "_names", "_next", "_text")
+    __slots__ = ("_done", "_kinds", "_known", "_loud", "_names", "_next", "_text", "_tokens")
 
     def __init__(self, names: Set[str], kinds: _Kinds) -> None:
         self._names = names
         self._kinds = kinds
         self._known: list[str] | None = None
+        self._tokens = (
+            [name[-TOKEN_LENGTH:].encode() for name in names] if len(names) <= _FEW else ()
+        )
         self._text, self._loud, self._done = "", b"", 0
-        self._next: dict[bytes, int] = {}
+        self._next = dict.fromkeys(self._tokens, -1)
 
     def may_begin(self, text: str, start: int) -> bool:
         return self._kinds.begin.search(text, start) is not None
 
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
-        """One that is not known may overlap one that is."""
-        at, names = self._before_token(text, start, is_json), self._names
-        if at < 0:
-            return None
-        search = self._kinds.patterns[is_json].search
+        """One that is not known may overlap one that is. Where a name has no token, no pattern has
+        to look for it, and of a lone name not for its first one that is written as it was sent: an
+        earlier one would have to lie around it, and none is longer than itself."""
+        names, kinds, at = self._names, self._kinds, start
+        if self._tokens:
+            if (token := self._next_token(text, start)) < 0:
+                return None
+            if len(names) == 1:
+                (name,) = names
+                at, end = token + TOKEN_LENGTH - len(name), token + TOKEN_LENGTH
+                if at >= start and text.startswith(name, at) and stands_alone(text, at, end):
+                    return at, end, name
+            reach = kinds.longest - TOKEN_LENGTH + kinds.gaps_max * _BACKSLASHES_MAX[is_json]
+            at = max(start, token - reach)
+        search = kinds.patterns[is_json].search
         while found := search(text, at):
             written = found[0]
             name = written if written in names else canonical(written)
@@ -117,24 +130,19 @@ class Placeholders:
             at = found.start() + 1
         return None
 
-    def _before_token(self, text: str, start: int, is_json: bool) -> int:
-        """Where a known name can begin first; -1 where none does. A name has its token to the
-        letter, but for the case, so no pattern has to read what comes before one, or a text that
-        has none, as most; of many names a look for each would cost more."""
-        if len(self._names) > _FEW:
-            return start
-        if text is not self._text or start < self._done:
+    def _next_token(self, text: str, start: int) -> int:
+        """Where the first token of a name is behind `start`; -1 where none is. Any name has its
+        token to the letter, but for the case. A text is made loud once, and read once for each."""
+        if start < self._done or text is not self._text:
             self._text, self._loud = text, text.encode("ascii", "replace").upper()
-            self._next = {name[-TOKEN_LENGTH:].encode(): 0 for name in self._names}
+            self._next = dict.fromkeys(self._tokens, 0)
         self._done, first = start, -1
         for token, at in self._next.items():
             if 0 <= at <= start:
                 at = self._next[token] = self._loud.find(token, start)
             if at >= 0 and (first < 0 or at < first):
                 first = at
-        kinds = self._kinds
-        reach = kinds.longest - TOKEN_LENGTH + kinds.gaps_max * _BACKSLASHES_MAX[is_json]
-        return max(start, first - reach) if first >= 0 else -1
+        return first
 
     def hold_from(self, text: str, floor: int, is_json: bool) -> int:
         kinds = self._kinds
