@@ -91,11 +91,14 @@ class Caller:
             ) from None
 
     async def begin(
-        self, status: int, headers: Sequence[tuple[str, str]], tags: Callable[[int], Headers]
+        self,
+        status: int,
+        headers: Sequence[tuple[str, str]],
+        tags: Callable[[int], Headers] | None,
     ) -> None:
         """The answer begins, with the `tags` that the boundary has for its status."""
         wire = self._wire
-        if wire is not None and not self.left and wire.can_begin():
+        if wire is not None and tags is not None and not self.left and wire.can_begin():
             self.started = True
             wire.begin(status, [*headers, *tags(status)])
             return

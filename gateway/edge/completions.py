@@ -42,7 +42,7 @@ class Completions:
         try:
             async with exchange(self._call(scope, caller), self._parts) as answer:
                 caller.streams = answer.streams
-                await caller.begin(answer.status, answer.headers, scope["state"]["tags"])
+                await caller.begin(answer.status, answer.headers, scope["state"].get("tags"))
                 async for piece in answer.pieces(caller):
                     if caller.is_ready():
                         caller.give(piece)
