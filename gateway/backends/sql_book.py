@@ -37,7 +37,7 @@ from gateway.usage.entry import Entry, Outcome
 
 GENERATIONS = ("access", "book")
 OWNER = "owner"
-HOLDS_FEW = 16
+HOLDS_FEW = 64
 _READ_GENERATIONS = select(state.c.name, state.c.value).where(state.c.name.in_(GENERATIONS))
 _STANDING = "SELECT name, value FROM state WHERE name IN ('owner', 'access', 'book')"
 _STANDING_POSTGRES = """WITH mine AS (SELECT name, value FROM state WHERE name = 'owner' FOR SHARE)
