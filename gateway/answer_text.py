@@ -106,7 +106,7 @@ class AnswerText:
         lane, is_json = like.place.lane, like.place.is_json
         self._lanes[lane].texts.append(text)
         restorer = self._restorer
-        if restorer is None or restorer.passes(lane, text, closely=len(texts) == 1):
+        if restorer is None or restorer.passes(lane, text):
             return piece
         told = [restorer.feed(lane, one, is_json) for one in texts]
         return piece if told == texts else like.saying(piece, told)

@@ -56,6 +56,15 @@ def begin(entities: Iterable[str]) -> str:
     return rf"[{''.join(sorted(letters))}]{word_start(1)}"
 
 
+def may_begin(entities: Iterable[str]) -> str:
+    """A pattern for the first character of what may become one, of a text that is not all there:
+    the second is as theirs, or yet to come."""
+    seconds = {entity[1:2].replace("_", "") for entity in entities}
+    gap = r"_\\ -" if "" in seconds else ""
+    letters = "".join(sorted(seconds))
+    return rf"{begin(entities)}(?=[{letters}{letters.lower()}{gap}]|\Z)"
+
+
 def pattern(entities: Iterable[str], backslashes_max: int) -> re.Pattern[str]:
     """Whatever may be a placeholder of these entities after a model has written it.
 

@@ -40,25 +40,31 @@ class Restorer:
 
     def feed(self, lane: Hashable, text: str, is_json: bool = False) -> str:
         """What of the lane's text can be told now, values restored."""
-        if not self._wordings:
+        if lane not in self._lanes and self._wordings:
+            self._lanes[lane] = _Lane(Nesting() if is_json else None)
+        if self.passes(lane, text):
             return text
-        if (state := self._lanes.get(lane)) is None:
-            state = self._lanes[lane] = _Lane(Nesting() if is_json else None)
-        is_plain = self._is_plain(state, text, closely=False)
-        return text if is_plain else self._advance(state, text, final=False)
+        return self._advance(self._lanes[lane], text, final=False)
+
+    def passes(self, lane: Hashable, text: str) -> bool:
+        """Whether no stand-in is or begins in what goes on a lane that holds nothing, as in most of
+        what comes: then it can be told as it is, and has been fed. Of a lane that is JSON, or has
+        not begun, that is not asked."""
+        state = self._lanes.get(lane)
+        if state is None:
+            return not self._wordings
+        if state.held or state.nesting is not None:
+            return False
+        seen, done = state.before + text, len(state.before)
+        for wording in self._wordings:
+            if wording.begin.search(seen, done):
+                return False
+        state.before = seen[-_CONTEXT:]
+        return True
 
     def whole(self, text: str, is_json: bool = False) -> str:
         """A text that comes in one piece, values restored."""
         return self._put_back(text, 0, len(text), Nesting() if is_json else None)[0]
-
-    def passes(self, lane: Hashable, text: str, closely: bool = True) -> bool:
-        """Whether the text can be told now and as it is, and then it has been fed. It may say no
-        of a lane that is JSON, or has not begun; and, unless it looks `closely`, where any part of
-        the text, fed by itself, would be held back."""
-        if not self._wordings:
-            return True
-        state = self._lanes.get(lane)
-        return state is not None and self._is_plain(state, text, closely=closely)
 
     def flush(self, lane: Hashable) -> str:
         """What the lane still held back: its text is at its end, and the lane forgotten."""
@@ -68,23 +74,6 @@ class Restorer:
     def held_lanes(self) -> list[Hashable]:
         """The lanes that hold something back, in the order in which they were first fed."""
         return [lane for lane, state in self._lanes.items() if state.held]
-
-    def _is_plain(self, state: _Lane, more: str, *, closely: bool) -> bool:
-        """Whether no stand-in is or may begin in what goes on a lane that holds nothing, as in most
-        of what comes; then it is told. `closely`: a letter with which one might begin is no
-        reason to say no, if none does."""
-        if state.held or state.nesting is not None:
-            return False
-        text, done = state.before + more, len(state.before)
-        for wording in self._wordings:
-            if wording.may_begin(text, done) and not (
-                closely
-                and wording.hold_from(text, done, False) == len(text)
-                and wording.find(text, done, False) is None
-            ):
-                return False
-        state.before = text[-_CONTEXT:]
-        return True
 
     def _advance(self, state: _Lane, more: str, *, final: bool) -> str:
         text, done = state.before + state.held + more, len(state.before)
@@ -123,7 +112,7 @@ class Restorer:
 
     def _hold_from(self, text: str, floor: int, is_json: bool) -> int:
         """Where the first suffix begins that is, or may become, a stand-in."""
-        return min(wording.hold_from(text, floor, is_json) for wording in self._wordings)
+        return min([wording.hold_from(text, floor, is_json) for wording in self._wordings])
 
 
 def _first(hits: Iterable[Hit | None]) -> Hit | None:

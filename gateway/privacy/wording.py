@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence, Set
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-from gateway.privacy.placeholder import TOKEN_LENGTH, begin, canonical, pattern
+from gateway.privacy.placeholder import TOKEN_LENGTH, canonical, may_begin, pattern
 from gateway.privacy.spans import WORD_END, stands_alone, word_start
 
 _WORD_END = re.compile(WORD_END)
@@ -27,9 +27,10 @@ Hit = tuple[int, int, str]
 
 
 class Wording(Protocol):
-    def may_begin(self, text: str, start: int) -> bool:
-        """Whether anything at or behind `start` could be the begin of a known name: of most pieces
-        of a stream that is all there is to ask."""
+    @property
+    def begin(self) -> re.Pattern[str]:
+        """What the begin of a known name may be, also of one that is yet to come: whether there is
+        any is all that has to be asked of most pieces of a stream."""
         ...
 
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
@@ -42,8 +43,8 @@ class Wording(Protocol):
 
 
 class _Kinds(NamedTuple):
-    """Entities of which none begins another, how a placeholder of theirs begins, and is written in
-    a plain text and in JSON, its length at most, and how many gaps it has."""
+    """Entities of which none begins another, how a placeholder of theirs may begin, and is written
+    in a plain text and in JSON, its length at most, and how many gaps it has."""
 
     entities: frozenset[str]
     begin: re.Pattern[str]
@@ -78,7 +79,7 @@ def _layers(entities: frozenset[str]) -> tuple[_Kinds, ...]:
     return tuple(
         _Kinds(
             frozenset(layer),
-            re.compile(begin(layer)),
+            re.compile(may_begin(layer)),
             tuple(pattern(layer, most) for most in _BACKSLASHES_MAX),
             max(map(len, layer)) + _TAIL,
             max(entity.count("_") for entity in layer) + 1,
@@ -91,20 +92,28 @@ class Placeholders:
     """Those of `names` that are of these kinds; another of them is none of its own, and changes
     nothing."""
 
-    __slots__ = ("_done", "_kinds", "_known", "_loud", "_names", "_next", "_text", "_tokens")
+    __slots__ = (
+        "_done",
+        "_kinds",
+        "_known",
+        "_loud",
+        "_names",
+        "_next",
+        "_text",
+        "_tokens",
+        "begin",
+    )
 
     def __init__(self, names: Set[str], kinds: _Kinds) -> None:
         self._names = names
         self._kinds = kinds
+        self.begin = kinds.begin
         self._known: list[str] | None = None
         self._tokens = (
             [name[-TOKEN_LENGTH:].encode() for name in names] if len(names) <= _FEW else ()
         )
         self._text, self._loud, self._done = "", b"", 0
         self._next = dict.fromkeys(self._tokens, -1)
-
-    def may_begin(self, text: str, start: int) -> bool:
-        return self._kinds.begin.search(text, start) is not None
 
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         """One that is not known may overlap one that is. Where a name has no token, no pattern has
@@ -147,9 +156,11 @@ class Placeholders:
     def hold_from(self, text: str, floor: int, is_json: bool) -> int:
         kinds = self._kinds
         longest = kinds.longest + kinds.gaps_max * _BACKSLASHES_MAX[is_json]
-        for found in kinds.begin.finditer(text, max(floor, len(text) - longest)):
-            suffix = text[found.start() :]
-            if suffix.isascii() and _is_prefix(canonical(suffix), self._sorted()):
+        for found in self.begin.finditer(text, max(floor, len(text) - longest)):
+            suffix, known = text[found.start() :], self._sorted()
+            if _is_prefix(suffix, known):  # as it was sent, as nearly always
+                return found.start()
+            if suffix.isascii() and _is_prefix(canonical(suffix), known):
                 return found.start()
         return len(text)
 
@@ -172,13 +183,10 @@ class Literals:
         self._families = _families(self._known)
         self._longest = max(map(len, self._known))
         first = "".join(sorted({re.escape(name[0]) for name in known}))
-        self._begin = re.compile(f"[{first}]{word_start(1)}")
-
-    def may_begin(self, text: str, start: int) -> bool:
-        return self._begin.search(text, start) is not None
+        self.begin = re.compile(f"[{first}]{word_start(1)}")
 
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
-        for found in self._begin.finditer(text, start):
+        for found in self.begin.finditer(text, start):
             at = found.start()
             for name in reversed(self._at(text, at)):
                 if _WORD_END.match(text, at + len(name)):
@@ -189,7 +197,7 @@ class Literals:
         """The names with which a word of the texts begins, also where they overlap."""
         held: set[str] = set()
         for text in texts:
-            for found in self._begin.finditer(text):
+            for found in self.begin.finditer(text):
                 held.update(self._at(text, found.start()))
         return held
 
@@ -208,7 +216,7 @@ class Literals:
         return family[:count]
 
     def hold_from(self, text: str, floor: int, is_json: bool) -> int:
-        for found in self._begin.finditer(text, max(floor, len(text) - self._longest)):
+        for found in self.begin.finditer(text, max(floor, len(text) - self._longest)):
             if _is_prefix(text[found.start() :], self._known):
                 return found.start()
         return len(text)

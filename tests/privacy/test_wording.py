@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.privacy.mint import Vault
+from gateway.privacy.restore import Restorer
 from gateway.privacy.wording import Hit, wordings
 
 NAMES = ["EMAIL_ADDRESS_ABCDEFGH", "A_AAAAAAAA", "PERSON_A_AAAAAAAA", "PERSON_AAAAAAAA"]
@@ -67,3 +69,16 @@ def test_where_a_search_begins_does_not_depend_on_the_one_before(
     for start in starts:
         (fresh,) = wordings(dict.fromkeys(NAMES[:1]).keys(), ())
         assert used.find(text, start, False) == fresh.find(text, start, False)
+
+
+@pytest.mark.parametrize("names", [NAMES[:1], NAMES[1:2], NAMES])
+@settings(max_examples=300)
+@given(TEXTS, st.booleans())
+def test_a_letter_at_a_time_comes_back_as_all_at_once(
+    names: list[str], text: str, is_json: bool
+) -> None:
+    """A kind may be one letter, and then a gap follows the first."""
+    vault = Vault({name: f"<{name[-3:]}>" for name in names})
+    restorer, whole = Restorer(vault), Restorer(vault).whole(text, is_json)
+    told = [restorer.feed("lane", letter, is_json) for letter in text]
+    assert "".join(told) + restorer.flush("lane") == whole
