@@ -69,6 +69,11 @@ class Access:
         kept.secrets.move_to_end(prefix)
         return secret
 
+    def granted(self, organization: str) -> Granted | None:
+        """What `grants_of` says without a look into the database; None: it has to look."""
+        granted = self._kept.granted
+        return None if granted is None else granted.get(organization, NONE_GRANTED)
+
     async def grants_of(self, organization: str) -> Granted:
         """What is granted in the organization. They are read at once for all, however many ask.
 

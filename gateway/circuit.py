@@ -64,6 +64,11 @@ class Circuits:
         self._changed = changed
         self._failing: dict[tuple[str, str], Circuit] = {}
 
+    @property
+    def is_all_well(self) -> bool:
+        """Nothing failed of late, so that `look` would raise for nobody."""
+        return not self._failing
+
     def look(self, upstream: str, now: float, organization: str = "") -> None:
         """Raises Unavailable (upstream_circuit_open) where a request would not be sent."""
         circuit = self._failing.get((upstream, organization))

@@ -23,7 +23,6 @@ from gateway.forward import Reply, forward
 from gateway.guard import unless_open
 from gateway.openai.request import Bounds, Request, parse_json, read_request
 from gateway.parts import Parts
-from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint, OnClientLeft
 from gateway.privacy.mint import Vault
 from gateway.quota.admit import rate_headers, soft_headers
@@ -98,7 +97,10 @@ class _Exchange:
         rules = parts.matches.match(policy, draft.key, call.endpoint, request.model, call.now)
         draft.matched(rules)
         target, model = parts.resolve(unless_open(parts.circuits, rules)), rules.model
-        draft.stream, draft.end_user = request.stream, _end_user(request, rules, parts)
+        draft.stream = request.stream
+        if request.user:
+            secret = parts.secret("end_user", rules.organization.name)
+            draft.end_user = end_user_id(request.user, secret)
         if len(raw) > LOOK_FIRST_BYTES or rules.project.redaction.using.ner:
             await check_room(draft, parts)
         draft.did("match")
@@ -133,7 +135,8 @@ class _Exchange:
         await answer.begin()
         if answer.streams:
             draft.first_token()
-        answer.headers.extend(rate_headers(standings, draft.now) + soft_headers(standings))
+        if standings:
+            answer.headers.extend(rate_headers(standings, draft.now) + soft_headers(standings))
         self._answered = request, vault, answer
         return answer
 
@@ -203,9 +206,3 @@ def _read(raw: bytes, call: Call, parts: Parts) -> Request:
         )
     bounds = _bounds(parts.settings.json_depth_max, parts.settings.choices_max)
     return read_request(parse_json(raw, bounds.depth_max), call.endpoint, call.engine, bounds)
-
-
-def _end_user(request: Request, rules: Rules, parts: Parts) -> str:
-    if not request.user:
-        return ""
-    return end_user_id(request.user, parts.secret("end_user", rules.organization.name))

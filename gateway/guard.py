@@ -29,6 +29,7 @@ def circuits_of(settings: Settings, meters: Meters, log: Log) -> Circuits:
 def unless_open(circuits: Circuits, rules: Rules) -> UpstreamPolicy:
     """The upstream of a request; one for an upstream that has a rest is refused before anything
     costly is done for it."""
-    now = asyncio.get_running_loop().time()
-    circuits.look(rules.upstream.name, now, rules.organization.name)
+    if not circuits.is_all_well:
+        now = asyncio.get_running_loop().time()
+        circuits.look(rules.upstream.name, now, rules.organization.name)
     return rules.upstream

@@ -16,6 +16,8 @@ from gateway.quota.limit import Amounts
 from gateway.quota.settle import to_the_end
 from gateway.usage.entry import Entry
 
+_new = tuple.__new__  # as a named tuple's constructor, but that is a call of Python
+
 
 class Settled:
     """`begin`, and whatever comes then, `end`: the draft becomes one entry."""
@@ -39,17 +41,23 @@ class Settled:
         if draft.seat:
             state.seats.leave(draft.seat)
         draft.mark()
-        if isinstance(error, TextBlocked) and error.counts:
-            draft.redactions = dict(error.counts)
-        if isinstance(error, Unauthenticated):
-            draft.key = error.key
+        if error is not None:
+            self._learn(error)
         entry = draft.entry(error)
-        if isinstance(error, Refusal):
-            parts.meters.later(parts.meters.limits.decided, error.standings, False)
         if parts.ledger.settles_at_once:  # nothing can come in between
             await self._end(entry)
         else:
             await to_the_end(self._end(entry))
+
+    def _learn(self, error: BaseException) -> None:
+        """What an error tells of its request."""
+        if isinstance(error, TextBlocked) and error.counts:
+            self._draft.redactions = dict(error.counts)
+        if isinstance(error, Unauthenticated):
+            self._draft.key = error.key
+        if isinstance(error, Refusal):
+            meters = self._parts.meters
+            meters.later(meters.limits.decided, error.standings, False)
 
     async def _end(self, entry: Entry) -> None:
         used = _used(entry)
@@ -130,7 +138,7 @@ def _append_costless(entry: Entry, parts: Parts) -> None:
 
 def _used(entry: Entry) -> Amounts:
     tokens = entry.tokens
-    return Amounts(entry.requests, tokens.input, tokens.output, entry.cost_nano)
+    return _new(Amounts, (entry.requests, tokens.input, tokens.output, entry.cost_nano, 0))
 
 
 def _overdrawn(used: Amounts, bound: Amounts) -> bool:

@@ -40,6 +40,11 @@ _KINDS = {
 }
 """Which headers tell of a measure."""
 
+_HEADERS = {
+    kind: tuple(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset"))
+    for kind in ("requests", "tokens")
+}
+
 _ENFORCE, _SOFT = Mode.ENFORCE, Mode.SOFT  # as an enum's member, each use is a look-up in its class
 
 
@@ -219,12 +224,10 @@ amount, and when it is whole again."""
 
 def _told(kind: str, limit: _Tightest, now: float) -> list[tuple[str, str]]:
     remaining, _, amount, resets_at = limit
-    headers = [
-        (f"x-ratelimit-limit-{kind}", str(amount)),
-        (f"x-ratelimit-remaining-{kind}", str(remaining)),
-    ]
+    of_limit, of_rest, of_reset = _HEADERS[kind]
+    headers = [(of_limit, str(amount)), (of_rest, str(remaining))]
     if resets_at is not None:
-        headers.append((f"x-ratelimit-reset-{kind}", duration(resets_at - now)))
+        headers.append((of_reset, duration(resets_at - now)))
     return headers
 
 

@@ -86,8 +86,8 @@ class Price:
 
     def bound_nano(self, input_tokens: int, output_tokens: int) -> int:
         """The most that so many tokens can cost, whatever their kinds turn out to be."""
-        total = input_tokens * max(self.input, self.cached_input, self._audio_input)
-        total += output_tokens * max(self.output, self.reasoning, self._audio_output)
+        total = input_tokens * max(self.input, self.cached_input, self.audio_input or 0)
+        total += output_tokens * max(self.output, self.reasoning, self.audio_output or 0)
         return -(-total // MILLION)
 
     @property
