@@ -26,6 +26,7 @@ from test_answer import (
 )
 
 import gateway.answer_text
+from gateway.answer_text import AnswerText
 from gateway.openai.overrun import Cap
 
 TEXTS = st.lists(
@@ -100,6 +101,25 @@ def test_all_is_as_if_each_event_were_read_whole(
         assert facts(play(pieces, **how)) == facts(expected)
 
 
+def test_as_many_events_as_need_not_be_counted_pass_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed: list[int] = []
+    real = AnswerText.passed
+
+    def counted(text: AnswerText, piece: bytes) -> bytes:
+        told = real(text, piece)
+        passed.append(told.count(b"\n\n"))
+        return told
+
+    monkeypatch.setattr(AnswerText, "passed", counted)
+    events = [said(f" word{number}") for number in range(100)]
+    stream = b"".join([*events, end(), DONE])
+    assert play([stream], cap=Cap(400, 400, 9, "o200k")).body == stream
+    assert sum(passed) >= 97  # all but those by which it is counted
+    assert len([one for one in passed if one]) <= 3
+
+
 def test_a_caller_that_leaves_has_what_was_said_so_far_in_its_entry() -> None:
     events = [said(f" word{number}") for number in range(20)]
     played = play([*events, b"data: half"])
@@ -118,7 +138,11 @@ def test_events_that_are_alike_are_not_read(monkeypatch: pytest.MonkeyPatch) -> 
         return real(text)
 
     monkeypatch.setattr(gateway.answer, "read_object", counted)
-    play([ROLE, *[said(f" word{number}") for number in range(50)], end(), DONE], vault=FULL)
+    events = [ROLE, *[said(f" word{number}") for number in range(50)], end(), DONE]
+    play(events, vault=FULL)
+    assert len(read) < 6
+    read.clear()
+    assert play([b"".join(events)], vault=FULL).body == b"".join(events)
     assert len(read) < 6
 
 

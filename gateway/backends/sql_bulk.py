@@ -1,4 +1,4 @@
-"""Many rows in one statement: arrays on Postgres, values of many rows on SQLite.
+"""Many rows in one statement: arrays on Postgres, one prepared statement on SQLite.
 
 A group of a thousand entries moves some thousands of rows. A statement for each would be most of
 what a commit costs, and on Postgres a lock held over as many answers.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Integer, Table
@@ -17,7 +16,6 @@ from sqlalchemy import JSON, Boolean, Integer, Table
 from gateway.backends.database import Statements
 from gateway.json_text import write
 
-VALUES_MAX = 999  # of one statement, for any SQLite
 Values = Sequence[Any]
 """Of one row, in the order of the columns."""
 
@@ -27,7 +25,7 @@ def insert(connection: Statements, table: Table, rows: Sequence[Values]) -> None
     if is_postgres(connection):
         connection.exec_driver_sql(_from_arrays(table, _names(table)), _arrays(rows))
     else:
-        _insert_values(connection, table, _names(table), rows)
+        connection.exec_driver_sql(_from_values(table, _names(table)), list(map(tuple, rows)))
 
 
 def insert_new(connection: Statements, table: Table, rows: Sequence[Values]) -> list[Any]:
@@ -38,14 +36,16 @@ def insert_new(connection: Statements, table: Table, rows: Sequence[Values]) -> 
         statement = f"{_from_arrays(table, names)} ON CONFLICT DO NOTHING RETURNING {names[0]}"
         found = connection.exec_driver_sql(statement, _arrays(rows)).fetchall()
         return [row[0] for row in found]
+    statement = f"{_from_values(table, names)} ON CONFLICT DO NOTHING"
+    values = list(map(tuple, rows))
     connection.exec_driver_sql("SAVEPOINT rows")
-    values, unless_there = rows, " ON CONFLICT DO NOTHING"
-    if _insert_values(connection, table, names, values, unless_there) < len(values):
+    if connection.exec_driver_sql(statement, values).rowcount < len(values):
         connection.exec_driver_sql("ROLLBACK TO rows")
         # Nobody else writes until this transaction ends, so that what is told now stays so.
         known = _known(connection, table, [row[0] for row in values])
         values = [row for row in values if row[0] not in known]
-        _insert_values(connection, table, names, values, unless_there)
+        if values:
+            connection.exec_driver_sql(statement, values)
     connection.exec_driver_sql("RELEASE rows")
     return [row[0] for row in values]
 
@@ -80,7 +80,8 @@ def add(
         statement = _from_arrays(table, names) + _moving(table, key, sums)
         connection.exec_driver_sql(statement, _arrays(rows))
     else:
-        _insert_values(connection, table, names, rows, _moving(table, key, sums))
+        statement = _from_values(table, names) + _moving(table, key, sums)
+        connection.exec_driver_sql(statement, list(map(tuple, rows)))
 
 
 @lru_cache(maxsize=64)
@@ -99,37 +100,10 @@ def as_json(value: Any) -> str:
     return write(value).decode() if value else "{}"
 
 
-def _insert_values(
-    connection: Statements,
-    table: Table,
-    names: Sequence[str],
-    rows: Sequence[Values],
-    then: str = "",
-) -> int:
-    """On SQLite: insert the rows, and `then`; how many were inserted.
-
-    Many in one step, as the driver gives the interpreter away for each and waits to have it back;
-    as many as a power of two, so that there are few statements to be prepared."""
-    inserted = at = 0
-    while at < len(rows):
-        count = min(1 << (len(rows) - at).bit_length() - 1, _rows_at_once(len(names)))
-        values = tuple(chain.from_iterable(rows[at : at + count]))
-        statement = _from_values(table, names, count) + then
-        inserted += connection.exec_driver_sql(statement, values).rowcount
-        at += count
-    return inserted
-
-
-def _rows_at_once(columns: int) -> int:
-    """A power of two, at most as many as a statement may have values for."""
-    return 1 << (VALUES_MAX // columns).bit_length() - 1
-
-
 @lru_cache(maxsize=64)
-def _from_values(table: Table, names: Sequence[str], count: int) -> str:
-    marks = f"({', '.join('?' * len(names))})"
-    rows = ", ".join([marks] * count)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {rows}"
+def _from_values(table: Table, names: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
 
 
 @lru_cache(maxsize=64)

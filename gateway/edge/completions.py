@@ -45,7 +45,7 @@ class Completions:
                 await caller.begin(answer.status, answer.headers, scope["state"].get("tags"))
                 async for piece in answer.pieces(caller):
                     if caller.is_ready():
-                        caller.give(piece)
+                        caller.give_soon(piece)
                     else:
                         await caller.send(
                             {"type": "http.response.body", "body": piece, "more_body": True}

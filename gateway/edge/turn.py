@@ -44,9 +44,10 @@ class Turn:
     """`unread_bytes` came of the request's body and were not received yet. `keep_alive`: another
     request may follow. `is_gone`: the caller left."""
 
-    __slots__ = ("_body", "_expects_continue", "_has_received", "_is_bodiless", "_is_chunked",
-                 "_left", "_link", "_more_body", "_news", "_room", "_scope", "_spoiled", "_waiter",
-                 "is_complete", "is_gone", "is_started", "keep_alive", "unread_bytes")  # fmt: skip
+    __slots__ = ("_body", "_expects_continue", "_has_received", "_held", "_is_bodiless",
+                 "_is_chunked", "_left", "_link", "_more_body", "_news", "_room", "_scope",
+                 "_spoiled", "_waiter", "is_complete", "is_gone", "is_started", "keep_alive",
+                 "unread_bytes")  # fmt: skip
 
     def __init__(self, link: Link, scope: Scope, keep_alive: bool, expects_continue: bool) -> None:
         self.unread_bytes = 0
@@ -59,6 +60,7 @@ class Turn:
         self._expects_continue = expects_continue
         self.is_started = self.is_complete = self.is_gone = False
         self._link = link
+        self._held = b""  # of the answer, and written with what comes next
         self._room: int | None = None  # bytes of the answer that are missing; None: nobody said
         self._is_chunked = (
             scope["http_version"] != "1.0"
@@ -82,6 +84,7 @@ class Turn:
             elif not self.is_started:
                 self._link.failed(self._spoiled)
             elif not self.is_complete:
+                self._write_held()
                 self._link.transport.close()
 
     async def receive(self) -> Message:
@@ -142,8 +145,9 @@ class Turn:
         return is_open and not (link.is_writing_paused or link.transport.is_closing())
 
     def begin(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
-        """The head of the answer, written at once. Raises RuntimeError where a header holds what
-        would begin another line."""
+        """The head of the answer, which goes out with its first piece, as ASGI has it: one write
+        costs less than two. Raises RuntimeError where a header holds what would begin another
+        line."""
         named = dict(headers)
         lines = [f"{name}: {value}\r\n" for name, value in headers]
         is_sized = True
@@ -166,8 +170,7 @@ class Turn:
         self._expects_continue = False
         if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
             raise RuntimeError("a header holds a control character")
-        link = self._link
-        link.transport.write(b"".join((status_line(status), link.default_lines(), head, b"\r\n")))
+        self._held = b"".join((status_line(status), self._link.default_lines(), head, b"\r\n"))
 
     def is_ready(self) -> bool:
         """Whether a piece of the answer that is given now need not wait."""
@@ -180,22 +183,33 @@ class Turn:
         if self._is_bodiless or not piece:
             return
         room = self._room
-        if room is None:
-            chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
-            self._link.transport.write(chunk)
-            return
-        if len(piece) > room:
-            raise RuntimeError("the answer is longer than its content-length")
-        self._room = room - len(piece)
+        if room is not None:
+            if len(piece) > room:
+                raise RuntimeError("the answer is longer than its content-length")
+            self._room = room - len(piece)
+        elif self._is_chunked:
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        if self._held:
+            piece, self._held = self._held + piece, b""
         self._link.transport.write(piece)
+
+    def give_soon(self, piece: bytes) -> None:
+        """A piece that may be the last: the end of the answer, if it comes before the event loop
+        does anything else, goes out with it. The first piece goes at once."""
+        if self._held or not self._is_chunked or self._is_bodiless or not piece:
+            self.give(piece)
+            return
+        self._held = b"%x\r\n%b\r\n" % (len(piece), piece)
+        asyncio.get_running_loop().call_soon(self._write_held)
 
     def end(self) -> None:
         """The answer is complete. Raises RuntimeError where it is shorter than it said."""
         if self._room is None:
             if self._is_chunked and not self._is_bodiless:
-                self._link.transport.write(b"0\r\n\r\n")
+                self._held += b"0\r\n\r\n"
         elif self._room and not self._is_bodiless:
             raise RuntimeError("the answer is shorter than its content-length")
+        self._write_held()
         self.is_complete = True
         self._left = None
         self._news = True
@@ -247,6 +261,11 @@ class Turn:
         self._news = True
         if self._waiter is not None:
             self._tell()
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, b""
+        if held and not (self.is_gone or self._link.transport.is_closing()):
+            self._link.transport.write(held)
 
     def _tell(self) -> None:
         """Whoever waits, which is hardly ever anybody, that there is news."""

@@ -14,7 +14,7 @@ from edge_world import GET, dialled, eventually, said_to, settings_of, until_clo
 
 from gateway.edge.ending import Ending
 from gateway.edge.server import listen, serve
-from gateway.edge.turn import WIRE
+from gateway.edge.turn import WIRE, Turn
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -320,3 +320,75 @@ def test_a_body_in_many_small_pieces_is_received_whole() -> None:
 
 async def _nothing() -> None:
     pass
+
+
+class Wire:
+    """A connection that keeps what is written, write by write."""
+
+    is_writing_paused = False
+
+    def __init__(self) -> None:
+        self.transport: Any = self
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def default_lines(self) -> bytes:
+        return b""
+
+    def turn_is_over(self) -> None:
+        self.written.append(b"over")
+
+
+def turn_on(wire: Any) -> Turn:
+    return Turn(wire, {"http_version": "1.1", "method": "POST"}, True, False)
+
+
+def test_an_answer_of_one_piece_is_one_write() -> None:
+    wire = Wire()
+    turn = turn_on(wire)
+    turn.begin(200, [("content-length", "3")])
+    turn.give_soon(b"abc")
+    turn.end()
+    assert wire.written == [b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", b"over"]
+
+
+def test_the_end_goes_out_with_the_last_piece_if_it_comes_at_once() -> None:
+    async def main() -> None:
+        wire = Wire()
+        turn = turn_on(wire)
+        turn.begin(200, [])
+        turn.give_soon(b"one")
+        assert wire.written[0].endswith(b"\r\n\r\n3\r\none\r\n")
+        turn.give_soon(b"two")
+        await asyncio.sleep(0)
+        turn.give_soon(b"three")
+        turn.give(b"four")
+        turn.give_soon(b"last")
+        turn.end()
+        await asyncio.sleep(0)
+        assert wire.written[1:] == [
+            b"3\r\ntwo\r\n",
+            b"5\r\nthree\r\n4\r\nfour\r\n",
+            b"4\r\nlast\r\n0\r\n\r\n",
+            b"over",
+        ]
+
+    asyncio.run(main())
+
+
+def test_a_head_without_an_end_goes_out_before_the_connection_is_closed() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def talk(port: int) -> None:
+        reader, writer = await dialled(port)
+        writer.write(GET)
+        assert (await until_closed(reader)).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+
+    talking(app, talk)
