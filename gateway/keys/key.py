@@ -117,7 +117,7 @@ def _begun(pepper: bytes) -> hmac.HMAC:
 def matches(expected: bytes, text: str, pepper: bytes) -> bool:
     """Whether the digest is that of the text, in a time that does not tell how nearly.
 
-    A text that matched before is known by a hash that is keyed, too, and costs a third of the HMAC:
+    A text that matched before is known by a hash that is keyed, too, and costs half of the HMAC:
     what is kept tells nothing of the text, and how a look-up by it goes tells no more."""
     encoded = text.encode("utf-8", "surrogatepass")
     seen = blake2b(encoded, digest_size=32, key=_quick_key(pepper)).digest()

@@ -47,7 +47,7 @@ class _Lines:
 
     def info(self, line: str | Fields) -> None:
         """Of a line that is written later, the fields will do: many that are put into words at
-        once cost less than half. Its `timestamp` is in unix seconds."""
+        once cost less. Its `timestamp` is in unix seconds."""
         self._waiting.append(line)
         if len(self._waiting) > 1:  # somebody comes for them
             return

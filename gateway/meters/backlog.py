@@ -1,7 +1,7 @@
 """What is to be counted, and is before anybody looks.
 
 Counting is a little of much code and many cells. By itself, in the middle of a request, all of that
-has to be fetched from memory; many at once cost a third of it each.
+has to be fetched from memory; many at once cost less.
 """
 
 from __future__ import annotations
