@@ -5,7 +5,8 @@ length, and a default cap is shrunk, by it alone. `most` is what a limit reserve
 bound of everything that can only be estimated. Why each bound holds: docs/internals/bounds.md.
 
 Vocabularies are those in the wheel of bpe-openai (GitHub's Rust `bpe` crate), equal by SHA-256 to
-the files that tiktoken downloads; counting releases the GIL and is linear in the text's length.
+the files that tiktoken downloads; counting is linear in the text's length. It holds the GIL, so
+that long texts are counted in parts (vocabulary.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from gateway.openai.audio import audio_tokens
 from gateway.openai.images import image_tokens
+from gateway.openai.vocabulary import Vocabulary, counted
 
 BYTES = "bytes"
 ENCODINGS = {"o200k": "o200k_base", "cl100k": "cl100k_base"}
@@ -52,13 +54,6 @@ _COUNTED_APART = frozenset(
 
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-
-
-class Vocabulary(Protocol):
-    def count(self, text: str) -> int:
-        """Tokens of the text, special tokens taken as ordinary text. Raises UnicodeEncodeError for
-        lone surrogates."""
-        ...
 
 
 class _Extension(Protocol):
@@ -96,19 +91,12 @@ def count(text: str, tokenizer: str) -> int:
     """Tokens of a text: those of the vocabulary ("o200k", "cl100k"), or for "bytes" its length in
     UTF-8, which bounds every byte-level vocabulary, as no token is shorter than a byte. Above
     EXACT_BYTES_MAX it is always the length. A lone surrogate counts as U+FFFD, which servers put
-    in its place."""
+    in its place. A text that has no place to be cut is counted in slices, each of which may differ
+    by a token from what it has in the whole."""
     size = utf8_length(text)
     if tokenizer == BYTES or size > EXACT_BYTES_MAX:
         return size
-    return _exact(text, load(tokenizer))
-
-
-def _exact(text: str, vocabulary: Vocabulary) -> int:
-    try:
-        return vocabulary.count(text)
-    except UnicodeEncodeError:
-        readable = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return vocabulary.count(readable)
+    return counted(text, load(tokenizer))[0]
 
 
 @cache
@@ -178,9 +166,9 @@ class Counter:
             self._most += size
             return
         self._bytes_left -= size
-        tokens = _exact(text, vocabulary)
-        self._most += tokens
-        if is_certain:
+        tokens, is_exact = counted(text, vocabulary)
+        self._most += tokens if is_exact else size
+        if is_exact and is_certain:
             self._least += tokens
 
     def role(self, role: str) -> None:
