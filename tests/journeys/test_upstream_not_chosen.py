@@ -57,7 +57,6 @@ def urls_of(evil: socket.socket) -> tuple[str, str]:
     ("target", "headers"),
     [
         ("/v1/chat/completions", ["host: EVIL"]),
-        ("/v1/chat/completions", ["host: a", "host: EVIL"]),
         ("http://EVIL/v1/chat/completions", ["host: EVIL"]),
         ("/v1/chat/completions?base_url=http://EVIL/v1&url=http://EVIL", ["host: x"]),
         (
@@ -76,7 +75,7 @@ def urls_of(evil: socket.socket) -> tuple[str, str]:
             ],
         ),
     ],
-    ids=["host", "two hosts", "absolute form", "query", "headers"],
+    ids=["host", "absolute form", "query", "headers"],
 )
 def test_neither_url_nor_headers_choose_the_upstream(
     gateway: Gateway,
@@ -93,6 +92,17 @@ def test_neither_url_nor_headers_choose_the_upstream(
     (received,) = newest(simulator, before)
     assert received["path"] == "/v1/chat/completions"
     assert address not in json.dumps(received)
+
+
+def test_a_request_with_two_hosts_goes_nowhere(
+    gateway: Gateway, simulator: Simulator, evil: socket.socket
+) -> None:
+    address, _ = urls_of(evil)
+    before = len(simulator.received())
+    hosts = ("host: a", f"host: {address}")
+    status, _ = sent(gateway, "/v1/chat/completions", *hosts, body=chat())
+    assert status == 400
+    assert newest(simulator, before) == []
 
 
 def test_no_field_of_a_body_chooses_the_upstream(
