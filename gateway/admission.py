@@ -88,8 +88,18 @@ async def reserve(draft: Draft, ask: Ask, parts: Parts) -> tuple[Ask, tuple[Stan
             draft.reservation = None
             parts.state.reserved -= 1
             continue
-        parts.meters.later(parts.meters.limits.decided, verdict.standings, True)
+        _count(claims, verdict.standings, parts)
         return ask, verdict.standings
+
+
+def _count(claims: tuple[Claim, ...], standings: tuple[Standing, ...], parts: Parts) -> None:
+    """What each limit said of a request that was admitted: mostly that it has room."""
+    meters = parts.meters
+    for standing in standings:
+        if standing.refused:
+            meters.later(meters.limits.decided, standings, True)
+            return
+    meters.often(claims, meters.limits.admitted)
 
 
 async def _claims(draft: Draft, parts: Parts) -> tuple[Claim, ...]:

@@ -11,7 +11,7 @@ from gateway.forward import Headers
 from gateway.logs.log import request_fields
 from gateway.parts import Parts
 from gateway.quota.admit import Refusal, warnings_of
-from gateway.quota.ledger import AlreadyResolved, Standing
+from gateway.quota.ledger import AlreadyResolved, Claim, Standings
 from gateway.quota.limit import Amounts
 from gateway.quota.settle import to_the_end
 from gateway.usage.entry import Entry
@@ -60,18 +60,19 @@ class Settled:
             meters.later(meters.limits.decided, error.standings, False)
 
     async def _end(self, entry: Entry) -> None:
-        used = _used(entry)
+        used, draft = _used(entry), self._draft
         try:
             standings = await self._post(entry, used)
         except AlreadyResolved:  # it outlived its lease: the sweep has booked it at its bound
-            self._draft.did("settle")
+            draft.did("settle")
             self._parts.log.warning("settled_too_late", request_id=entry.id)
             return
-        self._draft.did("settle")
+        draft.did("settle")
         self._count(entry)
-        self._show(used, standings)
+        if standings is not None and draft.reservation is not None:
+            self._show(used, draft.reservation.claims, standings)
 
-    async def _post(self, entry: Entry, used: Amounts) -> tuple[Standing, ...]:
+    async def _post(self, entry: Entry, used: Amounts) -> Standings | None:
         """Move reserved to used and append the entry; without a reservation, only append it.
 
         How the limits stand after it, where there was one."""
@@ -79,21 +80,28 @@ class Settled:
         now = parts.clock()
         if reservation is None or (entry.requests == 0 and not draft.is_reserved):
             _append_costless(entry, parts)
-            return ()
+            return None
         if entry.requests and _overdrawn(used, reservation.bound):
             parts.meters.overdrawn.inc()
         if not draft.is_reserved:
             parts.ledger.owe(reservation, used, entry, now)
-            return ()
+            return None
         if entry.requests == 0:
             return await parts.ledger.release(reservation, entry, now)
         return await parts.ledger.settle(reservation, used, entry, now)
 
-    def _show(self, used: Amounts, standings: tuple[Standing, ...]) -> None:
+    def _show(self, used: Amounts, claims: tuple[Claim, ...], standings: Standings) -> None:
         """How full the limits of this request are now, and who is near the end of one."""
+        meters = self._parts.meters
+        meters.last(claims, meters.limits.stand, standings)
+        for claim in claims:
+            if claim.limit.warn_at:
+                self._warn(used, standings)
+                return
+
+    def _warn(self, used: Amounts, standings: Standings) -> None:
         parts = self._parts
-        parts.meters.later(parts.meters.limits.stand, standings)
-        for crossing in warnings_of(standings, used):
+        for crossing in warnings_of(standings(), used):
             limit, subject = crossing.standing.claim.limit, dict(crossing.standing.claim.subject)
             subject.pop("end_user", None)  # the caller's own text
             share = f"{crossing.share:g}"

@@ -22,6 +22,7 @@ from gateway.quota.ledger import (
     Record,
     Reservation,
     Standing,
+    Standings,
     Subject,
     Verdict,
 )
@@ -97,20 +98,20 @@ class MemoryLedger:
 
     async def settle(
         self, reservation: Reservation, used: Amounts, record: Record, now: float
-    ) -> tuple[Standing, ...]:
+    ) -> Standings:
         opened = self._close(reservation.id, used, now)
         self._book.append(record)
-        return _answers(opened.seated.rows(), _NOTHING_ASKED, {}, now)
+        return partial(_standings, opened.seated, now)
 
     async def release(
         self, reservation: Reservation, record: Record | None, now: float
-    ) -> tuple[Standing, ...]:
+    ) -> Standings:
         opened = self._close(reservation.id, NOTHING, now)
         if record is None:
             self._book.forget(reservation.id)
         else:
             self._book.append(record)
-        return _answers(opened.seated.rows(), _NOTHING_ASKED, {}, now)
+        return partial(_standings, opened.seated, now)
 
     def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:
         """Counters that are not known yet find the record in the book when they are read."""
@@ -285,6 +286,11 @@ def _answers(
     if refused:
         standings = _with_refused(standings, refused)
     return tuple(standings)
+
+
+def _standings(seated: Seated, now: float) -> tuple[Standing, ...]:
+    """How its claims stand at `now`, or since."""
+    return _answers(seated.rows(), _NOTHING_ASKED, {}, now)
 
 
 def _with_refused(standings: list[Standing], refused: Mapping[int, float | None]) -> list[Standing]:

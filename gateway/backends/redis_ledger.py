@@ -40,6 +40,7 @@ from gateway.quota.ledger import (
     Record,
     Reservation,
     Standing,
+    Standings,
     Verdict,
 )
 from gateway.quota.limit import NOTHING, Amounts
@@ -121,13 +122,13 @@ class RedisLedger:
 
     async def settle(
         self, reservation: Reservation, used: Amounts, record: Record, now: float
-    ) -> tuple[Standing, ...]:
-        return await self._resolve(Debt(Way.RESOLVE, reservation, used, record, now))
+    ) -> Standings:
+        return _known(await self._resolve(Debt(Way.RESOLVE, reservation, used, record, now)))
 
     async def release(
         self, reservation: Reservation, record: Record | None, now: float
-    ) -> tuple[Standing, ...]:
-        return await self._resolve(Debt(Way.RESOLVE, reservation, NOTHING, record, now))
+    ) -> Standings:
+        return _known(await self._resolve(Debt(Way.RESOLVE, reservation, NOTHING, record, now)))
 
     def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:
         self._debts.add(Debt(Way.CHARGE, reservation, used, record, now))
@@ -288,3 +289,7 @@ class RedisLedger:
                 raise AlreadyResolved(f"reservation {reservation.id} is not open")
         question = self._granted.pop(reservation.id, None)
         return () if question is None else question.standings(answer, NOTHING, held=True)
+
+
+def _known(standings: tuple[Standing, ...]) -> Standings:
+    return lambda: standings

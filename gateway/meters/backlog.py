@@ -7,21 +7,26 @@ has to be fetched from memory; many at once cost less.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+T = TypeVar("T")
 WAITING_MAX = 64
 """Some three for each request; what is counted then takes less than half a millisecond."""
 
 
 class Backlog(Collector):
     """Registered before all meters, it is asked first at a scrape, and so whatever is told to it is
-    counted then. It belongs to one event loop, as its meters do."""
+    counted then. It belongs to one event loop, as its meters do.
+
+    What is told of one and the same object (`of`, which is kept until then) is counted once."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._last: dict[int, tuple[Any, Callable[[Any], object], Callable[[], Any]]] = {}
+        self._often: dict[int, list[Any]] = {}
 
     def later(self, count: Callable[..., object], *given: Any) -> None:
         """`count(*given)` soon, in order; nothing of what is given may change meanwhile."""
@@ -29,11 +34,33 @@ class Backlog(Collector):
         if len(self._waiting) >= WAITING_MAX:
             self.settle()
 
+    def last(self, of: Any, count: Callable[[T], object], made: Callable[[], T]) -> None:
+        """`count(made())` soon, of what is told last."""
+        self._last[id(of)] = (of, count, made)
+        if len(self._last) >= WAITING_MAX:
+            self.settle()
+
+    def often(self, of: T, count: Callable[[T, int], object]) -> None:
+        """`count(of, times)` soon, with how often this was told."""
+        told = self._often.get(id(of))
+        if told is not None:
+            told[2] += 1
+            return
+        self._often[id(of)] = [of, count, 1]
+        if len(self._often) >= WAITING_MAX:
+            self.settle()
+
     def settle(self) -> None:
         """Count all that waits."""
         waiting, self._waiting = self._waiting, []
         for count, given in waiting:
             count(*given)
+        last, self._last = self._last, {}
+        for _, count, made in last.values():
+            count(made())
+        often, self._often = self._often, {}
+        for of, count, times in often.values():
+            count(of, times)
 
     def collect(self) -> Iterable[Metric]:
         self.settle()

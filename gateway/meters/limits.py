@@ -36,7 +36,7 @@ class _Cells:
 
 
 class LimitMeters:
-    """`decided` once a request, `stand` when it ended."""
+    """`admitted` or `decided` once a request, `stand` when it ended."""
 
     def __init__(self, make: Maker) -> None:
         self._kept: dict[int, _Cells] = {}
@@ -69,17 +69,20 @@ class LimitMeters:
         """Count what each limit said of one request."""
         for claim, _, _, _, _, refused, _, _ in standings:
             cells = self._kept.get(id(claim)) or self._cells_of(claim)
-            if granted and not refused:
-                if cells.admitted is not None:
-                    cells.admitted[0] += 1
-                else:
-                    labels = (cells.organization, claim.limit.name, "admitted")
-                    cells.admitted = self._decisions.add(labels)
-                continue
-            decision = "not_asked"
+            decision = "admitted" if granted else "not_asked"
             if refused:
                 decision = "refused" if claim.limit.mode is Mode.ENFORCE else "would_refuse"
             self._decisions.add((cells.organization, claim.limit.name, decision))
+
+    def admitted(self, claims: Iterable[Claim], times: int) -> None:
+        """Count so many requests for which each of these limits had room."""
+        for claim in claims:
+            cells = self._kept.get(id(claim)) or self._cells_of(claim)
+            if cells.admitted is not None:
+                cells.admitted[0] += times
+            else:
+                labels = (cells.organization, claim.limit.name, "admitted")
+                cells.admitted = self._decisions.add(labels, times)
 
     def stand(self, standings: Iterable[Standing]) -> None:
         """Show how full limits are, where they are shared by a whole organization or project."""

@@ -50,7 +50,8 @@ class Meters:
         self._journal_errors_seen = 0
         backlog = Backlog()
         self.registry.register(backlog)
-        self.later, self._settle = backlog.later, backlog.settle
+        self.later, self.last, self.often = backlog.later, backlog.last, backlog.often
+        self._settle = backlog.settle
         make = Maker(self.registry, series_max)
         self.series_refused = make.series_refused
         self.entries = EntryMeters(make)

@@ -13,7 +13,7 @@ come back for it. docs/internals/ledger.md says when, and where.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -165,6 +165,10 @@ class Book(Protocol):
         ...
 
 
+Standings = Callable[[], tuple[Standing, ...]]
+"""How claims stand, worked out when it is asked for: of most requests nobody does."""
+
+
 class Ledger(Protocol):
     """Raises `errors.Unavailable` (code ledger_unavailable) where the store cannot be reached.
 
@@ -183,8 +187,9 @@ class Ledger(Protocol):
 
     async def settle(
         self, reservation: Reservation, used: Amounts, record: Record, now: float
-    ) -> tuple[Standing, ...]:
-        """Move reserved to used and append the record, in one step; how the claims stand then.
+    ) -> Standings:
+        """Move reserved to used and append the record, in one step; how the claims stand then, or
+        when it is asked for.
 
         Raises AlreadyResolved. A store that cannot be reached is no error here, and the answer is
         empty then: the record is kept and booked as soon as it can be."""
@@ -192,9 +197,9 @@ class Ledger(Protocol):
 
     async def release(
         self, reservation: Reservation, record: Record | None, now: float
-    ) -> tuple[Standing, ...]:
-        """Give everything back and append the record (None: no record), in one step; how the
-        claims stand then. Errors as of settle."""
+    ) -> Standings:
+        """Give everything back and append the record (None: no record), in one step. Answer and
+        errors as of settle."""
         ...
 
     def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:

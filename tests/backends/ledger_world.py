@@ -226,15 +226,15 @@ class World:
 
     async def settle(self, id: str, used: Amounts, now: float = NOW) -> tuple[Standing, ...]:
         record = self.post_of(id, used, "settled")
-        return await self.ledger.settle(self.reservations[id], used, record, now)
+        return (await self.ledger.settle(self.reservations[id], used, record, now))()
 
     async def release(self, id: str, now: float = NOW) -> tuple[Standing, ...]:
         record = self.post_of(id, Amounts(), "released")
-        return await self.ledger.release(self.reservations[id], record, now)
+        return (await self.ledger.release(self.reservations[id], record, now))()
 
     async def vanish(self, id: str, now: float = NOW) -> tuple[Standing, ...]:
         """Release without a record."""
-        return await self.ledger.release(self.reservations[id], None, now)
+        return (await self.ledger.release(self.reservations[id], None, now))()
 
     def owe(
         self,

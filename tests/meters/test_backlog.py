@@ -43,3 +43,42 @@ def test_as_much_as_a_backlog_takes_is_counted_in_the_order_in_which_it_came() -
     assert counted == list(range(WAITING_MAX))
     backlog.settle()
     assert len(counted) == WAITING_MAX
+
+
+def test_of_one_object_the_last_is_counted_and_nothing_is_worked_out_before() -> None:
+    backlog = Backlog()
+    made: list[str] = []
+    counted: list[str] = []
+
+    def worked_out(name: str) -> str:
+        made.append(name)
+        return name
+
+    one, other = (1,), (1, 2)
+    for of, name in ((one, "a"), (other, "b"), (one, "c")):
+        backlog.last(of, counted.append, lambda name=name: worked_out(name))
+    assert made == []
+    backlog.settle()
+    backlog.settle()
+    assert made == counted == ["c", "b"]
+
+
+def test_what_is_told_often_is_counted_with_how_often_it_was() -> None:
+    backlog = Backlog()
+    counted: list[tuple[object, int]] = []
+    one, equal = (1, *()), (1, *[])
+    for of in (one, equal, one, one):
+        backlog.often(of, lambda of, times: counted.append((of, times)))
+    backlog.settle()
+    backlog.settle()
+    assert sum(times for _, times in counted) == 4
+    assert counted[0] == (one, 3 if one is not equal else 4)
+
+
+def test_however_many_objects_are_told_of_no_more_than_a_few_wait() -> None:
+    backlog = Backlog()
+    counted: list[object] = []
+    for n in range(10 * WAITING_MAX):
+        backlog.often((n,), lambda of, times: counted.append(of))
+        backlog.last((n,), lambda value: counted.append(value), lambda n=n: n)
+    assert len(counted) > 18 * WAITING_MAX
