@@ -112,7 +112,7 @@ class _BoundedProtocol(HttpConnection):
         if self.in_head:
             self._head_bytes += size
         super().data_received(data)
-        if not self.in_head:
+        if self.is_refused or not self.in_head:
             self._head_tail = b""
             return
         self._head_tail = (self._head_tail + data[-3:])[-3:]
@@ -195,7 +195,7 @@ class _BoundedProtocol(HttpConnection):
             self.due(BUSY_SECONDS, self._head_too_slow)
 
     def _head_too_slow(self) -> None:
-        if self._head_bytes == 0:
+        if not (self._head_bytes or self.in_message):
             self.transport.close()  # nothing was ever asked
             return
         self._refuse(

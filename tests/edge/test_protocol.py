@@ -295,6 +295,35 @@ def test_garbage_behind_a_request_in_work_is_answered_behind_its_answer():
     asyncio.run(main())
 
 
+def test_a_body_that_spoils_after_its_answer_began_does_not_keep_its_connection(monkeypatch):
+    monkeypatch.setattr("gateway.edge.connection.LINGER_SECONDS", 0.1)
+    working, go_on = asyncio.Event(), asyncio.Event()
+
+    async def unread(scope, receive, send):
+        length = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        working.set()
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"k"})
+
+    async def main():
+        api, ending = listen("127.0.0.1", 0), Ending()
+        server = asyncio.create_task(serve(unread, api, SETTINGS, ending))
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.getsockname()[1])
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n")
+        await working.wait()
+        writer.write(b"x-1: aaaaaaaaaaaaaaaa\r\n" * 500 + b"\r\n")
+        await asyncio.sleep(0.1)
+        go_on.set()
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"\r\n\r\nok")
+        writer.close()
+        ending.ask()
+        await server
+
+    asyncio.run(main())
+
+
 def test_a_refused_head_is_told_and_its_answer_gets_the_headers_that_are_given():
     heard = []
 
