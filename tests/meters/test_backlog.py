@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from test_metrics import ENTRY
+from test_metrics import ENTRY, WHO, limit
 
 from gateway.meters.backlog import WAITING_MAX, Backlog
 from gateway.meters.metrics import Meters
+from gateway.quota.ledger import Claim, Standing
 
 
 def test_what_waits_is_counted_before_a_scrape_and_none_of_it_twice() -> None:
@@ -31,6 +32,14 @@ def test_series_that_are_refused_while_a_backlog_is_counted_are_in_the_same_scra
     for name in ("one", "other"):
         meters.later(meters.key_requests.add, (name, "ok"))
     assert 'series_refused_total{meter="gateway_key_requests"} 1.0' in meters.exposition().decode()
+
+
+def test_limits_of_the_policy_before_are_counted_before_they_are_forgotten() -> None:
+    meters = Meters()
+    standing = Standing(Claim(limit(), WHO), 10, 4, 1, 0, refused=False, resets_at=None)
+    meters.later(meters.limits.stand, (standing,))
+    meters.use_policy("abc", 1.0)
+    assert "gateway_limit_used_ratio{" not in meters.exposition().decode()
 
 
 def test_as_much_as_a_backlog_takes_is_counted_in_the_order_in_which_it_came() -> None:
