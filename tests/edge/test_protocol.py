@@ -238,6 +238,21 @@ def test_what_a_body_says_of_an_upgrade_does_not_change_where_it_ends(cut):
     served(talk)
 
 
+def test_trailers_take_no_room_from_the_next_head():
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+        writer.write(head + b"x-1: aaaaaaaaaaaaaaaa\r\n" * 80 + b"\r\n")
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n0"), 5)
+        for piece in (b"GET / HTTP/1.1\r\nhost: x\r\n", b"a: " + b"b" * 1000, b"\r\n\r\n"):
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        assert (await reader.read(65536)).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+    served(talk)
+
+
 @pytest.mark.parametrize("more", [b"\r\n", b"\r\n\r\n"])
 def test_line_ends_do_not_keep_an_idle_connection_for_ever(more):
     async def talk(port):
