@@ -84,7 +84,7 @@ class EdgeSettings:
     pipelined_max: int = setting(
         16,
         integer(0, 1000),
-        "Requests that may wait on one connection for the answers before theirs; more close it.",
+        "Requests that may wait on one connection for answers before theirs; one more is refused.",
     )
     connections_max: int = setting(
         10_000,

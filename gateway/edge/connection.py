@@ -209,7 +209,7 @@ class HttpConnection(asyncio.Protocol):
         self._answered = None
         if self.waiting:
             self._answer(self.waiting.popleft())
-        elif self.in_message and self.is_idle():
+        elif (self.in_message or self.is_refused) and self.is_idle():
             self.due(LINGER_SECONDS, self.close)
         else:
             self.wait_for_next()

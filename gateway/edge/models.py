@@ -38,10 +38,10 @@ class Models:
     async def _key(self, scope: Scope) -> Key:
         """Nothing is reserved here, so the ledger is asked whether keys have changed."""
         parts = self._parts
-        header = dict(scope["headers"]).get(b"authorization")
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
         parts.access.follow(await parts.ledger.generation())
         key = await authenticate(
-            header.decode("latin-1") if header else None,
+            given[0].decode("latin-1") if given else None,
             parts.access,
             parts.pepper,
             parts.clock(),

@@ -81,7 +81,7 @@ class _BoundedProtocol(HttpConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0
+        self._head_bytes = self._trailer_bytes = 0
         self._came_bytes = 0  # of this head and maybe more: no head is longer
         self._piece_bytes = 0
         self._head_tail = b""  # where its end may have begun
@@ -112,7 +112,7 @@ class _BoundedProtocol(HttpConnection):
         if self.in_head:
             self._head_bytes += size
         super().data_received(data)
-        if not self.in_head:
+        if self.is_refused or not self.in_head:
             self._head_tail = b""
             return
         self._head_tail = (self._head_tail + data[-3:])[-3:]
@@ -125,13 +125,13 @@ class _BoundedProtocol(HttpConnection):
         self._spoiled(BadRequest("This is not an HTTP/1.1 request that can be understood."))
 
     def on_trailer(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self.head_bytes_max:
+        self._trailer_bytes += len(name) + len(value)
+        if self._trailer_bytes > self.head_bytes_max:
             self._spoiled(self._too_large())
 
     def on_headers_complete(self) -> None:
         self.in_head = self._head_has_time = False
-        self._head_bytes = 0
+        self._head_bytes = self._trailer_bytes = 0
         if self.is_refused:
             return
         self.not_due()
@@ -195,7 +195,7 @@ class _BoundedProtocol(HttpConnection):
             self.due(BUSY_SECONDS, self._head_too_slow)
 
     def _head_too_slow(self) -> None:
-        if self._head_bytes == 0:
+        if not (self._head_bytes or self.in_message):
             self.transport.close()  # nothing was ever asked
             return
         self._refuse(

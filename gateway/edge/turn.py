@@ -5,12 +5,13 @@ ASGI's messages, which would be most of what a piece of a stream costs here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
+from gateway.edge.replies import decoded
 from gateway.errors import ApiError
 
 WIRE = "gateway.wire"
@@ -19,8 +20,6 @@ WIRE = "gateway.wire"
 _STATUS_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
 _CONTROLS = bytes({*range(32), 127} - {9})
 _BODILESS = (204, 304)
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Link(Protocol):
@@ -130,7 +129,7 @@ class Turn:
             return
         kind = message["type"]
         if kind == "http.response.start" and not self.is_started:
-            self.begin(message["status"], _decoded(message.get("headers", ())))
+            self.begin(message["status"], decoded(message.get("headers", ())))
         elif kind == "http.response.body" and self.is_started and not self.is_complete:
             self.give(message.get("body", b""))
             if not message.get("more_body", False):
@@ -196,7 +195,8 @@ class Turn:
     def give_soon(self, piece: bytes) -> None:
         """A piece that may be the last: the end of the answer, if it comes before the event loop
         does anything else, goes out with it. The first piece goes at once."""
-        if self._held or not self._is_chunked or self._is_bodiless or not piece:
+        is_chunk = self._is_chunked and self._room is None and not self._is_bodiless
+        if self._held or not is_chunk or not piece:
             self.give(piece)
             return
         self._held = b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -272,7 +272,3 @@ class Turn:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-
-def _decoded(headers: Headers) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]

@@ -65,8 +65,9 @@ class _Lines:
     def _write(self) -> None:
         lines, self._waiting = self._waiting, []
         if lines:
+            text = "\n".join(map(_worded, lines)) + "\n"
             with suppress(OSError, ValueError):
-                self._stream.write("\n".join(map(_worded, lines)) + "\n")
+                self._stream.write(text)
                 self._stream.flush()
 
 

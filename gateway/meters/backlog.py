@@ -6,6 +6,7 @@ has to be fetched from memory; many at once cost less.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ class Backlog(Collector):
     What is told of one and the same object (`of`, which is kept until then) is counted once."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._last: dict[int, tuple[Any, Callable[[Any], object], Callable[[], Any]]] = {}
         self._often: dict[int, list[Any]] = {}
 
@@ -51,16 +52,16 @@ class Backlog(Collector):
             self.settle()
 
     def settle(self) -> None:
-        """Count all that waits."""
-        waiting, self._waiting = self._waiting, []
-        for count, given in waiting:
+        """Count all that waits. Should a count fail, the rest of them wait on."""
+        while self._waiting:
+            count, given = self._waiting.popleft()
             count(*given)
-        last, self._last = self._last, {}
-        for _, count, made in last.values():
-            count(made())
-        often, self._often = self._often, {}
-        for of, count, times in often.values():
-            count(of, times)
+        while self._last:
+            of, of_last, made = self._last.popitem()[1]
+            of_last(made())
+        while self._often:
+            of, of_many, times = self._often.popitem()[1]
+            of_many(of, times)
 
     def collect(self) -> Iterable[Metric]:
         self.settle()

@@ -39,9 +39,10 @@ class Alike:
         """What `events` has from `at` up to the last one that ends like these, with at most `room`
         bytes of text; nothing if it begins otherwise there. `texts_in` says whether all of it is
         alike."""
-        if not events.startswith(self._before, at):
+        end = events.rfind(self._end, at)
+        if end < 0 or not events.startswith(self._before, at):
             return b""
-        run = events[at : events.rfind(self._end, at) + len(self._end)]
+        run = events[at : end + len(self._end)]
         frame, joint = len(self._joint), self._joint
         if len(run) - frame * (run.count(joint) + 1) <= room:
             return run

@@ -152,6 +152,31 @@ def test_half_a_head_behind_a_request_in_work_is_not_late_while_nobody_reads_it(
     serving(talk, settings_of(header_timeout_seconds=0.3))
 
 
+@pytest.mark.parametrize(
+    ("behind", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (GET + b"GET /never HTTP/1.1\r\n", 400),
+        (b"GET /never HTTP/1.1\r\n", 408),
+    ],
+)
+def test_an_answer_is_not_cut_by_the_time_of_what_came_behind_its_request(
+    behind: bytes, status: int
+) -> None:
+    async def talk(served: Served) -> None:
+        reader, writer = await dialled(served.port)
+        writer.write(WAIT)
+        await eventually(lambda: served.asked == ["GET /wait"])
+        writer.write(behind)
+        await asyncio.sleep(0.6)
+        served.go_on.set()
+        assert statuses(await until_closed(reader)) == [200, status]
+        assert served.refused == [status]
+        writer.close()
+
+    serving(talk, settings_of(header_timeout_seconds=0.2, pipelined_max=0))
+
+
 def test_a_request_has_at_most_so_many_headers() -> None:
     async def talk(served: Served) -> None:
         for count, status in ((7, 200), (8, 431)):

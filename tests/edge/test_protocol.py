@@ -238,6 +238,21 @@ def test_what_a_body_says_of_an_upgrade_does_not_change_where_it_ends(cut):
     served(talk)
 
 
+def test_trailers_take_no_room_from_the_next_head():
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+        writer.write(head + b"x-1: aaaaaaaaaaaaaaaa\r\n" * 80 + b"\r\n")
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n0"), 5)
+        for piece in (b"GET / HTTP/1.1\r\nhost: x\r\n", b"a: " + b"b" * 1000, b"\r\n\r\n"):
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        assert (await reader.read(65536)).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+    served(talk)
+
+
 @pytest.mark.parametrize("more", [b"\r\n", b"\r\n\r\n"])
 def test_line_ends_do_not_keep_an_idle_connection_for_ever(more):
     async def talk(port):
@@ -288,6 +303,35 @@ def test_garbage_behind_a_request_in_work_is_answered_behind_its_answer():
         assert first.startswith(b"HTTP/1.1 200 ")
         assert first.endswith(b"3\r\none\r\n3\r\ntwo\r\n")
         assert second.startswith(b"HTTP/1.1 400 ")
+        writer.close()
+        ending.ask()
+        await server
+
+    asyncio.run(main())
+
+
+def test_a_body_that_spoils_after_its_answer_began_does_not_keep_its_connection(monkeypatch):
+    monkeypatch.setattr("gateway.edge.connection.LINGER_SECONDS", 0.1)
+    working, go_on = asyncio.Event(), asyncio.Event()
+
+    async def unread(scope, receive, send):
+        length = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        working.set()
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"k"})
+
+    async def main():
+        api, ending = listen("127.0.0.1", 0), Ending()
+        server = asyncio.create_task(serve(unread, api, SETTINGS, ending))
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.getsockname()[1])
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n")
+        await working.wait()
+        writer.write(b"x-1: aaaaaaaaaaaaaaaa\r\n" * 500 + b"\r\n")
+        await asyncio.sleep(0.1)
+        go_on.set()
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"\r\n\r\nok")
         writer.close()
         ending.ask()
         await server

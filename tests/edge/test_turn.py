@@ -381,6 +381,16 @@ def test_the_end_goes_out_with_the_last_piece_if_it_comes_at_once() -> None:
     asyncio.run(main())
 
 
+def test_pieces_of_an_answer_of_a_known_length_are_not_chunked() -> None:
+    wire = Wire()
+    turn = turn_on(wire)
+    turn.begin(200, [("content-length", "6")])
+    turn.give_soon(b"abc")
+    turn.give_soon(b"def")
+    turn.end()
+    assert b"".join(wire.written).endswith(b"\r\n\r\nabcdefover")
+
+
 def test_a_head_without_an_end_goes_out_before_the_connection_is_closed() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

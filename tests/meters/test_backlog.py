@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from test_metrics import ENTRY
+import pytest
+from test_metrics import ENTRY, WHO, limit
 
 from gateway.meters.backlog import WAITING_MAX, Backlog
 from gateway.meters.metrics import Meters
+from gateway.quota.ledger import Claim, Standing
 
 
 def test_what_waits_is_counted_before_a_scrape_and_none_of_it_twice() -> None:
@@ -31,6 +33,14 @@ def test_series_that_are_refused_while_a_backlog_is_counted_are_in_the_same_scra
     for name in ("one", "other"):
         meters.later(meters.key_requests.add, (name, "ok"))
     assert 'series_refused_total{meter="gateway_key_requests"} 1.0' in meters.exposition().decode()
+
+
+def test_limits_of_the_policy_before_are_counted_before_they_are_forgotten() -> None:
+    meters = Meters()
+    standing = Standing(Claim(limit(), WHO), 10, 4, 1, 0, refused=False, resets_at=None)
+    meters.later(meters.limits.stand, (standing,))
+    meters.use_policy("abc", 1.0)
+    assert "gateway_limit_used_ratio{" not in meters.exposition().decode()
 
 
 def test_as_much_as_a_backlog_takes_is_counted_in_the_order_in_which_it_came() -> None:
@@ -60,7 +70,8 @@ def test_of_one_object_the_last_is_counted_and_nothing_is_worked_out_before() ->
     assert made == []
     backlog.settle()
     backlog.settle()
-    assert made == counted == ["c", "b"]
+    assert made == counted
+    assert sorted(made) == ["b", "c"]
 
 
 def test_what_is_told_often_is_counted_with_how_often_it_was() -> None:
@@ -82,3 +93,15 @@ def test_however_many_objects_are_told_of_no_more_than_a_few_wait() -> None:
         backlog.often((n,), lambda of, times: counted.append(of))
         backlog.last((n,), lambda value: counted.append(value), lambda n=n: n)
     assert len(counted) > 18 * WAITING_MAX
+
+
+def test_where_a_count_fails_the_rest_wait_on() -> None:
+    backlog = Backlog()
+    counted: list[int] = []
+    backlog.later(counted.append, 1)
+    backlog.later(counted.append, 2, 3)  # takes one
+    backlog.later(counted.append, 4)
+    with pytest.raises(TypeError):
+        backlog.settle()
+    backlog.settle()
+    assert counted == [1, 4]
