@@ -19,7 +19,6 @@ KEEP_ALIVE_SECONDS = 15.0
 KEPT_LESS_SECONDS = 1.0  # than the server says: what is sent as it closes may be lost
 BUFFER_BYTES_MAX = 256 * 1024  # of a body that nobody took yet; more is left to the kernel
 SLICE_BYTES = 64 * 1024  # of a request's body; more at once would hold up the event loop
-LOOKED_AT_SECONDS = 1.0  # a connection unused for longer may have been closed unheard
 _TICK_SECONDS = 0.001  # the finest that timers are
 
 Told = Callable[["Connection"], None]
@@ -78,11 +77,12 @@ class Connection(asyncio.Protocol):
         if self._reader is reader:
             self.discard()
 
-    def is_usable(self, now: float) -> bool:
-        """Whether the server has, as far as can be seen, not closed it."""
+    def is_usable(self) -> bool:
+        """Whether the server has, as far as can be seen, not closed it. The kernel is asked, as
+        there are servers that close right behind an answer and do not say so in it."""
         if self.discarded or self._transport is None or self._transport.is_closing():
             return False
-        return now - self.free_since < LOOKED_AT_SECONDS or not _readable(self._transport)
+        return not _readable(self._transport)
 
     def discard(self) -> None:
         """Close at once, whatever the state."""

@@ -30,12 +30,12 @@ class Pool:
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
 
-    def kept(self, origin: Origin, now: float) -> Connection | None:
-        """A connection that is there already, `now` by the loop's clock."""
+    def kept(self, origin: Origin) -> Connection | None:
+        """A connection that is there already."""
         kept = self._kept.get(origin)
         while kept:
             connection = kept.pop()
-            if connection.is_usable(now):
+            if connection.is_usable():
                 return connection
             connection.discard()
         return None
@@ -43,7 +43,7 @@ class Pool:
     async def acquire(self, origin: Origin) -> Connection:
         """Raises what opening raises. Bound the time of it from outside."""
         while not self._is_closed:
-            connection = self.kept(origin, asyncio.get_running_loop().time())
+            connection = self.kept(origin)
             if connection is None and not self._took_place():
                 connection = await self._turn(origin)
                 if connection is not None and connection.discarded:

@@ -93,7 +93,7 @@ class _Exchange:
         except ValueError as error:
             raise _told(target, error, sent=False) from error
         head = head_of(there, self._headers, len(self._body))
-        connection = self._pool.kept(there.origin, now) or await self._connected(there, now)
+        connection = self._pool.kept(there.origin) or await self._connected(there, now)
         self._connection = connection
         try:
             connection.begin(reader, head, self._body)

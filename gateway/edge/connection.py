@@ -174,8 +174,9 @@ class HttpConnection(asyncio.Protocol):
         scope["headers"], scope["state"] = self.headers, {}
         if version != "1.1":
             scope["http_version"] = version
-        keep_alive = version != "1.0" and parser.should_keep_alive()
-        turn = Turn(self, scope, keep_alive, self._expects_continue)
+        is_old = version == "1.0"
+        keep_alive = not is_old and parser.should_keep_alive()
+        turn = Turn(self, scope, keep_alive, self._expects_continue and not is_old)
         if self.is_idle():
             self._answer(turn)
         else:

@@ -156,6 +156,8 @@ class Turn:
             self._room = int(named["content-length"])
         else:
             is_sized = False
+        if self._expects_continue and self._more_body:  # which may never come now
+            self.keep_alive = False
         if "connection" in named and "close" in named["connection"].lower():
             self.keep_alive = False
         elif not self.keep_alive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -26,17 +27,23 @@ class Wire(asyncio.Transport):
         super().__init__()
         self._connection, self._world = connection, world
         self._is_closing = False
+        self._ends = socket.socketpair()  # that nothing ever comes on
         world.open += 1
         world.most = max(world.most, world.open)
 
     def write(self, data: Any) -> None:
         assert not self._is_closing
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._ends[0] if name == "socket" else default
+
     def is_closing(self) -> bool:
         return self._is_closing
 
     def abort(self) -> None:
         if not self._is_closing:
+            for end in self._ends:
+                end.close()
             self._is_closing = True
             self._world.open -= 1
             asyncio.get_running_loop().call_soon(self._connection.connection_lost, None)
@@ -59,11 +66,8 @@ class World:
         connection.connection_made(Wire(connection, self))
         await asyncio.sleep(0)
 
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
     async def use(self, origin: Origin, steps: int, whole: bool = True) -> None:
-        connection = self.pool.kept(origin, self.now()) or await self.pool.acquire(origin)
+        connection = self.pool.kept(origin) or await self.pool.acquire(origin)
         assert connection.origin == origin
         reader = ReplyReader()
         connection.begin(reader, b"", b"")
@@ -160,13 +164,13 @@ def test_one_that_dies_on_its_way_to_the_next_is_not_used() -> None:
 def test_what_is_said_without_a_question_closes_a_kept_connection() -> None:
     async def main(world: World) -> None:
         await world.use(HERE, 1)
-        kept = world.pool.kept(HERE, world.now())
+        kept = world.pool.kept(HERE)
         assert kept is not None
         reader = ReplyReader()
         kept.begin(reader, b"", b"")
         kept.data_received(OK)
         kept.data_received(b"\r\n")
-        assert world.pool.kept(HERE, world.now()) is None
+        assert world.pool.kept(HERE) is None
         assert world.open == 0
 
     run(1, main)

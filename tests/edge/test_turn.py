@@ -86,6 +86,28 @@ def test_a_caller_that_waits_for_it_is_told_to_go_on() -> None:
     talking(answering(), talk)
 
 
+def test_a_caller_that_is_answered_before_it_may_go_on_has_to_connect_anew() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async def talk(port: int) -> None:
+        head = b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+        got = await said_to(port, head)
+        assert got.startswith(b"HTTP/1.1 413 ")
+        assert b"\r\nconnection: close\r\n" in got
+
+    talking(app, talk)
+
+
+def test_a_caller_of_http_1_0_is_not_told_to_go_on() -> None:
+    async def talk(port: int) -> None:
+        head = b"POST / HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+        assert (await said_to(port, head, b"hi")).startswith(b"HTTP/1.1 200 ")
+
+    talking(answering(), talk)
+
+
 def test_an_answer_without_a_length_ends_with_the_connection_in_http_1_0() -> None:
     async def talk(port: int) -> None:
         got = await said_to(port, b"GET / HTTP/1.0\r\nhost: x\r\n\r\n")
