@@ -70,7 +70,8 @@ class Access:
         return secret
 
     def granted(self, organization: str) -> Granted | None:
-        """What `grants_of` says without a look into the database; None: it has to look."""
+        """What `grants_of` says without a look into the database, for who spares its coroutine, as
+        each request does; None: it has to look."""
         granted = self._kept.granted
         return None if granted is None else granted.get(organization, NONE_GRANTED)
 
@@ -78,13 +79,13 @@ class Access:
         """What is granted in the organization. They are read at once for all, however many ask.
 
         Raises what the store does, unless they are kept."""
+        granted = self.granted(organization)
+        if granted is not None:
+            return granted
         kept = self._kept
-        granted = kept.granted
-        if granted is None:
-            if kept.reading is None:
-                kept.reading = asyncio.get_running_loop().create_task(self._read(kept))
-            granted = await asyncio.shield(kept.reading)
-        return granted.get(organization, NONE_GRANTED)
+        if kept.reading is None:
+            kept.reading = asyncio.get_running_loop().create_task(self._read(kept))
+        return (await asyncio.shield(kept.reading)).get(organization, NONE_GRANTED)
 
     async def _read(self, kept: _Kept) -> Mapping[str, Granted]:
         try:

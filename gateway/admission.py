@@ -110,7 +110,7 @@ async def _claims(draft: Draft, parts: Parts) -> tuple[Claim, ...]:
     grants = parts.access.granted(rules.organization.name)
     if grants is None:
         grants = await parts.access.grants_of(rules.organization.name)
-    return raised(claims, grants, draft.call.now) if grants else claims
+    return raised(claims, grants, draft.call.now)
 
 
 async def _newest(draft: Draft, parts: Parts) -> int:

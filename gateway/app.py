@@ -130,7 +130,7 @@ async def assembled(
             log=log,
             clock=time.time,
             stopwatch=time.perf_counter,
-            random_bytes=DrawnAhead(os.urandom),
+            id_bytes=DrawnAhead(os.urandom),
             workbench=workbench,
             patience=Patience(dice=lambda: os.urandom(1)[0] / 255),
             circuits=circuits,

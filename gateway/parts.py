@@ -63,7 +63,8 @@ class State:
 class Parts:
     """`clock` is unix seconds, `stopwatch` monotonic seconds, `resolve` names a policy's upstream
     as a Target or raises Unavailable (upstream_key_missing). `detector` remembers what it found in
-    a text; `watching`, for texts that come in pieces, does not. `reader` reads pictures."""
+    a text; `watching`, for texts that come in pieces, does not. `reader` reads pictures.
+    `id_bytes` are random, for ids and not for secrets (drawn_ahead.py)."""
 
     settings: Settings
     policies: Live
@@ -80,7 +81,7 @@ class Parts:
     log: Log
     clock: Callable[[], float]
     stopwatch: Callable[[], float]
-    random_bytes: Callable[[int], bytes]
+    id_bytes: Callable[[int], bytes]
     workbench: Executor  # for pure work that is too long for the event loop
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     state: State = field(default_factory=State)

@@ -16,8 +16,6 @@ from gateway.quota.limit import Amounts
 from gateway.quota.settle import to_the_end
 from gateway.usage.entry import Entry
 
-_new = tuple.__new__  # as a named tuple's constructor, but that is a call of Python
-
 
 class Settled:
     """`begin`, and whatever comes then, `end`: the draft becomes one entry."""
@@ -146,7 +144,7 @@ def _append_costless(entry: Entry, parts: Parts) -> None:
 
 def _used(entry: Entry) -> Amounts:
     tokens = entry.tokens
-    return _new(Amounts, (entry.requests, tokens.input, tokens.output, entry.cost_nano, 0))
+    return Amounts(entry.requests, tokens.input, tokens.output, entry.cost_nano)
 
 
 def _overdrawn(used: Amounts, bound: Amounts) -> bool:

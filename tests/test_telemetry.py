@@ -243,8 +243,8 @@ def test_an_upstream_that_fails_is_the_fault_of_forward(
 def test_what_is_no_exchange_is_a_span_alone(receiver: Collector, environ: dict[str, str]) -> None:
     async def main() -> None:
         async with traced(environ) as world:
-            random = world.parts.random_bytes
-            object.__setattr__(world.parts, "random_bytes", lambda n: b"\1" * (n - 1) + random(1))
+            random = world.parts.id_bytes
+            object.__setattr__(world.parts, "id_bytes", lambda n: b"\1" * (n - 1) + random(1))
             api, headers = build_api(world.parts), [("authorization", f"Bearer {world.key}")]
             assert (await asked(api, "GET", "/v1/models", headers, b""))[0] == 200
             headers.append(("traceparent", PARENT))

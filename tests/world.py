@@ -249,7 +249,7 @@ class World:
             log=self.log,
             clock=lambda: NOW,
             stopwatch=lambda: 0.0,
-            random_bytes=lambda size: next(ids).to_bytes(size, "big"),
+            id_bytes=lambda size: next(ids).to_bytes(size, "big"),
             workbench=ThreadPoolExecutor(1),
         )
         self.key = self.new_key()

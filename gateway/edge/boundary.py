@@ -37,7 +37,7 @@ class Boundary:
             return
         parts = self._parts
         began, now = parts.stopwatch(), parts.clock()
-        request_id = new_request_id(now, parts.random_bytes)
+        request_id = new_request_id(now, parts.id_bytes)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         status = 0
@@ -94,7 +94,7 @@ def refused_heads(parts: Parts) -> Callable[[ApiError], list[tuple[str, str]]]:
 
     def refused(error: ApiError) -> list[tuple[str, str]]:
         now = parts.clock()
-        request_id = new_request_id(now, parts.random_bytes)
+        request_id = new_request_id(now, parts.id_bytes)
         entry = _entry(request_id, now, {}, error.status, error.code or "", 0)
         record_costless(entry, parts)
         return tags_of(request_id, 0)

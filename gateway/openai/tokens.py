@@ -123,9 +123,6 @@ class Count(NamedTuple):
     most: int
 
 
-_new = tuple.__new__  # as Count's constructor, but that is a call of Python
-
-
 class Counter:
     """Adds up the prompts of one request. Texts are counted exactly up to EXACT_BYTES_MAX of them,
     and by their bytes from there on."""
@@ -145,7 +142,7 @@ class Counter:
         refused by the provider, and not charged."""
         least, most, context = self._least, self._most, self._context
         self._least = self._most = 0
-        return _new(Count, (least, most if most < context else context))
+        return Count(least, most if most < context else context)
 
     def exactly(self, tokens: int) -> None:
         self._least += tokens

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from starlette.types import ASGIApp
 
 from gateway.edge.ending import Ending
 from gateway.edge.server import CannotListen, listen, serve, url_of
@@ -34,7 +35,9 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
-def served(talk: Callable[[int], Awaitable[None]], settings: Settings = SETTINGS) -> None:
+def served(
+    talk: Callable[[int], Awaitable[None]], settings: Settings = SETTINGS, app: ASGIApp = app
+) -> None:
     async def run():
         api, ending = listen("127.0.0.1", 0), Ending()
         port = api.getsockname()[1]
@@ -288,10 +291,8 @@ def test_garbage_behind_a_request_in_work_is_answered_behind_its_answer():
         await go_on.wait()
         await send({"type": "http.response.body", "body": b"two"})
 
-    async def main():
-        api, ending = listen("127.0.0.1", 0), Ending()
-        server = asyncio.create_task(serve(slow, api, SETTINGS, ending))
-        reader, writer = await asyncio.open_connection("127.0.0.1", api.getsockname()[1])
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         await working.wait()
         writer.write(b"GARBAGE\r\n\r\n")
@@ -304,10 +305,8 @@ def test_garbage_behind_a_request_in_work_is_answered_behind_its_answer():
         assert first.endswith(b"3\r\none\r\n3\r\ntwo\r\n")
         assert second.startswith(b"HTTP/1.1 400 ")
         writer.close()
-        ending.ask()
-        await server
 
-    asyncio.run(main())
+    served(talk, app=slow)
 
 
 def test_a_body_that_spoils_after_its_answer_began_does_not_keep_its_connection(monkeypatch):
@@ -322,10 +321,8 @@ def test_a_body_that_spoils_after_its_answer_began_does_not_keep_its_connection(
         await go_on.wait()
         await send({"type": "http.response.body", "body": b"k"})
 
-    async def main():
-        api, ending = listen("127.0.0.1", 0), Ending()
-        server = asyncio.create_task(serve(unread, api, SETTINGS, ending))
-        reader, writer = await asyncio.open_connection("127.0.0.1", api.getsockname()[1])
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n")
         await working.wait()
         writer.write(b"x-1: aaaaaaaaaaaaaaaa\r\n" * 500 + b"\r\n")
@@ -333,10 +330,8 @@ def test_a_body_that_spoils_after_its_answer_began_does_not_keep_its_connection(
         go_on.set()
         assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"\r\n\r\nok")
         writer.close()
-        ending.ask()
-        await server
 
-    asyncio.run(main())
+    served(talk, app=unread)
 
 
 def test_a_refused_head_is_told_and_its_answer_gets_the_headers_that_are_given():
