@@ -17,6 +17,7 @@ from gateway.admission import check_room, identify, reserve
 from gateway.answer import Answer
 from gateway.ask import end_user_id, outgoing, output_cap, weigh
 from gateway.call import Call
+from gateway.cohort import abreast
 from gateway.draft import Draft
 from gateway.errors import BadRequest, LimitReached, Unavailable
 from gateway.forward import Reply, forward
@@ -84,10 +85,11 @@ class _Exchange:
 
     async def _sentence(self) -> Answer:
         call, parts, draft = self._call, self._parts, self._draft
-        policy = parts.policies.current
+        state, policy = parts.state, parts.policies.current
         _check_capacity(call, parts)
         await identify(draft, parts)
         _take_seat(draft, parts)
+        await abreast(state)
         draft.did("authenticate")
         raw = await call.read_body()
         draft.mark()
@@ -103,8 +105,10 @@ class _Exchange:
             draft.end_user = end_user_id(request.user, secret)
         if len(raw) > LOOK_FIRST_BYTES or rules.project.redaction.using.ner:
             await check_room(draft, parts)
+        await abreast(state)
         draft.did("match")
         request, vault, watch = await redact_request(draft, request, rules, parts, aside)
+        await abreast(state)
         draft.did("redact")
         asked = await aside(weigh, request, model) if aside else weigh(request, model)
         ask, standings = await reserve(draft, asked, parts)
@@ -133,6 +137,7 @@ class _Exchange:
             cap=output_cap(ask, model),
         )
         await answer.begin()
+        await abreast(state)
         if answer.streams:
             draft.first_token()
         if standings:

@@ -251,12 +251,17 @@ def steps_until_done(world: World, call: Call, cancel_at: int) -> bool:
     return asyncio.run(main())
 
 
+@pytest.mark.parametrize("beside", [0, 1])
 @pytest.mark.parametrize("stream", [False, True])
-def test_whenever_a_caller_leaves_there_is_one_entry_and_nothing_reserved(stream: bool) -> None:
-    """Cancelled after each turn of the event loop, from the first to the last of an exchange."""
+def test_whenever_a_caller_leaves_there_is_one_entry_and_nothing_reserved(
+    stream: bool, beside: int
+) -> None:
+    """Cancelled after each turn of the event loop, from the first to the last of an exchange, which
+    has more of them where other requests are in work."""
     outcomes = set()
     for cancel_at in range(1, 200):
         world = World()
+        world.parts.state.inflight = beside
         if stream:
             world.upstream.content_type = "text/event-stream"
             world.upstream.pieces = events("one ", "two ", "three", usage=USAGE)
@@ -280,7 +285,7 @@ def test_whenever_a_caller_leaves_there_is_one_entry_and_nothing_reserved(stream
         )
         assert (ratio or 0) == entry.cost_nano / 10**9, cancel_at
         assert asyncio.run(world.reserved()) == 0, cancel_at
-        assert world.parts.state.inflight == 0
+        assert world.parts.state.inflight == beside
         assert world.upstream.open == 0
         if world.upstream.received and entry.outcome is Outcome.CLIENT_LEFT:
             assert entry.requests == 1
