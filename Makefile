@@ -4,7 +4,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 SOURCES := gateway tests scripts bench
 
-.PHONY: help install run test crash-test overspend-test outage-test ops-test pictures bench bench-workers flame privacy-report growth fuzz lint format docs lock sbom clean
+.PHONY: help install run test crash-test overspend-test outage-test ops-test pictures bench bench-workers bench-cohort flame privacy-report growth fuzz lint format docs lock sbom clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -52,6 +52,9 @@ bench: $(INSTALLED) ## What a request costs, beside nginx (PEERS=1: and other ga
 
 bench-workers: $(INSTALLED) ## What 1, 2, 4 … workers cost on one Redis and Postgres, and how even their load is.
 	@$(BENCH) bench/workers.py $(ARGS)
+
+bench-cohort: $(INSTALLED) ## What it saves that requests go from verb to verb together.
+	@$(BENCH) bench/cohort.py $(ARGS)
 
 flame: $(INSTALLED) ## Where the gateway's time goes: a flame graph and a table, by py-spy.
 	@$(BENCH) bench/flame.py $(ARGS)

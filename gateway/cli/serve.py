@@ -135,7 +135,7 @@ async def _serve(settings: Settings, policy: Policy) -> None:
             troubles = parts.state.not_loaded.values()
             greeting(*urls, keys, simulated_upstreams(policy, environ), settings, troubles)
             log.info("started", api=urls[0], ops=urls[1], policy_digest=policy.digest)
-            _tune_interpreter()
+            tune_interpreter()
             await _serve_until_the_end(api, ending, parts, peers, api_tls)
     log.info("stopped")
 
@@ -238,7 +238,7 @@ def _check_no_loop(api_url: str, policy: Policy, environ: Mapping[str, str]) -> 
             )
 
 
-def _tune_interpreter() -> None:
+def tune_interpreter() -> None:
     """What was built at start lives for ever: leave it out of every collection. And a detector's
     thread gives the event loop its turn after one millisecond, not after five."""
     keep_out_of_collections()

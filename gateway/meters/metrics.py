@@ -68,7 +68,10 @@ class Meters:
         for code in (*CODES, OTHER):
             self.errors.add((code,), 0)
         self.overhead = make.histogram(
-            "overhead_seconds", "Time that the gateway adds, by stage.", OVERHEAD_BUCKETS, "stage"
+            "overhead_seconds",
+            "Time that the gateway adds, by stage, the turns of other requests in it.",
+            OVERHEAD_BUCKETS,
+            "stage",
         )
         self.upstream_requests = make.tally(
             "upstream_requests",
