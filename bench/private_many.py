@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gateway.cli.serve import SWITCH_SECONDS
 from gateway.openai.request import Request
+from gateway.parts import State
 from gateway.privacy.profile import Action, Profile, Rule
 from gateway.privacy.redact import Detector
 from gateway.redaction import redact_body
@@ -28,6 +29,7 @@ PROFILE = Profile("many", {name: Rule(Action.PLACEHOLDER) for name in ASKED})
 class Means:
     detector: Detector
     settings: Settings
+    state: State = field(default_factory=State)
 
     def secret(self, purpose: str, *names: str) -> bytes:
         return b"k" * 32

@@ -111,8 +111,10 @@ class _Exchange:
         await abreast(state)
         draft.did("redact")
         asked = await aside(weigh, request, model) if aside else weigh(request, model)
+        await abreast(state)
         ask, standings = await reserve(draft, asked, parts)
         draft.ask = ask
+        await abreast(state)
         draft.did("admit")
         body = await aside(outgoing, ask, model) if aside else outgoing(ask, model)
         draft.sending()

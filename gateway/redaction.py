@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+from gateway.cohort import abreast
 from gateway.draft import Draft
 from gateway.errors import BadRequest, TooLarge
 from gateway.openai.field_names import public_name
@@ -15,7 +16,7 @@ from gateway.openai.places import Place, lay_back
 from gateway.openai.request import Request
 from gateway.openai.texts import free_texts
 from gateway.openai.tokens import utf8_length
-from gateway.parts import Parts
+from gateway.parts import Parts, State
 from gateway.pictures import NO_PICTURES, Read, read_pictures, write_pictures
 from gateway.policy.match import Rules
 from gateway.policy.policy import Endpoint
@@ -51,6 +52,8 @@ class Means(Protocol):
     def reader(self) -> Reader: ...
     @property
     def settings(self) -> Settings: ...
+    @property
+    def state(self) -> State: ...
     def secret(self, purpose: str, *names: str) -> bytes: ...
 
 
@@ -106,7 +109,9 @@ async def redact_body(
     else:
         asked = await aside(partial(_ask, request, profile, home, pictured, most))
     scope_key = means.secret("redaction", *asked.scope)
+    await abreast(means.state)
     sight = await find(asked.seen, profile, means.detector) if asked.is_looked_at else None
+    await abreast(means.state)
     covered: list[Findings] = []
     teller = (
         partial(_tell, asked.places, len(pictured), covered, told) if told or pictured else None

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -33,7 +33,7 @@ from gateway.cli.store import AsJson, settings_for
 from gateway.errors import ApiError, TextBlocked
 from gateway.openai.places import Place
 from gateway.openai.request import Bounds, Request, parse_json, read_request
-from gateway.parts import secret_of
+from gateway.parts import State, secret_of
 from gateway.policy.match import check_serves, model_of
 from gateway.policy.policy import Endpoint, Organization, Policy, Project
 from gateway.privacy.changes import Findings
@@ -63,6 +63,7 @@ class Bench:
     reader: Reader
     settings: Settings
     pepper: bytes
+    state: State = field(default_factory=State)
 
     def secret(self, purpose: str, *names: str) -> bytes:
         return secret_of(self.pepper, purpose, *names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drawn import CARD, MAIL, PLAIN, drawn, stored
 
@@ -13,6 +13,7 @@ from gateway.backends.ocr_reader import OcrReader, reader_of
 from gateway.backends.ocr_worker import Bounds
 from gateway.backends.presidio_detector import Patience, PresidioDetector
 from gateway.openai.request import Request
+from gateway.parts import State
 from gateway.policy.policy import Endpoint
 from gateway.privacy.pictures import text_of
 from gateway.privacy.profile import Action, Images, Profile, Rule
@@ -25,6 +26,7 @@ class Means:
     detector: PresidioDetector
     reader: OcrReader
     settings: Settings
+    state: State = field(default_factory=State)
 
     def secret(self, purpose: str, *names: str) -> bytes:
         return bytes(32)
