@@ -8,13 +8,13 @@ import re
 import pytest
 
 import cohort
-import gateway.exchange
 
 
 def test_it_tells_what_a_request_costs_in_both_ways(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.exchange, "abreast", gateway.exchange.abreast)  # put back
+    for room in cohort.ROOMS:
+        monkeypatch.setattr(room, "abreast", room.abreast)  # put back
     monkeypatch.setattr(cohort, "AT_ONCE", (1, 4))
     asyncio.run(cohort._run(rounds=1, count=8))
     rows = re.findall(r"^ +(\d+)((?: +\d+){4})$", capsys.readouterr().out, re.MULTILINE)
