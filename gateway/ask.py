@@ -105,13 +105,7 @@ def output_cap(ask: Ask, model: Model) -> Cap | None:
 def bound(ask: Ask, price: Price | None) -> Amounts:
     """The most that the request can use: what a reservation holds."""
     cost_nano = price.bound_nano(ask.input_tokens, ask.output_tokens) if price else 0
-    return Amounts(
-        requests=1,
-        input_tokens=ask.input_tokens,
-        output_tokens=ask.output_tokens,
-        cost_nano=cost_nano,
-        concurrency=1,
-    )
+    return Amounts(1, ask.input_tokens, ask.output_tokens, cost_nano, concurrency=1)
 
 
 def outgoing(ask: Ask, model: Model) -> bytes:

@@ -39,6 +39,8 @@ from gateway.privacy.watch import Watch
 from gateway.privacy.wording import wordings
 from gateway.settings import Settings
 
+# As members of their enums, each use is a look-up in a class.
+_ALLOW, _OF_ORGANIZATION, _OF_CONVERSATION = Images.ALLOW, Scope.ORGANIZATION, Scope.CONVERSATION
 _LOGGED_MAX = 200  # findings of one request
 _CHARACTER_BYTES_MAX = 4
 
@@ -101,7 +103,7 @@ async def redact_body(
     """
     body, most = request.body, means.settings
     read = NO_PICTURES
-    if profile.images is not Images.ALLOW:
+    if profile.images is not _ALLOW:
         read = await _pictures(body, profile.images, means, aside or in_place)
     pictured = read.texts
     if aside is None:
@@ -205,9 +207,9 @@ def _ask(
     if profile.rules:
         _check_size(texts, most)
     scope: Sequence[str] = home
-    if profile.scope is Scope.ORGANIZATION:
+    if profile.scope is _OF_ORGANIZATION:
         scope = home[:1]
-    elif profile.scope is Scope.CONVERSATION:
+    elif profile.scope is _OF_CONVERSATION:
         scope = (*home, _began(request.body, own))
     if not profile.rules or not texts:
         return _Asked(places, Seen(texts, (), ()), False, scope)

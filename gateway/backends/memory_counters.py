@@ -83,7 +83,7 @@ class Counters:
         """The seats of claims that were looked up before, where they still are the same."""
         known = self._seated.get(id(claims))
         generation = self._generations.book if self._generations else 0
-        if known is None or not known.holds(now, generation):
+        if known is None or not known.holds(now, generation, self._changes):
             return None
         self._seated.move_to_end(id(claims))
         return known

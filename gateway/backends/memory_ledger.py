@@ -12,7 +12,7 @@ from functools import partial
 
 from gateway import errors
 from gateway.backends.memory_counters import Counters, as_ledger
-from gateway.backends.memory_seats import Place, Row, Seated
+from gateway.backends.memory_seats import Place, Row, Seated, whole_micros
 from gateway.quota.counter import Counter
 from gateway.quota.ledger import (
     AlreadyResolved,
@@ -27,9 +27,6 @@ from gateway.quota.ledger import (
     Verdict,
 )
 from gateway.quota.limit import NOTHING, ORDER, Amounts, Mode
-
-MICRO_DIGITS = 6
-"""Times are whole microseconds, as in the book: else one could lie in two windows."""
 
 
 class _Open:
@@ -71,7 +68,7 @@ class MemoryLedger:
     async def reserve(self, reservation: Reservation, now: float) -> Verdict:
         """Raises ValueError where a reservation of this id is open, and errors.Unavailable
         (ledger_unavailable)."""
-        now = round(now, MICRO_DIGITS)
+        now = whole_micros(now)
         counters, claims = self._counters, reservation.claims
         seated = counters.seated(claims, now) or await counters.seats(claims, now)
         # From here on nothing is awaited: all claims, or none.
@@ -116,7 +113,7 @@ class MemoryLedger:
     def owe(self, reservation: Reservation, used: Amounts, record: Record, now: float) -> None:
         """Counters that are not known yet find the record in the book when they are read."""
         self._book.append(record)
-        at = round(record.time, MICRO_DIGITS)
+        at = whole_micros(record.time)
         places = {self._counters.places.of(claim, at) for claim in reservation.claims}
         found = [(self._counters.known(place, now), ORDER[place.measure]) for place in places]
         counters = {counter: order for counter, order in found if counter is not None}
@@ -137,7 +134,7 @@ class MemoryLedger:
         return len(expired)
 
     async def look(self, claims: Sequence[Claim], now: float, asked: Amounts = NOTHING) -> Verdict:
-        now = round(now, MICRO_DIGITS)
+        now = whole_micros(now)
         rows = (await self._counters.seats(claims, now)).rows()
         amounts = asked.in_order()
         refused = _refused(rows, amounts, now)
@@ -146,7 +143,7 @@ class MemoryLedger:
         return Verdict(_is_granted(rows, refused), standings, self._counters.access, now)
 
     async def has_room(self, claims: Sequence[Claim], now: float, asked: Amounts) -> bool:
-        now = round(now, MICRO_DIGITS)
+        now = whole_micros(now)
         rows = (await self._counters.seats(claims, now)).rows()
         amounts = asked.in_order()
         return all(

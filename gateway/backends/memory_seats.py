@@ -6,13 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gateway.quota.counter import Budget, Counter
+from gateway.quota.counter import MICRO, Budget, Counter
 from gateway.quota.ledger import Claim, Subject
 from gateway.quota.limit import ORDER, Limit, Measure, Window
 from gateway.quota.window import BUCKET_SECONDS, Span, span_of
 
 _ALWAYS = Span(0.0, None)
 _JUST_BEFORE_SECONDS = 0.001
+
+
+def whole_micros(now: float) -> float:
+    """Times are whole microseconds, and those of the book: else one could lie in two windows.
+    (`round` to six digits writes and reads the number, five times as slow.)"""
+    return round(now * MICRO) / MICRO
 
 
 class Place(NamedTuple):
@@ -106,8 +112,8 @@ class Seated:
     `befores` those of last windows. `others` are kept as they were last found."""
 
     __slots__ = (
-        "_ends", "_generation", "_rows", "_seats", "_starts", "befores", "booked", "claims",
-        "counters", "others",
+        "_changes", "_ends", "_generation", "_rows", "_seats", "_starts", "befores", "booked",
+        "claims", "counters", "others",
     )  # fmt: skip
 
     def __init__(
@@ -122,6 +128,7 @@ class Seated:
         self._starts = max((span.start for span in spans), default=0.0)
         self._ends = min((s.end for s in spans if s.end is not None), default=math.inf)
         self._generation = generation
+        self._changes = -1  # of counters, when all of these were last seen to be there
 
     def rows(self) -> Sequence[Row]:
         """In the order of the claims. Only what is carried over can change an amount."""
@@ -130,15 +137,15 @@ class Seated:
     def _made_rows(self) -> Sequence[Row]:
         return [(seat.claim, seat.counter, seat.at, seat.amount) for seat in self._seats]
 
-    def holds(self, now: float, generation: int) -> bool:
-        """Whether they would be the same ones. Budgets of the last window are asked about anew."""
+    def holds(self, now: float, generation: int, changes: int) -> bool:
+        """Whether they would be the same ones. `changes`: of counters, so far; until one more comes
+        or goes none of these does. Budgets of the last window are asked about anew."""
         if generation != self._generation or not self._starts <= now < self._ends:
             return False
-        for counter, _ in self.booked:
-            if counter.gone:
+        if changes != self._changes:
+            if any(counter.gone for counter in (*self.counters, *self.befores)):
                 return False
+            self._changes = changes
         for before in self.befores:
-            if before.gone:
-                return False
             before.touch(now)
         return True

@@ -56,9 +56,10 @@ def storable(entry: Entry) -> Entry:
 def _is_plain(entry: Entry) -> bool:
     """Whether nothing can be wrong with it: short ASCII and small figures. Seen at a glance, as
     each request asks it twice."""
-    texts, figures = "".join(_texts(entry)), (*_figures(entry), *entry.tokens)
-    if redactions := entry.redactions:
-        texts, figures = texts + "".join(redactions), (*figures, *redactions.values())
+    redactions = entry.redactions
+    texts = "".join((*_texts(entry), *redactions))
+    rest = entry.first_token_ms or 0
+    figures = (*_figures(entry), *entry.tokens, rest, *redactions.values())
     return (
         texts.isascii()
         and len(texts) <= TEXT_BYTES_MAX
@@ -66,7 +67,6 @@ def _is_plain(entry: Entry) -> bool:
         and min(figures) >= -FIGURE_MAX
         and max(figures) <= FIGURE_MAX
         and 0 <= entry.time <= _TIME_MAX
-        and -FIGURE_MAX <= (entry.first_token_ms or 0) <= FIGURE_MAX
     )
 
 

@@ -41,8 +41,7 @@ class Matches:
     def claims(self, rules: Rules, key: Key, end_user: str) -> tuple[Claim, ...]:
         """As `match.claims_of`, and raises what `match.check_priced` does. Those that depend on the
         end user are not kept: callers choose whom they name."""
-        limits = (*rules.organization.limits, *rules.project.limits)
-        if end_user and any(limit.level is Level.END_USER for limit in limits):
+        if end_user and _counts_end_users(rules):
             return _priced(rules, claims_of(rules, key, end_user))
         asked = (key.id, rules.model.name)
         known = self._claims.get(asked)
@@ -53,6 +52,11 @@ class Matches:
             self._claims.clear()
         self._claims[asked] = key, rules, claims
         return claims
+
+
+def _counts_end_users(rules: Rules) -> bool:
+    limits = (*rules.organization.limits, *rules.project.limits)
+    return any(limit.level is Level.END_USER for limit in limits)
 
 
 def _priced(rules: Rules, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:

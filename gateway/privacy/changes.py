@@ -18,6 +18,7 @@ from gateway.privacy.mint import Changes, Mint, Vault, with_stand_ins
 from gateway.privacy.profile import REVERSIBLE, Action, Profile, Rule
 from gateway.privacy.spans import Span
 
+_BLOCK: Final = Action.BLOCK  # as an enum's member, each use is a look-up in its class
 _COVERED: Final = dict.fromkeys((Action.HASH, *REVERSIBLE), Action.MASK)
 """What becomes of actions in a picture; others stay."""
 
@@ -75,10 +76,9 @@ class Work:
         numbers = bare_numbers(text) if is_document else ()
         one = settle(text, spans, actions, numbers)
         counts = self.counts
-        for of_kind in (one.reports, one.acted):
-            for span in of_kind:
-                name = f"{span.entity}:{actions[span.entity]}"
-                counts[name] = counts.get(name, 0) + 1
+        for span in (*one.reports, *one.acted) if one.reports else one.acted:
+            name = f"{span.entity}:{actions[span.entity]}"
+            counts[name] = counts[name] + 1 if name in counts else 1
         self.settled[at], self.numbers[at] = one, numbers
         if not one.changes:
             return
@@ -94,12 +94,12 @@ class Work:
 
     def blocked(self) -> Set[str]:
         """The kinds of what was found that must not leave."""
-        if Action.BLOCK not in self._actions.values():
+        if _BLOCK not in self._actions.values():
             return frozenset()
         return {
             entity
             for entity, action in self._actions.items()
-            if action is Action.BLOCK and f"{entity}:{Action.BLOCK}" in self.counts
+            if action is _BLOCK and f"{entity}:{_BLOCK}" in self.counts
         }
 
 

@@ -11,6 +11,8 @@ from gateway.privacy.bare_numbers import Range, with_numbers
 from gateway.privacy.profile import Action, Rule
 from gateway.privacy.spans import Span, outside, resolve, unquoted, whole_words
 
+_REPORT: Final = Action.REPORT  # as an enum's member, each use is a look-up in its class
+
 
 def decide(
     texts: Sequence[str], found: Sequence[Sequence[Span]], rules: Mapping[str, Rule]
@@ -76,7 +78,7 @@ NOTHING: Final = Settled()
 def any_acts(spans: Sequence[Span], actions: Mapping[str, Action]) -> bool:
     """Whether anything is done with one of them but to report it."""
     for span in spans:  # noqa: SIM110, a generator costs more than most loops do
-        if actions[span.entity] is not Action.REPORT:
+        if actions[span.entity] is not _REPORT:
             return True
     return False
 
@@ -88,7 +90,7 @@ def settle(
     acting: list[Span] = []
     reporting: list[Span] = []
     for span in spans:
-        (reporting if actions[span.entity] is Action.REPORT else acting).append(span)
+        (reporting if actions[span.entity] is _REPORT else acting).append(span)
     acted = resolve(acting) if len(acting) > 1 else acting
     changes = whole_words(text, acted)
     if numbers:
@@ -100,7 +102,7 @@ def reported(
     spans: Sequence[Span], actions: Mapping[str, Action], changes: Sequence[Span]
 ) -> list[Span]:
     """The disjoint spans of each kind that is only reported, outside of what is changed."""
-    reporting = [span for span in spans if actions[span.entity] is Action.REPORT]
+    reporting = [span for span in spans if actions[span.entity] is _REPORT]
     return _disjoint(outside(reporting, changes))
 
 

@@ -27,7 +27,8 @@ def with_stand_ins(text: str, spans: Sequence[Span], stand_ins: Sequence[str]) -
     for span, stand_in in zip(spans, stand_ins, strict=True):
         pieces += (text[done : span.start], stand_in)
         done = span.end
-    return "".join((*pieces, text[done:]))
+    pieces.append(text[done:])
+    return "".join(pieces)
 
 
 class Vault:

@@ -64,7 +64,9 @@ class Email(Finder):
                 yield start, done, 1.0
 
     def _local_start(self, text: str, at: int, done: int) -> int:
-        floor = max(done, at - self._LOCAL_MAX)
+        floor = at - self._LOCAL_MAX
+        if floor < done:
+            floor = done
         run = self._LOCAL.match(text[floor:at][::-1])
         start = at - run.end() if run else at
         if start < at and text[start] in _ALNUM and (not start or text[start - 1] in " \n"):

@@ -28,13 +28,18 @@ class Reading(str):
     `shape`: its ASCII letters as `a`, and its digits as `0`. `digits`: how many of these stand in
     it. A long text counts as if each character was one."""
 
+    __slots__ = ("digits", "shape", "small")
+
     small: str
     shape: bytes
     digits: int
 
     def __init__(self, text: str) -> None:
-        self.small = text.lower() if text.isascii() else _small(text)
-        self.shape = shape = text.encode("ascii", "replace").translate(_AS_SHAPE)
+        if text.isascii():
+            self.small, ascii = text.lower(), text.encode()
+        else:
+            self.small, ascii = _small(text), text.encode("ascii", "replace")
+        self.shape = shape = ascii.translate(_AS_SHAPE)
         size = len(shape)
         self.digits = shape.count(b"0") if size <= COUNTED_MAX else size
 
