@@ -8,7 +8,7 @@ the key nobody can try values against it.
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -22,8 +22,6 @@ TOKEN_LENGTH: Final = 8
 _TOKEN = f"[A-Z2-7]{{{TOKEN_LENGTH}}}"
 _TOKEN_BYTES = 5
 _HASH_BYTES = 8
-_BLOCK_BYTES = 64  # of SHA-256
-_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 MASK = "*" * 8
 """However long the value was."""
 _LOOK_ALIKE = re.compile(rf"[_ -]([A-Za-z2-7]{{8}}){WORD_END}")
@@ -96,20 +94,14 @@ _BASE32_PAIRS: Final = tuple(first + second for first in _BASE32 for second in _
 
 
 def _digest(scope_key: bytes, purpose: str, entity: str, value: str) -> bytes:
-    """HMAC-SHA-256 (RFC 2104), gone on with from where its two hashes have read the key."""
     normal = value if value.isascii() else unicodedata.normalize("NFKC", value)
-    inner, outer = _begun(scope_key)
-    inner, outer = inner.copy(), outer.copy()
-    inner.update(f"{purpose}\0{entity}\0{normal}".encode("utf-8", "surrogatepass"))
-    outer.update(inner.digest())
-    return outer.digest()
+    begun = _begun(scope_key).copy()
+    begun.update(f"{purpose}\0{entity}\0{normal}".encode("utf-8", "surrogatepass"))
+    return begun.digest()
 
 
 @lru_cache(256)  # scopes; one of a conversation goes with it
-def _begun(scope_key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """The inner and the outer hash of an HMAC once they have read the scope's key. An object of
-    `hmac` is copied in Python, and `hmac.digest` would read the key for each placeholder and let go
-    of the interpreter meanwhile, which another thread then keeps."""
-    key = hashlib.sha256(scope_key).digest() if len(scope_key) > _BLOCK_BYTES else scope_key
-    key = key.ljust(_BLOCK_BYTES, b"\0")
-    return hashlib.sha256(key.translate(_INNER)), hashlib.sha256(key.translate(_OUTER))
+def _begun(scope_key: bytes) -> hmac.HMAC:
+    """The HMAC once it has read the scope's key: `hmac.digest` would do so for each placeholder,
+    and let go of the interpreter meanwhile, which another thread then keeps."""
+    return hmac.new(scope_key, digestmod="sha256")

@@ -33,7 +33,7 @@ def test_a_placeholder_is_the_type_and_40_bits_in_base32() -> None:
     assert re.fullmatch("EMAIL_ADDRESS_[A-Z2-7]{8}", placeholder(KEY, "EMAIL_ADDRESS", "a@b.com"))
 
 
-@given(st.text(), st.binary(max_size=80))
+@given(st.text(), st.binary(min_size=32, max_size=32))
 def test_its_token_is_the_begin_of_the_hmac_as_rfc_4648_writes_it(value: str, key: bytes) -> None:
     message = "\0".join(("placeholder", "A", unicodedata.normalize("NFKC", value)))
     digest = hmac.digest(key, message.encode("utf-8", "surrogatepass"), "sha256")
