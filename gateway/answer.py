@@ -15,7 +15,8 @@ from gateway.errors import ApiError, TextBlocked, UpstreamFailed
 from gateway.fault import error_object, judge, told_in_error
 from gateway.forward import Reply, answer_headers, media_type
 from gateway.json_text import write
-from gateway.openai.chunks import DONE, choices, read_object, says_only_usage
+from gateway.openai.chunks import DONE, read_object, says_only_usage
+from gateway.openai.endings import Endings
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
 from gateway.openai.places import Path
@@ -44,6 +45,7 @@ class Answer:
     `untold_text`: what of that came after usage was told last."""
 
     _pieces: AsyncIterator[bytes]
+    _endings: Endings  # of a stream
 
     def __init__(
         self,
@@ -71,8 +73,6 @@ class Answer:
         self._key_bytes = self._key.encode()
         self._cap = cap
         self._overrun: Overrun | None = None
-        self._open: set[int] = set()
-        self._finished: set[int] = set()
         self._failed = self._done = False
         self._is_between = False  # the last event that was read was whole, and told
         self._outlet: Outlet | None = None
@@ -88,7 +88,7 @@ class Answer:
 
     @property
     def output_text(self) -> list[str]:
-        return list(self.said.values())
+        return self._text.texts
 
     @property
     def untold_text(self) -> str:
@@ -99,13 +99,15 @@ class Answer:
 
         Raises ApiError where the reply is no answer for the caller."""
         shown = answer_headers(self._reply.headers)
+        if self._key:
+            shown = {name: self._without_key(value) for name, value in shown.items()}
         media = media_type(shown.get("content-type", ""))
         good = 200 <= self.status < 300
         self.replied = good and media in (_STREAM, _JSON)
         self.streams = good and media == _STREAM
         if self.streams:
             self._overrun = self._text.overrun = Overrun(self._cap) if self._cap else None
-            self._pieces = self._stream()
+            self._endings, self._pieces = Endings(), self._stream()
             if await anext(self._pieces, None) is None:
                 raise _invalid("ended before it began")
         else:
@@ -114,8 +116,6 @@ class Answer:
             self.replied = True
             shown["content-type"], shown["content-length"] = _JSON, str(len(body))
         self.headers += shown.items()
-        if self._key:
-            self.headers = [(name, self._without_key(value)) for name, value in self.headers]
         self.started = True
 
     def pieces(self, outlet: Outlet | None = None) -> AsyncIterator[bytes]:
@@ -213,7 +213,7 @@ class Answer:
     async def _end(self, cut: Event | None) -> bytes:
         """The upstream said all that it will; `cut` is what no blank line closed."""
         if cut is None or cut.data is None:
-            self.complete = bool(self._open) and self._open <= self._finished and not self._failed
+            self.complete = self._endings.are_all() and not self._failed
             return await self._text.flush()
         if cut.data.strip() == DONE:
             return await self._event(cut, cut.encode())
@@ -246,7 +246,8 @@ class Answer:
         if chunk is None:
             return await self._text.plain(event, data)
         told = self.told
-        ending = self._observe(chunk)
+        self._observe(chunk)
+        ending = self._endings.of(chunk)
         says_more = ending or self._failed or chunk.get("usage") is not None
         self._text.look_like(whole, None if says_more else chunk)
         changed = await self._text.restore(chunk, ending=None if self._failed else ending)
@@ -262,16 +263,16 @@ class Answer:
             changed |= hides
             out += event.with_data(write(chunk)).encode() if changed else whole
         overrun = self._overrun if not self._failed else None
-        if overrun and overrun.is_past(self.told) and (running := self._open - self._finished):
+        if overrun and overrun.is_past(self.told) and (running := self._endings.running()):
             self.cut = self.complete = self._done = True
             self._text.count()
-            last = overrun.ending(chunk, sorted(running), self.told, self._wants_usage)
+            last = overrun.ending(chunk, running, self.told, self._wants_usage)
             out += await self._text.flush()
             out += b"".join(map(encode, (*map(write, last), DONE.encode())))
         return out
 
-    def _observe(self, chunk: dict[str, Any]) -> set[int]:
-        """Take the facts out of a chunk; the choices that it ends."""
+    def _observe(self, chunk: dict[str, Any]) -> None:
+        """Take the facts out of an answer or a chunk of it."""
         if (usage := chunk.get("usage")) is not None:
             self.told = larger(self.told, tokens_told(usage))
         model = chunk.get("model")
@@ -281,13 +282,6 @@ class Answer:
             self.served_model = named or self.served_model
         if chunk.get("error") is not None:
             self._failed = True
-        ending = set()
-        for index, is_finished in choices(chunk).items():
-            self._open.add(index)
-            if is_finished:
-                ending.add(index)
-        self._finished |= ending
-        return ending
 
     def _sent(self, data: bytes) -> bytes:
         return data.replace(self._key_bytes, b"***") if self._key_bytes else data

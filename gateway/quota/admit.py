@@ -200,32 +200,37 @@ def soft_headers(standings: Sequence[Standing]) -> list[tuple[str, str]]:
 def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, str]]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, each from the enforced limit with
     the least room; none where nothing limits requests or tokens, no reset where there is none."""
-    requests: _Tightest | None = None
-    tokens: _Tightest | None = None
-    for (limit, _), amount, used, reserved, _, _, resets_at, _ in standings:
+    tightest: dict[str, Standing] = {}
+    for standing in standings:
+        limit, _ = standing[0]
         kind = _KINDS.get(limit.measure)
-        if kind is None or limit.mode is not _ENFORCE:
-            continue
-        remaining = amount - used - reserved
-        this = remaining if remaining > 0 else 0, -(resets_at or math.inf), amount, resets_at
-        if kind == "tokens":
-            if tokens is None or this[:2] < tokens[:2]:
-                tokens = this
-        elif requests is None or this[:2] < requests[:2]:
-            requests = this
-    headers = [] if requests is None else _told("requests", requests, now)
-    return headers if tokens is None else headers + _told("tokens", tokens, now)
+        if kind is not None and limit.mode is _ENFORCE:
+            known = tightest.get(kind)
+            if known is None or _is_tighter(standing, known):
+                tightest[kind] = standing
+    headers: list[tuple[str, str]] = []
+    for kind in _HEADERS:
+        if kind in tightest:
+            headers += _told(kind, tightest[kind], now)
+    return headers
 
 
-_Tightest = tuple[int, float, int, float | None]
-"""What remains of a limit, when it is whole again, negative, so that the later one is less; its
-amount, and when it is whole again."""
+def _is_tighter(one: Standing, other: Standing) -> bool:
+    """Whether less remains of it; or as little, and it is whole again later."""
+    _, amount, used, reserved, _, _, resets_at, _ = one
+    remaining = amount - used - reserved
+    _, amount, used, reserved, _, _, other_resets_at, _ = other
+    other_remaining = amount - used - reserved
+    if remaining != other_remaining and (remaining > 0 or other_remaining > 0):
+        return remaining < other_remaining
+    return (resets_at or math.inf) > (other_resets_at or math.inf)
 
 
-def _told(kind: str, limit: _Tightest, now: float) -> list[tuple[str, str]]:
-    remaining, _, amount, resets_at = limit
+def _told(kind: str, limit: Standing, now: float) -> list[tuple[str, str]]:
+    _, amount, used, reserved, _, _, resets_at, _ = limit
+    remaining = amount - used - reserved
     of_limit, of_rest, of_reset = _HEADERS[kind]
-    headers = [(of_limit, str(amount)), (of_rest, str(remaining))]
+    headers = [(of_limit, str(amount)), (of_rest, str(remaining if remaining > 0 else 0))]
     if resets_at is not None:
         headers.append((of_reset, duration(resets_at - now)))
     return headers
