@@ -7,6 +7,7 @@ docs/internals/streams.md.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from gateway.answer_text import AnswerText
@@ -39,7 +40,7 @@ class Answer:
     `started`: there is something to send, so `status` and `headers` are what the caller gets;
     `complete`: the upstream's answer is whole, or was cut, and no error;
     `cut`: a stream that ran past `cap` was ended by us, with "length";
-    `streams`: it comes as events; else it is one object, of a known length;
+    `streams`: it comes as events; else it is one object, of a known length, and `body` all of it;
     `told`: the usage that the upstream told last; `served_model`: the model that it names;
     `said`: what it wrote, placeholders and all, by lane; `output_text`: the same, for counting;
     `untold_text`: what of that came after usage was told last."""
@@ -61,6 +62,7 @@ class Answer:
     ) -> None:
         self.status = reply.status
         self.headers: list[tuple[str, str]] = []
+        self.body: bytes | None = None
         self.replied = self.started = self.complete = self.streams = self.cut = False
         self.told: Told | None = None
         self.served_model = self._named = ""
@@ -68,9 +70,7 @@ class Answer:
         self._wants_usage = wants_usage
         self._text = AnswerText(vault, watch, content_is_json, answer_bytes_max)
         self._bytes_max = answer_bytes_max
-        key = (upstream_key or "").strip()
-        self._key = key if len(key) >= _KEY_LENGTH_MIN else ""
-        self._key_bytes = self._key.encode()
+        self._key, self._key_bytes = _secret(upstream_key or "")
         self._cap = cap
         self._overrun: Overrun | None = None
         self._failed = self._done = False
@@ -111,8 +111,11 @@ class Answer:
             if await anext(self._pieces, None) is None:
                 raise _invalid("ended before it began")
         else:
-            body = self._sent(await self._whole() if good else await self._refusal())
-            self._pieces = OnePiece(body)
+            body = await joined(self._reply.pieces, self._bytes_max)
+            if body is None:
+                raise _invalid(f"is larger than {self._bytes_max} bytes")
+            body = self._sent(await (self._whole(body) if good else self._refusal(body)))
+            self.body, self._pieces = body, OnePiece(body)
             self.replied = True
             shown["content-type"], shown["content-length"] = _JSON, str(len(body))
         self.headers += shown.items()
@@ -139,8 +142,7 @@ class Answer:
             outlet.give(self._sent(whole) if self._key_bytes else whole)
         return bool(whole)
 
-    async def _whole(self) -> bytes:
-        body = await self._body()
+    async def _whole(self, body: bytes) -> bytes:
         answer = read_object(body)
         if answer is None:
             raise _invalid("is not a JSON object")
@@ -150,8 +152,7 @@ class Answer:
         self._text.is_told()
         return body
 
-    async def _refusal(self) -> bytes:
-        body = await self._body()
+    async def _refusal(self, body: bytes) -> bytes:
         self.told = told_in_error(body)
         self.replied = self.told is not None
         error = judge(self.status, self._reply.headers, body)
@@ -160,12 +161,6 @@ class Answer:
             raise error or _invalid("is not a JSON object")
         await self._text.restore(passed_on, whole=True)
         return write(passed_on)
-
-    async def _body(self) -> bytes:
-        body = await joined(self._reply.pieces, self._bytes_max)
-        if body is None:
-            raise _invalid(f"is larger than {self._bytes_max} bytes")
-        return body
 
     async def _stream(self) -> AsyncGenerator[bytes, None]:
         """An empty piece for `begin`, once there is something to send, then all of it."""
@@ -288,6 +283,13 @@ class Answer:
 
     def _without_key(self, value: str) -> str:
         return value.replace(self._key, "***") if self._key else value
+
+
+@lru_cache(64)
+def _secret(upstream_key: str) -> tuple[str, bytes]:
+    """What no caller may see of this key: nothing of one that is too short. Each answer asks."""
+    key = upstream_key.strip()
+    return (key, key.encode()) if len(key) >= _KEY_LENGTH_MIN else ("", b"")
 
 
 def _invalid(what: str) -> UpstreamFailed:

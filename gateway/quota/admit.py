@@ -200,40 +200,49 @@ def soft_headers(standings: Sequence[Standing]) -> list[tuple[str, str]]:
 def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, str]]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, each from the enforced limit with
     the least room; none where nothing limits requests or tokens, no reset where there is none."""
-    tightest: dict[str, Standing] = {}
+    requests: Standing | None = None
+    tokens: Standing | None = None
+    requests_left = tokens_left = 0
     for standing in standings:
-        limit, _ = standing[0]
+        (limit, _), amount, used, reserved, _, _, _, _ = standing
         kind = _KINDS.get(limit.measure)
-        if kind is not None and limit.mode is _ENFORCE:
-            known = tightest.get(kind)
-            if known is None or _is_tighter(standing, known):
-                tightest[kind] = standing
+        if kind is None or limit.mode is not _ENFORCE:
+            continue
+        left = amount - used - reserved
+        left = left if left > 0 else 0
+        if kind == "tokens":
+            if (
+                tokens is None
+                or left < tokens_left
+                or (left == tokens_left and _resets_later(standing, tokens))
+            ):
+                tokens, tokens_left = standing, left
+        elif (
+            requests is None
+            or left < requests_left
+            or (left == requests_left and _resets_later(standing, requests))
+        ):
+            requests, requests_left = standing, left
     headers: list[tuple[str, str]] = []
-    for kind in _HEADERS:
-        if kind in tightest:
-            headers += _told(kind, tightest[kind], now)
+    if requests is not None:
+        _tell(headers, "requests", requests, requests_left, now)
+    if tokens is not None:
+        _tell(headers, "tokens", tokens, tokens_left, now)
     return headers
 
 
-def _is_tighter(one: Standing, other: Standing) -> bool:
-    """Whether less remains of it; or as little, and it is whole again later."""
-    _, amount, used, reserved, _, _, resets_at, _ = one
-    remaining = amount - used - reserved
-    _, amount, used, reserved, _, _, other_resets_at, _ = other
-    other_remaining = amount - used - reserved
-    if remaining != other_remaining and (remaining > 0 or other_remaining > 0):
-        return remaining < other_remaining
-    return (resets_at or math.inf) > (other_resets_at or math.inf)
+def _resets_later(one: Standing, other: Standing) -> bool:
+    return (one.resets_at or math.inf) > (other.resets_at or math.inf)
 
 
-def _told(kind: str, limit: Standing, now: float) -> list[tuple[str, str]]:
-    _, amount, used, reserved, _, _, resets_at, _ = limit
-    remaining = amount - used - reserved
+def _tell(
+    headers: list[tuple[str, str]], kind: str, tightest: Standing, left: int, now: float
+) -> None:
     of_limit, of_rest, of_reset = _HEADERS[kind]
-    headers = [(of_limit, str(amount)), (of_rest, str(remaining if remaining > 0 else 0))]
-    if resets_at is not None:
-        headers.append((of_reset, duration(resets_at - now)))
-    return headers
+    headers.append((of_limit, str(tightest.amount)))
+    headers.append((of_rest, str(left)))
+    if tightest.resets_at is not None:
+        headers.append((of_reset, duration(tightest.resets_at - now)))
 
 
 def retry_headers(error: errors.ApiError) -> list[tuple[str, str]]:
