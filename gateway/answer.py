@@ -47,6 +47,7 @@ class Answer:
 
     _pieces: AsyncIterator[bytes]
     _endings: Endings  # of a stream
+    _outlet: Outlet  # of a stream whose pieces are taken as they come
 
     def __init__(
         self,
@@ -75,7 +76,6 @@ class Answer:
         self._overrun: Overrun | None = None
         self._failed = self._done = False
         self._is_between = False  # the last event that was read was whole, and told
-        self._outlet: Outlet | None = None
 
     @property
     def watched(self) -> Mapping[str, int]:
@@ -133,14 +133,13 @@ class Answer:
     def _take(self, piece: bytes) -> bool:
         """Whether the outlet got it. No: it is for `_stream`, and nothing was done."""
         outlet = self._outlet
-        if outlet is None or not self._is_between or len(piece) > self._bytes_max:
-            return False
-        if not outlet.is_ready():
+        if not self._is_between or len(piece) > self._bytes_max or not outlet.is_ready():
             return False
         whole = self._text.passed(piece)
-        if whole:
-            outlet.give(self._sent(whole) if self._key_bytes else whole)
-        return bool(whole)
+        if not whole:
+            return False
+        outlet.give(whole.replace(self._key_bytes, b"***") if self._key_bytes else whole)
+        return True
 
     async def _whole(self, body: bytes) -> bytes:
         answer = read_object(body)
