@@ -7,6 +7,7 @@ docs/internals/streams.md.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from gateway.answer_text import AnswerText
@@ -15,7 +16,8 @@ from gateway.errors import ApiError, TextBlocked, UpstreamFailed
 from gateway.fault import error_object, judge, told_in_error
 from gateway.forward import Reply, answer_headers, media_type
 from gateway.json_text import write
-from gateway.openai.chunks import DONE, choices, read_object, says_only_usage
+from gateway.openai.chunks import DONE, read_object, says_only_usage
+from gateway.openai.endings import Endings
 from gateway.openai.events import Event, EventReader, EventTooLong, encode
 from gateway.openai.overrun import Cap, Overrun
 from gateway.openai.places import Path
@@ -38,12 +40,14 @@ class Answer:
     `started`: there is something to send, so `status` and `headers` are what the caller gets;
     `complete`: the upstream's answer is whole, or was cut, and no error;
     `cut`: a stream that ran past `cap` was ended by us, with "length";
-    `streams`: it comes as events; else it is one object, of a known length;
+    `streams`: it comes as events; else it is one object, of a known length, and `body` all of it;
     `told`: the usage that the upstream told last; `served_model`: the model that it names;
     `said`: what it wrote, placeholders and all, by lane; `output_text`: the same, for counting;
     `untold_text`: what of that came after usage was told last."""
 
     _pieces: AsyncIterator[bytes]
+    _endings: Endings  # of a stream
+    _outlet: Outlet  # of a stream whose pieces are taken as they come
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Answer:
     ) -> None:
         self.status = reply.status
         self.headers: list[tuple[str, str]] = []
+        self.body: bytes | None = None
         self.replied = self.started = self.complete = self.streams = self.cut = False
         self.told: Told | None = None
         self.served_model = self._named = ""
@@ -66,16 +71,11 @@ class Answer:
         self._wants_usage = wants_usage
         self._text = AnswerText(vault, watch, content_is_json, answer_bytes_max)
         self._bytes_max = answer_bytes_max
-        key = (upstream_key or "").strip()
-        self._key = key if len(key) >= _KEY_LENGTH_MIN else ""
-        self._key_bytes = self._key.encode()
+        self._key, self._key_bytes = _secret(upstream_key or "")
         self._cap = cap
         self._overrun: Overrun | None = None
-        self._open: set[int] = set()
-        self._finished: set[int] = set()
         self._failed = self._done = False
         self._is_between = False  # the last event that was read was whole, and told
-        self._outlet: Outlet | None = None
 
     @property
     def watched(self) -> Mapping[str, int]:
@@ -88,7 +88,7 @@ class Answer:
 
     @property
     def output_text(self) -> list[str]:
-        return list(self.said.values())
+        return self._text.texts
 
     @property
     def untold_text(self) -> str:
@@ -99,23 +99,26 @@ class Answer:
 
         Raises ApiError where the reply is no answer for the caller."""
         shown = answer_headers(self._reply.headers)
+        if self._key:
+            shown = {name: self._without_key(value) for name, value in shown.items()}
         media = media_type(shown.get("content-type", ""))
         good = 200 <= self.status < 300
         self.replied = good and media in (_STREAM, _JSON)
         self.streams = good and media == _STREAM
         if self.streams:
             self._overrun = self._text.overrun = Overrun(self._cap) if self._cap else None
-            self._pieces = self._stream()
+            self._endings, self._pieces = Endings(), self._stream()
             if await anext(self._pieces, None) is None:
                 raise _invalid("ended before it began")
         else:
-            body = self._sent(await self._whole() if good else await self._refusal())
-            self._pieces = OnePiece(body)
+            body = await joined(self._reply.pieces, self._bytes_max)
+            if body is None:
+                raise _invalid(f"is larger than {self._bytes_max} bytes")
+            body = self._sent(await (self._whole(body) if good else self._refusal(body)))
+            self.body, self._pieces = body, OnePiece(body)
             self.replied = True
             shown["content-type"], shown["content-length"] = _JSON, str(len(body))
         self.headers += shown.items()
-        if self._key:
-            self.headers = [(name, self._without_key(value)) for name, value in self.headers]
         self.started = True
 
     def pieces(self, outlet: Outlet | None = None) -> AsyncIterator[bytes]:
@@ -130,17 +133,15 @@ class Answer:
     def _take(self, piece: bytes) -> bool:
         """Whether the outlet got it. No: it is for `_stream`, and nothing was done."""
         outlet = self._outlet
-        if outlet is None or not self._is_between or len(piece) > self._bytes_max:
-            return False
-        if not outlet.is_ready():
+        if not self._is_between or len(piece) > self._bytes_max or not outlet.is_ready():
             return False
         whole = self._text.passed(piece)
-        if whole:
-            outlet.give(self._sent(whole) if self._key_bytes else whole)
-        return bool(whole)
+        if not whole:
+            return False
+        outlet.give(whole.replace(self._key_bytes, b"***") if self._key_bytes else whole)
+        return True
 
-    async def _whole(self) -> bytes:
-        body = await self._body()
+    async def _whole(self, body: bytes) -> bytes:
         answer = read_object(body)
         if answer is None:
             raise _invalid("is not a JSON object")
@@ -150,8 +151,7 @@ class Answer:
         self._text.is_told()
         return body
 
-    async def _refusal(self) -> bytes:
-        body = await self._body()
+    async def _refusal(self, body: bytes) -> bytes:
         self.told = told_in_error(body)
         self.replied = self.told is not None
         error = judge(self.status, self._reply.headers, body)
@@ -160,12 +160,6 @@ class Answer:
             raise error or _invalid("is not a JSON object")
         await self._text.restore(passed_on, whole=True)
         return write(passed_on)
-
-    async def _body(self) -> bytes:
-        body = await joined(self._reply.pieces, self._bytes_max)
-        if body is None:
-            raise _invalid(f"is larger than {self._bytes_max} bytes")
-        return body
 
     async def _stream(self) -> AsyncGenerator[bytes, None]:
         """An empty piece for `begin`, once there is something to send, then all of it."""
@@ -213,7 +207,7 @@ class Answer:
     async def _end(self, cut: Event | None) -> bytes:
         """The upstream said all that it will; `cut` is what no blank line closed."""
         if cut is None or cut.data is None:
-            self.complete = bool(self._open) and self._open <= self._finished and not self._failed
+            self.complete = self._endings.are_all() and not self._failed
             return await self._text.flush()
         if cut.data.strip() == DONE:
             return await self._event(cut, cut.encode())
@@ -246,7 +240,8 @@ class Answer:
         if chunk is None:
             return await self._text.plain(event, data)
         told = self.told
-        ending = self._observe(chunk)
+        self._observe(chunk)
+        ending = self._endings.of(chunk)
         says_more = ending or self._failed or chunk.get("usage") is not None
         self._text.look_like(whole, None if says_more else chunk)
         changed = await self._text.restore(chunk, ending=None if self._failed else ending)
@@ -262,16 +257,16 @@ class Answer:
             changed |= hides
             out += event.with_data(write(chunk)).encode() if changed else whole
         overrun = self._overrun if not self._failed else None
-        if overrun and overrun.is_past(self.told) and (running := self._open - self._finished):
+        if overrun and overrun.is_past(self.told) and (running := self._endings.running()):
             self.cut = self.complete = self._done = True
             self._text.count()
-            last = overrun.ending(chunk, sorted(running), self.told, self._wants_usage)
+            last = overrun.ending(chunk, running, self.told, self._wants_usage)
             out += await self._text.flush()
             out += b"".join(map(encode, (*map(write, last), DONE.encode())))
         return out
 
-    def _observe(self, chunk: dict[str, Any]) -> set[int]:
-        """Take the facts out of a chunk; the choices that it ends."""
+    def _observe(self, chunk: dict[str, Any]) -> None:
+        """Take the facts out of an answer or a chunk of it."""
         if (usage := chunk.get("usage")) is not None:
             self.told = larger(self.told, tokens_told(usage))
         model = chunk.get("model")
@@ -281,19 +276,19 @@ class Answer:
             self.served_model = named or self.served_model
         if chunk.get("error") is not None:
             self._failed = True
-        ending = set()
-        for index, is_finished in choices(chunk).items():
-            self._open.add(index)
-            if is_finished:
-                ending.add(index)
-        self._finished |= ending
-        return ending
 
     def _sent(self, data: bytes) -> bytes:
         return data.replace(self._key_bytes, b"***") if self._key_bytes else data
 
     def _without_key(self, value: str) -> str:
         return value.replace(self._key, "***") if self._key else value
+
+
+@lru_cache(64)
+def _secret(upstream_key: str) -> tuple[str, bytes]:
+    """What no caller may see of this key: nothing of one that is too short. Each answer asks."""
+    key = upstream_key.strip()
+    return (key, key.encode()) if len(key) >= _KEY_LENGTH_MIN else ("", b"")
 
 
 def _invalid(what: str) -> UpstreamFailed:

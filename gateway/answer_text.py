@@ -64,8 +64,13 @@ class AnswerText:
         return {lane: "".join(one.texts) for lane, one in self._lanes.items()}
 
     @property
+    def texts(self) -> list[str]:
+        """What was said, in each lane."""
+        return ["".join(one.texts) for one in self._lanes.values()]
+
+    @property
     def untold_text(self) -> str:
-        return "".join(text for one in self._lanes.values() for text in one.texts[one.told :])
+        return "".join([text for one in self._lanes.values() for text in one.texts[one.told :]])
 
     def is_told(self) -> None:
         """Usage was told of all that came so far."""

@@ -9,8 +9,9 @@ from typing import Protocol
 from gateway.forward import CALLERS, Headers
 from gateway.policy.policy import Endpoint
 
-READ = frozenset({b"authorization", *(name.encode() for name in CALLERS)})
-"""The headers that an exchange looks at: others need not be read."""
+READ = {name.encode(): name for name in ("authorization", *CALLERS)}
+"""The headers that an exchange looks at, as they come and as it reads them: others need not be
+read."""
 
 
 @dataclass(slots=True)

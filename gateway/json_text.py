@@ -59,9 +59,6 @@ def read_strings(inner: Sequence[bytes]) -> list[str] | None:
     A line end cannot stand in a string of JSON, so nothing goes on over those between them; then
     as many strings as there should be, and nothing else, are these."""
     try:
-        if len(inner) == 1:  # as in a stream that is not in a hurry
-            value = orjson.loads(b'"%b"' % inner[0])
-            return [value] if type(value) is str else None
         values: list[str] = orjson.loads(b'["%b"]' % b'"\n,"'.join(inner))
         "".join(values)
     except (ValueError, TypeError):

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.answer import Answer
 from gateway.call import READ, Call
 from gateway.edge.caller import Caller
 from gateway.edge.replies import error_event
@@ -43,13 +44,10 @@ class Completions:
             async with exchange(self._call(scope, caller), self._parts) as answer:
                 caller.streams = answer.streams
                 await caller.begin(answer.status, answer.headers, scope["state"].get("tags"))
-                async for piece in answer.pieces(caller):
-                    if caller.is_ready():
-                        caller.give_soon(piece)
-                    else:
-                        await caller.send(
-                            {"type": "http.response.body", "body": piece, "more_body": True}
-                        )
+                if answer.body is not None and caller.is_ready():  # nothing to wait for
+                    caller.give_soon(answer.body)
+                else:
+                    await self._write_out(answer, caller)
                 await caller.end()
         except ClientLeft:
             return
@@ -61,6 +59,13 @@ class Completions:
         finally:
             caller.close()
 
+    async def _write_out(self, answer: Answer, caller: Caller) -> None:
+        async for piece in answer.pieces(caller):
+            if caller.is_ready():
+                caller.give_soon(piece)
+            else:
+                await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
+
     async def _tell(self, caller: Caller, error: ApiError) -> None:
         """As an answer, or as the last event of a stream that has begun. An answer of a known
         length that has begun can only be cut."""
@@ -71,20 +76,21 @@ class Completions:
                 await caller.send({"type": "http.response.body", "body": error_event(error)})
 
     def _call(self, scope: Scope, caller: Caller) -> Call:
+        state = scope["state"]
         return Call(
-            id=scope["state"]["request_id"],
-            now=self._parts.clock(),
-            endpoint=self._endpoint,
-            engine=scope.get("path_params", {}).get("engine"),
-            headers=[
-                (name.decode("latin-1"), value.decode("latin-1"))
-                for name, value in scope["headers"]
-                if name in READ
+            state["request_id"],
+            self._parts.clock(),
+            self._endpoint,
+            scope.get("path_params", {}).get("engine"),
+            [
+                (name, value.decode("latin-1"))
+                for raw, value in scope["headers"]
+                if (name := READ.get(raw)) is not None
             ],
-            read_body=caller.body,
-            caller_left=caller.has_left,
-            keep_on=caller.keep_on,
-            client=scope["state"].get("client", ""),
+            caller.body,
+            caller.has_left,
+            caller.keep_on,
+            state.get("client", ""),
         )
 
 

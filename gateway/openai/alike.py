@@ -27,13 +27,14 @@ class Alike:
     padding, `between` stands between the text and that. Each part has the quotation marks at its
     ends."""
 
-    __slots__ = ("_before", "_between", "_end", "_joint", "place")
+    __slots__ = ("_before", "_between", "_end", "_joint", "_start", "_tail", "place")
 
     def __init__(self, place: AnswerPlace, before: bytes, between: bytes, after: bytes) -> None:
         self.place = place
         self._before, self._between = before, between
         self._end = after + b"\n\n"
         self._joint = self._end + before  # no pattern: each stream would have to compile its own
+        self._start, self._tail = len(before), len(self._end)
 
     def run_in(self, events: bytes, at: int, room: int) -> bytes:
         """What `events` has from `at` up to the last one that ends like these, with at most `room`
@@ -54,13 +55,21 @@ class Alike:
 
     def texts_in(self, piece: bytes) -> list[str] | None:
         """The texts of `piece`, if it is one or more whole events like these, and nothing else."""
-        parts = self._parts(piece)
-        if not parts:
+        stop = len(piece) - self._tail
+        if (
+            stop < self._start
+            or not piece.endswith(self._end)
+            or not piece.startswith(self._before)
+        ):
             return None
+        inner = piece[self._start : stop]
         if not self._between:
-            return read_strings(parts)
+            if b"\n" in inner:
+                return read_strings(inner.split(self._joint))
+            text = read_string(b'"%b"' % inner)  # of one event, as in a stream not in a hurry
+            return None if text is None else [text]
         strings = []
-        for part in parts:
+        for part in inner.split(self._joint):
             string, found, padding = part.rpartition(self._between)
             if not found or (padding and not padding.isalnum()):
                 return None
@@ -71,17 +80,10 @@ class Alike:
         """The events of `piece`, which are like these, with these in place of its texts."""
         strings = [write(text)[1:-1] for text in texts]
         if between := self._between:
-            paddings = [part.rpartition(between)[2] for part in self._parts(piece)]
+            inner = piece[self._start : len(piece) - self._tail]
+            paddings = [part.rpartition(between)[2] for part in inner.split(self._joint)]
             strings = [b"".join(one) for one in zip(strings, repeat(between), paddings)]
         return b"".join((self._before, self._joint.join(strings), self._end))
-
-    def _parts(self, piece: bytes) -> list[bytes]:
-        """What `piece` has between each `before` and `after`; nothing if it has anything else."""
-        start, stop = len(self._before), len(piece) - len(self._end)
-        if stop < start or not (piece.startswith(self._before) and piece.endswith(self._end)):
-            return []
-        inner = piece[start:stop]  # of one event, as nearly always, there is nothing to look for
-        return inner.split(self._joint) if b"\n" in inner else [inner]
 
 
 def alike(raw: bytes, place: AnswerPlace) -> Alike | None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from types import NoneType
 from typing import Any, Final
 
 from gateway.openai.places import (
@@ -78,11 +77,8 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
     """Every place of an answer, an event of a stream or an error object that holds free text.
 
     `content_is_json`: the request asked for a JSON object or schema, so the content is JSON."""
-    if (usual := _usual_place(event)) is not None:
-        choice, field = usual
-        if choice[field].get("content") is None:
-            return []
-        return [_content_in(field, _index(choice, 0), content_is_json)]
+    if (usual := _usual_places(event, content_is_json)) is not None:
+        return usual
     places = [AnswerPlace(place.path, place.path, None, False) for place in _ERROR(event, ())]
     for position, choice in enumerate(_items(event.get("choices"))):
         for path in (place.path for place in _CHOICE(choice, ()) if len(place.path) <= DEPTH_MAX):
@@ -97,9 +93,9 @@ def answer_places(event: Mapping[str, Any], content_is_json: bool = False) -> li
     return places
 
 
-def _usual_place(event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str] | None:
-    """The choice of an answer or event that has one, which says content and nothing else, or
-    nothing, and in which of its fields. So are nearly all, and need no walk."""
+def _usual_places(event: Mapping[str, Any], content_is_json: bool) -> list[AnswerPlace] | None:
+    """The places of an answer or event that has one choice, which says content and nothing else, or
+    nothing. So are nearly all, and need no walk. None of any other."""
     listed = event.get("choices")
     if type(listed) is not list or len(listed) != 1 or event.get("error") is not None:
         return None
@@ -108,13 +104,17 @@ def _usual_place(event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str] | No
         return None
     field = "message" if "message" in choice else "delta"
     said = choice.get(field)
-    if type(said) is not dict or type(said.get("content")) not in (str, NoneType):
+    if type(said) is not dict or (field == "message" and "delta" in choice):
         return None
-    if field == "message" and "delta" in choice:
+    for name, value in said.items():
+        if value is not None and name in _OTHERS:
+            return None
+    content = said.get("content")
+    if content is None:
+        return []
+    if type(content) is not str:
         return None
-    if _OTHERS.isdisjoint(said) or all(said.get(name) is None for name in _OTHERS):
-        return choice, field
-    return None
+    return [_content_in(field, _index(choice, 0), content_is_json)]
 
 
 @lru_cache(256)

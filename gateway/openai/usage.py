@@ -46,11 +46,15 @@ def tokens_told(usage: object) -> Told | None:
         return None
     if told_input < 0 or told_output < 0 or (total is not None and total < 0):
         return None
-    details = _first(usage, "prompt_tokens_details", "input_tokens_details")
-    cached, audio_input = _details(details, "cached_tokens")
-    details = _first(usage, "completion_tokens_details", "output_tokens_details")
-    reasoning, audio_output = _details(details, "reasoning_tokens")
-    output = max(told_output, (total or 0) - told_input)
+    of_input = _first(usage, "prompt_tokens_details", "input_tokens_details")
+    of_output = _first(usage, "completion_tokens_details", "output_tokens_details")
+    output = told_output
+    if total is not None and total - told_input > output:
+        output = total - told_input
+    if of_input is None and of_output is None:
+        return Told(told_input, 0, output, 0)
+    cached, audio_input = _details(of_input, "cached_tokens")
+    reasoning, audio_output = _details(of_output, "reasoning_tokens")
     if reasoning > output:
         output += reasoning
     cached = min(cached, told_input)

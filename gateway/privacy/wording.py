@@ -94,13 +94,13 @@ class Placeholders:
 
     __slots__ = (
         "_done",
+        "_has_few",
         "_kinds",
         "_known",
         "_loud",
         "_names",
         "_next",
         "_text",
-        "_tokens",
         "begin",
     )
 
@@ -109,18 +109,16 @@ class Placeholders:
         self._kinds = kinds
         self.begin = kinds.begin
         self._known: list[str] | None = None
-        self._tokens = (
-            [name[-TOKEN_LENGTH:].encode() for name in names] if len(names) <= _FEW else ()
-        )
+        self._has_few = len(names) <= _FEW
         self._text, self._loud, self._done = "", b"", 0
-        self._next = dict.fromkeys(self._tokens, -1)
+        self._next: dict[bytes, int] = {}  # where each token is in that text, and -1 where not
 
     def find(self, text: str, start: int, is_json: bool) -> Hit | None:
         """One that is not known may overlap one that is. Where a name has no token, no pattern has
         to look for it, and of a lone name not for its first one that is written as it was sent: an
         earlier one would have to lie around it, and none is longer than itself."""
         names, kinds, at = self._names, self._kinds, start
-        if self._tokens:
+        if self._has_few:
             if (token := self._next_token(text, start)) < 0:
                 return None
             if len(names) == 1:
@@ -144,7 +142,7 @@ class Placeholders:
         token to the letter, but for the case. A text is made loud once, and read once for each."""
         if start < self._done or text is not self._text:
             self._text, self._loud = text, text.encode("ascii", "replace").upper()
-            self._next = dict.fromkeys(self._tokens, 0)
+            self._next = {name[-TOKEN_LENGTH:].encode(): 0 for name in self._names}
         self._done, first = start, -1
         for token, at in self._next.items():
             if 0 <= at <= start:

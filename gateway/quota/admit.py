@@ -200,35 +200,49 @@ def soft_headers(standings: Sequence[Standing]) -> list[tuple[str, str]]:
 def rate_headers(standings: Sequence[Standing], now: float) -> list[tuple[str, str]]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, each from the enforced limit with
     the least room; none where nothing limits requests or tokens, no reset where there is none."""
-    requests: _Tightest | None = None
-    tokens: _Tightest | None = None
-    for (limit, _), amount, used, reserved, _, _, resets_at, _ in standings:
+    requests: Standing | None = None
+    tokens: Standing | None = None
+    requests_left = tokens_left = 0
+    for standing in standings:
+        (limit, _), amount, used, reserved, _, _, _, _ = standing
         kind = _KINDS.get(limit.measure)
         if kind is None or limit.mode is not _ENFORCE:
             continue
-        remaining = amount - used - reserved
-        this = remaining if remaining > 0 else 0, -(resets_at or math.inf), amount, resets_at
+        left = amount - used - reserved
+        left = left if left > 0 else 0
         if kind == "tokens":
-            if tokens is None or this[:2] < tokens[:2]:
-                tokens = this
-        elif requests is None or this[:2] < requests[:2]:
-            requests = this
-    headers = [] if requests is None else _told("requests", requests, now)
-    return headers if tokens is None else headers + _told("tokens", tokens, now)
-
-
-_Tightest = tuple[int, float, int, float | None]
-"""What remains of a limit, when it is whole again, negative, so that the later one is less; its
-amount, and when it is whole again."""
-
-
-def _told(kind: str, limit: _Tightest, now: float) -> list[tuple[str, str]]:
-    remaining, _, amount, resets_at = limit
-    of_limit, of_rest, of_reset = _HEADERS[kind]
-    headers = [(of_limit, str(amount)), (of_rest, str(remaining))]
-    if resets_at is not None:
-        headers.append((of_reset, duration(resets_at - now)))
+            if (
+                tokens is None
+                or left < tokens_left
+                or (left == tokens_left and _resets_later(standing, tokens))
+            ):
+                tokens, tokens_left = standing, left
+        elif (
+            requests is None
+            or left < requests_left
+            or (left == requests_left and _resets_later(standing, requests))
+        ):
+            requests, requests_left = standing, left
+    headers: list[tuple[str, str]] = []
+    if requests is not None:
+        _tell(headers, "requests", requests, requests_left, now)
+    if tokens is not None:
+        _tell(headers, "tokens", tokens, tokens_left, now)
     return headers
+
+
+def _resets_later(one: Standing, other: Standing) -> bool:
+    return (one.resets_at or math.inf) > (other.resets_at or math.inf)
+
+
+def _tell(
+    headers: list[tuple[str, str]], kind: str, tightest: Standing, left: int, now: float
+) -> None:
+    of_limit, of_rest, of_reset = _HEADERS[kind]
+    headers.append((of_limit, str(tightest.amount)))
+    headers.append((of_rest, str(left)))
+    if tightest.resets_at is not None:
+        headers.append((of_reset, duration(tightest.resets_at - now)))
 
 
 def retry_headers(error: errors.ApiError) -> list[tuple[str, str]]:
