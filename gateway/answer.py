@@ -6,6 +6,7 @@ docs/internals/streams.md.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -102,7 +103,7 @@ class Answer:
         if self._key:
             shown = {name: self._without_key(value) for name, value in shown.items()}
         media = media_type(shown.get("content-type", ""))
-        good = 200 <= self.status < 300
+        good = 200 <= self.status < 300 and self.status not in (204, 205)  # without content
         self.replied = good and media in (_STREAM, _JSON)
         self.streams = good and media == _STREAM
         if self.streams:
@@ -122,9 +123,9 @@ class Answer:
         self.started = True
 
     def pieces(self, outlet: Outlet | None = None) -> AsyncIterator[bytes]:
-        """What the caller gets. If the upstream fails on the way: first what was held back, then
-        ApiError is raised. What can be passed by a look, and comes while the next piece is waited
-        for, as most of a stream does, the `outlet` gets as it comes, and nobody is woken."""
+        """What the caller gets; what was held back, too, before an error of the upstream, or a
+        cancelled wait for it, is raised. What can be passed by a look, and comes while the next
+        piece is waited for, as most of a stream, the `outlet` gets at once, and nobody is woken."""
         if outlet is not None and self.streams and self._reply.relay is not None:
             self._outlet = outlet
             self._reply.relay(self._take)
@@ -164,12 +165,13 @@ class Answer:
     async def _stream(self) -> AsyncGenerator[bytes, None]:
         """An empty piece for `begin`, once there is something to send, then all of it."""
         reader = EventReader(self._bytes_max)
-        out = bytearray()
+        out, piece = bytearray(), b""
         try:
             async for piece in self._reply.pieces:
                 is_short = self._is_between and len(piece) <= self._bytes_max
                 if is_short and (whole := self._text.passed(piece)):
                     yield self._sent(whole)
+                    piece = b""
                     continue
                 if reader.has_passed(piece):
                     await self._events(piece, out)
@@ -190,11 +192,13 @@ class Answer:
                 if self._done:
                     await drained(self._reply.pieces, DRAIN_SECONDS)
                     return
+                piece = b""
             out += await self._end(reader.finish())
-        except (ApiError, EventTooLong) as error:
+        except (ApiError, EventTooLong, CancelledError) as error:
             if isinstance(error, TextBlocked):
                 self._text.drop()
-            if self.started and (held := bytes(out) + await self._text.flush()):
+            is_torn = piece and isinstance(error, CancelledError)  # some of its text is nowhere
+            if self.started and not is_torn and (held := bytes(out) + await self._text.flush()):
                 yield self._sent(held)
             if isinstance(error, EventTooLong):
                 raise _invalid(f"has an event of more than {self._bytes_max} bytes") from error
@@ -272,8 +276,7 @@ class Answer:
         model = chunk.get("model")
         if model != self._named and isinstance(model, str) and model.isprintable():
             self._named = model
-            named = self._without_key(model)[:_MODEL_LENGTH_MAX]
-            self.served_model = named or self.served_model
+            self.served_model = self._without_key(model)[:_MODEL_LENGTH_MAX] or self.served_model
         if chunk.get("error") is not None:
             self._failed = True
 

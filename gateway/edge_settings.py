@@ -68,7 +68,10 @@ class EdgeSettings:
         30.0, seconds(0.1, 3600), "A request body must have arrived by then; else 408."
     )
     header_bytes_max: int = setting(
-        65536, integer(1024, 2**20), "Largest request head; more is answered with 431."
+        65536,
+        integer(1024, 2**20),
+        "Largest request head, and the most that the chunks of a body, in a row, may carry besides "
+        "it; more is answered with 431.",
     )
     headers_max: int = setting(
         128, integer(8, 10**5), "Most headers of a request; more are answered with 431."

@@ -33,7 +33,7 @@ THIRD_PARTY_ROOMS = {
     "starlette": ("edge/", "simulator/"),
     "uvicorn": ("edge/", "simulator/"),
     "uvloop": ("cli/",),
-    "httptools": ("backends/http_reply.py", "edge/connection.py"),
+    "httptools": ("backends/http_reply.py", "edge/connection.py", "edge/parsing.py"),
     "orjson": ("json_text.py",),
     "sqlalchemy": ("backends/",),
     "alembic": ("backends/",),

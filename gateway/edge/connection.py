@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 from math import inf
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 import uvicorn
@@ -21,18 +19,19 @@ from starlette.types import Scope
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from gateway.edge.parsing import new_parser, parts_of, without_offer
 from gateway.edge.turn import Turn
 from gateway.errors import ApiError
 
 UNREAD_BYTES_MAX = 64 * 1024  # of a request's body that nobody received yet
 LINGER_SECONDS = 10.0  # how long the rest of a body that was refused is read and thrown away
-_KNOWN_URL_BYTES_MAX = 200
 _TICK_SECONDS = 0.001  # the finest that timers are
 
 
 class HttpConnection(asyncio.Protocol):
     """`turn` is the newest request whose head is complete; those in `waiting` came before the
-    answer to an earlier one was complete. `is_refused`: nothing is read any more."""
+    answer to an earlier one was complete. `is_refused`: nothing is read any more. `is_offer`: the
+    head that is complete offers another protocol, and is no turn yet."""
 
     transport: asyncio.Transport
     farewell_seconds: float = 0  # for who could not be told that a connection ends
@@ -48,10 +47,9 @@ class HttpConnection(asyncio.Protocol):
         self.url = b""
         self.client: tuple[str, int] | None = None
         self.in_head = True
-        self.in_message = self.is_refused = False
+        self.in_message = self.is_refused = self.is_offer = False
         self.is_writing_paused = self.is_reading_paused = False
-        self.parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser: httptools.HttpRequestParser | None = new_parser(self)
         self._app = cast(Any, config.loaded_app)
         self._keep_alive_seconds: float = config.timeout_keep_alive
         self._server = server_state
@@ -95,14 +93,19 @@ class HttpConnection(asyncio.Protocol):
         self._then = _nothing
 
     def data_received(self, data: bytes) -> None:
-        if self.parser is None:
-            return
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # the head was refused
-            pass
-        except httptools.HttpParserError:
-            self.on_garbage()
+        while self.parser is not None:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as told:
+                if self.is_refused:
+                    return
+                head = without_offer(self.parser, self.url, self.headers)
+                self.parser, self.is_offer = new_parser(self), False
+                data = head + data[told.args[0] :]
+            except httptools.HttpParserError:
+                self.on_garbage()
+                return
 
     def on_garbage(self) -> None:
         """What came is not HTTP."""
@@ -165,9 +168,7 @@ class HttpConnection(asyncio.Protocol):
         parser = self.parser
         assert parser is not None
         version = parser.get_http_version()
-        path, raw_path, query = (_known if len(self.url) <= _KNOWN_URL_BYTES_MAX else _split)(
-            self.url
-        )
+        path, raw_path, query = parts_of(self.url)
         scope: Scope = self._template.copy()
         scope["method"] = parser.get_method().decode("ascii")
         scope["path"], scope["raw_path"], scope["query_string"] = path, raw_path, query
@@ -194,7 +195,7 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.in_message = False
         turn = self.turn
-        if turn is None or self.is_refused:
+        if turn is None or self.is_refused or self.is_offer:
             return
         if turn.is_complete:
             self.wait_for_next()
@@ -281,14 +282,3 @@ class HttpConnection(asyncio.Protocol):
 
 def _nothing() -> None:
     """What is due where nothing is."""
-
-
-def _split(url: bytes) -> tuple[str, bytes, bytes]:
-    """Path, the same as it was written, and query."""
-    parsed = httptools.parse_url(url)
-    raw = parsed.path
-    path = raw.decode("ascii")
-    return unquote(path) if "%" in path else path, raw, parsed.query or b""
-
-
-_known = lru_cache(256)(_split)

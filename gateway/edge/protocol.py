@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -21,9 +20,9 @@ from gateway.settings import Settings
 
 Refused = Callable[[ApiError], Sequence[tuple[str, str]]]
 Leaving = Callable[[], bool]
+THROWN_BYTES_MAX = 2**20  # behind a refusal
+BYTES_FOR_ONE = 16  # of a body, with its frame, in the smallest chunks that anybody sends
 BUSY_SECONDS = 0.1  # for what arrived while the event loop was busy to be read after all
-_HEAD_END = b"\r\n\r\n"
-_UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 
 
 def no_tags(error: ApiError) -> Sequence[tuple[str, str]]:
@@ -57,19 +56,6 @@ def bounded_protocol(
     return BoundedProtocol
 
 
-def _without_upgrade(before: bytes, data: bytes) -> bytes:
-    """We speak HTTP/1.1 only, and an offer of another protocol may be ignored (RFC 9110, 7.8); the
-    parser would take what follows it for that protocol.
-
-    `before`: what came last of the same head. Only the head is changed, and no length: else a
-    body could be made to end early, and its rest be taken for a request."""
-    end = (before + data).find(_HEAD_END)
-    end = len(data) if end < 0 else max(0, end - len(before))
-    if not _UPGRADE.search(data, 0, end):  # as nearly always: nothing is copied
-        return data
-    return _UPGRADE.sub(rb"\1ignored:", data[:end]) + data[end:]
-
-
 class _BoundedProtocol(HttpConnection):
     peers: Peers
     head_bytes_max: int
@@ -82,9 +68,9 @@ class _BoundedProtocol(HttpConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = self._trailer_bytes = 0
+        self._frame_bytes = self._thrown_bytes = 0
         self._came_bytes = 0  # of this head and maybe more: no head is longer
         self._piece_bytes = 0
-        self._head_tail = b""  # where its end may have begun
         self._head_has_time = False  # it is timed
         self._last_words: Callable[[], None] | None = None  # behind the answers that are due
         self._seat: str | None = None
@@ -104,22 +90,48 @@ class _BoundedProtocol(HttpConnection):
 
     def data_received(self, data: bytes) -> None:
         if self.is_refused:
+            self._throw_away(len(data))
             return
-        if self.in_head or not self.in_message:
-            data = _without_upgrade(self._head_tail, data)
         self._piece_bytes = size = len(data)
         self._came_bytes += size
         if self.in_head:
             self._head_bytes += size
-        super().data_received(data)
+        if self.in_message and not self.in_head:
+            self._more_of_body(data)
+        else:
+            super().data_received(data)
         if self.is_refused or not self.in_head:
-            self._head_tail = b""
             return
-        self._head_tail = (self._head_tail + data[-3:])[-3:]
         if self._head_bytes > self.head_bytes_max:
             self._refuse(self._too_large())
         elif not self._head_has_time:
             self._time_head()
+
+    def _more_of_body(self, data: bytes) -> None:
+        """The parser passes over what chunks carry besides the body (RFC 9112, 7.1.1), and keeps a
+        trailer to its end, both without a bound."""
+        turn = self.turn
+        assert turn is not None
+        had_bytes = turn.unread_bytes
+        super().data_received(data)
+        if turn is not self.turn or turn.is_complete or self.in_head or not self.in_message:
+            return
+        spent = len(data) - BYTES_FOR_ONE * (turn.unread_bytes - had_bytes)
+        self._frame_bytes = max(0, self._frame_bytes + spent)
+        if self._frame_bytes > self.head_bytes_max:
+            self._spoiled(
+                HeadTooLarge(
+                    "The chunks of the request's body carry too much besides it. Send larger ones, "
+                    "and no extensions or trailers."
+                )
+            )
+
+    def _throw_away(self, size: int) -> None:
+        """What follows a refusal that waits for the answers before it. To read it tells whether the
+        caller is still there, but it is not read without end."""
+        self._thrown_bytes += size
+        if self._thrown_bytes > THROWN_BYTES_MAX:
+            self.pause_reading()
 
     def on_garbage(self) -> None:
         self._spoiled(BadRequest("This is not an HTTP/1.1 request that can be understood."))
@@ -131,7 +143,7 @@ class _BoundedProtocol(HttpConnection):
 
     def on_headers_complete(self) -> None:
         self.in_head = self._head_has_time = False
-        self._head_bytes = self._trailer_bytes = 0
+        self._head_bytes = self._trailer_bytes = self._frame_bytes = 0
         if self.is_refused:
             return
         self.not_due()
@@ -146,8 +158,8 @@ class _BoundedProtocol(HttpConnection):
             )
         elif hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             self._refuse(BadRequest("An HTTP/1.1 request has one host header (RFC 9112, 3.2)."))
-        elif self.parser.should_upgrade():  # its name came in two pieces: see _without_upgrade
-            self._refuse(BadRequest("This server speaks HTTP/1.1 only; do not offer an upgrade."))
+        elif self.parser.should_upgrade():
+            self._on_offer(self.parser.get_method())
         elif len(self.waiting) >= self.pipelined_max and not self.is_idle():
             self._refuse(
                 BadRequest(
@@ -159,6 +171,13 @@ class _BoundedProtocol(HttpConnection):
             self.begin_turn()
             if type(self).leaving():
                 self.leave()
+
+    def _on_offer(self, method: bytes) -> None:
+        """Of another protocol; CONNECT asks for one, and has no other meaning."""
+        if method == b"CONNECT":
+            self._refuse(BadRequest("This server is no proxy, and opens no tunnels."))
+        else:
+            self.is_offer = True
 
     def _is_too_large(self) -> bool:
         size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])

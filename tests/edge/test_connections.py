@@ -177,6 +177,40 @@ def test_an_answer_is_not_cut_by_the_time_of_what_came_behind_its_request(
     serving(talk, settings_of(header_timeout_seconds=0.2, pipelined_max=0))
 
 
+def test_what_follows_a_refusal_behind_a_long_answer_is_not_read_without_end() -> None:
+    """Each byte would be thrown away, and cost a turn of the event loop."""
+
+    async def talk(served: Served) -> None:
+        reader, writer = await dialled(served.port)
+        writer.write(WAIT + b"GARBAGE\r\n\r\n")
+        await eventually(lambda: served.refused == [400])
+        taken, piece = 0, b"a" * 65536
+        with suppress(TimeoutError):
+            while taken < 200 * 2**20:
+                writer.write(piece)
+                await asyncio.wait_for(writer.drain(), 0.5)
+                taken += len(piece)
+        assert taken < 50 * 2**20  # what the systems of both sides hold
+        served.go_on.set()
+        assert statuses(await reader.readuntil(b"\r\n\r\n")) == [200]
+        writer.transport.abort()
+
+    serving(talk, settings_of())
+
+
+def test_a_caller_that_leaves_behind_a_refused_request_is_noticed() -> None:
+    async def talk(served: Served) -> None:
+        _, writer = await dialled(served.port)
+        writer.write(WAIT + b"GARBAGE\r\n\r\n" + b"a" * 100_000)
+        await eventually(lambda: served.refused == [400])
+        turn = served.scopes[0]["extensions"]["gateway.wire"]
+        assert not turn.is_gone
+        writer.close()
+        await eventually(lambda: turn.is_gone)
+
+    serving(talk, settings_of())
+
+
 def test_a_request_has_at_most_so_many_headers() -> None:
     async def talk(served: Served) -> None:
         for count, status in ((7, 200), (8, 431)):

@@ -205,6 +205,51 @@ def test_trailers_are_bounded_like_a_head_and_thrown_away():
     served(talk)
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        [b"3;" + b"a" * 1000] + [b"a" * 1000] * 20,
+        [b"1;" + b"a" * 300 + b"\r\nb\r\n"] * 20,
+        [b"3\r\nabc\r\n0\r\nx-trailer: "] + [b"a" * 1000] * 20,
+        [b'3;a="' + b"a" * 1000] + [b"a" * 1000] * 20,
+    ],
+    ids=["one extension", "many extensions", "one trailer", "a quoted extension"],
+)
+def test_what_chunks_carry_besides_the_body_is_bounded(endless):
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CHUNKED)
+        got = asyncio.create_task(reader.read())
+        for piece in endless:
+            await asyncio.sleep(0.01)
+            writer.write(piece)
+        assert (await asyncio.wait_for(got, 5)).startswith(b"HTTP/1.1 431 ")
+        assert "extensions" in error_of(got.result())["message"]
+        writer.close()
+
+    served(talk)
+
+
+@pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"00000001\r\na\r\n", b"1;n=v\r\na\r\n"])
+def test_a_body_may_come_in_the_smallest_chunks(chunk):
+    async def talk(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CHUNKED)
+        for _ in range(40):
+            writer.write(chunk * 500)
+            await asyncio.sleep(0.002)
+        writer.write(b"0\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n20000"), 5)).startswith(
+            b"HTTP/1.1 200 "
+        )
+        writer.close()
+
+    served(talk)
+
+
 def test_an_offer_to_upgrade_is_ignored():
     async def talk(port):
         head = (

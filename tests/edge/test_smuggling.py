@@ -4,7 +4,7 @@ and nothing behind it is taken for another request."""
 from __future__ import annotations
 
 import pytest
-from edge_world import Served, said_to, serving, settings_of, statuses
+from edge_world import GET, Served, said_to, serving, settings_of, statuses
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
@@ -91,17 +91,58 @@ def test_a_coding_that_is_not_known_has_no_end_but_the_connection_s(coding: byte
         [b"connection: upgrade\r\nupgrade: h2c\r\ncontent-length: 37\r\n\r\n"],
         [b"connection: upgrade\r\nUpgr", b"ade: h2c\r\ncontent-length: 37\r\n\r\n"],
         [b"connection: upgrade\r\nupgrade", b": websocket\r\ncontent-length: 37\r\n\r\n"],
+        [
+            b"upgrade: a, b\r\nUpgrade: c\r\nconnection: close, upgrade\r\n"
+            b"content-length: 37\r\n\r\n"
+        ],
     ],
-    ids=["whole", "a cut name", "a cut before the colon"],
+    ids=["whole", "a cut name", "a cut before the colon", "several, on the last request"],
 )
-def test_behind_an_offer_to_upgrade_a_body_is_still_a_body(pieces: list[bytes]) -> None:
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("cuts", [True, False])
+def test_an_offer_to_upgrade_is_passed_over_and_behind_it_a_body_is_still_a_body(
+    pieces: list[bytes], before: int, cuts: bool
+) -> None:
+    """Also where it comes behind other requests."""
     body = SMUGGLED + b"a" * (37 - len(SMUGGLED))
 
     async def talk(served: Served) -> None:
-        start = b"POST / HTTP/1.1\r\nhost: x\r\n"
-        got = await said_to(served.port, start + pieces[0], *pieces[1:], body)
-        assert statuses(got) in ([200], [400])
-        assert "GET /smuggled" not in served.asked
+        start = GET * before + b"POST / HTTP/1.1\r\nhost: x\r\n"
+        sent = [start + pieces[0], *pieces[1:], body]
+        got = await said_to(served.port, *(sent if cuts else [b"".join(sent)]))
+        assert statuses(got) == [200] * (before + 1)
+        assert got.endswith(b"\r\n\r\n37")
+        assert served.asked == ["GET /"] * before + ["POST /"]
+        assert served.refused == []
+
+    serving(talk, settings_of())
+
+
+def test_many_offers_one_behind_the_other_are_passed_over() -> None:
+    offer = post(b"connection: upgrade\r\nupgrade: websocket\r\n", CHUNKED)
+
+    async def talk(served: Served) -> None:
+        assert statuses(await said_to(served.port, offer * 9 + GET)) == [200] * 10
+        assert served.asked == ["POST /"] * 9 + ["GET /"]
+
+    serving(talk, settings_of())
+
+
+def test_more_offers_than_may_wait_are_refused() -> None:
+    offer = GET[:-2] + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n"
+
+    async def talk(served: Served) -> None:
+        assert statuses(await said_to(served.port, offer * 3000)) == [200] * 1001 + [400]
+        assert served.refused == [400]
+
+    serving(talk, settings_of(pipelined_max=1000))
+
+
+def test_a_tunnel_is_refused_and_nothing_in_it_is_a_request() -> None:
+    async def talk(served: Served) -> None:
+        tunnel = b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n"
+        assert statuses(await said_to(served.port, GET + tunnel + SMUGGLED)) == [200, 400]
+        assert served.asked == ["GET /"]
 
     serving(talk, settings_of())
 

@@ -62,6 +62,22 @@ def test_what_outlives_the_grace_ends_with_an_error_event_and_an_entry(
     assert "Traceback" not in gateway.program.errors
 
 
+def test_what_was_held_back_is_told_before_the_end(new_gateway: Callable[..., Gateway]) -> None:
+    gateway = new_gateway(shutdown_grace_seconds="0.2")
+    headers = {"authorization": f"Bearer {gateway.key('private')}"}
+    simulate = {"chunk_characters": 4, "hang_after_chunks": 4}
+    said = {"messages": [{"role": "user", "content": "to ada@example.com"}], "simulate": simulate}
+    url = f"{gateway.base_url}/chat/completions"
+    with httpx.stream("POST", url, headers=headers, json=STREAM | said, timeout=60) as answer:
+        gateway.program.ask_to_stop()
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line]
+    *chunks, last = map(json.loads, lines)
+    told = [choice["delta"].get("content") or "" for one in chunks for choice in one["choices"]]
+    assert "".join(told) == "to EMAIL_ADD"  # of the placeholder, as much as came
+    assert last["error"]["code"] == "draining"
+    assert gateway.program.ended() == 0
+
+
 def test_probes_say_that_it_is_draining(new_gateway: Callable[..., Gateway]) -> None:
     gateway = new_gateway()
     assert httpx.get(f"{gateway.ops_url}/livez").status_code == 200
