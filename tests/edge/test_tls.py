@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import ssl
 import subprocess
@@ -16,7 +17,7 @@ from edge_world import GET, Served, dialled, eventually, said_to, serving, setti
 from world import FakeLog
 
 from gateway.edge.certificate import not_after
-from gateway.edge.tls import Tls, TlsProblem, load_tls
+from gateway.edge.tls import Tls, TlsProblem, load_tls, paths_of
 from gateway.settings import Settings
 
 Made = tuple[Path, Path]
@@ -173,6 +174,46 @@ def test_a_renewed_certificate_is_taken_over_while_connections_stay(
 
     serving(talk, settings, lambda: load_tls(settings, log, ends.append))
     assert [round((at - time.time()) / 86400) for at in ends] == [2, 9]
+
+
+def test_what_was_tried_is_put_to_use_and_not_what_the_files_are_by_then(
+    make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate without its key in the contexts that serve would end TLS."""
+    old, new, third, log = make("old"), make("new"), make("third"), FakeLog()
+    settings = tls_settings(old, tls_reload_seconds=0.05)
+    tried = Tls._context
+
+    async def talk(served: Served) -> None:
+        both = old[0].parent / "both.pem"
+        both.write_bytes(old[0].read_bytes() + new[0].read_bytes())
+
+        def renewed_meanwhile(*given: Any, **how: Any) -> ssl.SSLContext:
+            context = tried(*given, **how)
+            old[0].write_bytes(third[0].read_bytes())  # and not its key
+            return context
+
+        monkeypatch.setattr(Tls, "_context", renewed_meanwhile)
+        old[1].write_bytes(new[1].read_bytes())
+        old[0].write_bytes(new[0].read_bytes())
+        await eventually(lambda: any(event == "tls_refused" for event, _ in log.lines))
+        assert await presented(served.port, both) in ("old", "new")
+        await eventually(lambda: "cannot be used" in str(log.lines[-1]))
+        assert await presented(served.port, both) in ("old", "new")
+
+    serving(talk, settings, lambda: load_tls(settings, log))
+
+
+@pytest.mark.parametrize("kind", ["in memory", "in a folder"])
+def test_files_are_given_by_path_and_gone_behind_it(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "in a folder":
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    with paths_of([b"a" * 100_000, b"", b"c"]) as paths:
+        assert [Path(one).read_bytes() for one in paths] == [b"a" * 100_000, b"", b"c"]
+        assert [Path(one).read_bytes() for one in paths] == [b"a" * 100_000, b"", b"c"]
+    assert not any(Path(one).exists() for one in paths)
 
 
 def test_a_handshake_that_does_not_come_is_given_up_on(make: Callable[..., Made]) -> None:
