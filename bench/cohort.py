@@ -96,15 +96,16 @@ class Requests:
         assert about in said, said
 
     async def cpu_us(self, at_once: int, count: int) -> float:
-        """Of the process, for each of so many requests."""
+        """Of the process, for each of some `count` requests."""
 
         async def one_by_one(share: int) -> None:
             for _ in range(share):
                 await self.request()
 
+        share = max(1, count // at_once)
         before = time.process_time()
-        await asyncio.gather(*(one_by_one(count // at_once) for _ in range(at_once)))
-        return (time.process_time() - before) / count * 1e6
+        await asyncio.gather(*(one_by_one(share) for _ in range(at_once)))
+        return (time.process_time() - before) / (share * at_once) * 1e6
 
 
 async def compare(requests: Requests, rounds: int, count: int) -> None:

@@ -6,16 +6,14 @@ docs/internals/streams.md.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from gateway.answer_text import AnswerText
 from gateway.call import Outlet
 from gateway.errors import ApiError, TextBlocked, UpstreamFailed
 from gateway.fault import error_object, judge, told_in_error
-from gateway.forward import Reply, answer_headers, media_type
+from gateway.forward import Reply, answer_headers, media_type, secret_in
 from gateway.json_text import write
 from gateway.openai.chunks import DONE, read_object, says_only_usage
 from gateway.openai.endings import Endings
@@ -28,7 +26,6 @@ from gateway.privacy.mint import Vault
 from gateway.privacy.watch import Watch
 
 DRAIN_SECONDS = 1.0  # after [DONE]: time to see the end, so that the connection can be used again
-_KEY_LENGTH_MIN = 12  # a shorter one is no secret, but a word that any answer may have ("EMPTY")
 _MODEL_LENGTH_MAX = 100
 _RUNS_MAX = 16  # of events of one piece that might be alike, and are not
 _STREAM, _JSON = "text/event-stream", "application/json"
@@ -72,11 +69,12 @@ class Answer:
         self._wants_usage = wants_usage
         self._text = AnswerText(vault, watch, content_is_json, answer_bytes_max)
         self._bytes_max = answer_bytes_max
-        self._key, self._key_bytes = _secret(upstream_key or "")
+        self._key, self._key_bytes = secret_in(upstream_key or "")
         self._cap = cap
         self._overrun: Overrun | None = None
         self._failed = self._done = False
         self._is_between = False  # the last event that was read was whole, and told
+        self._waits = False  # of a stream all that came was told, but for what is held back
 
     @property
     def watched(self) -> Mapping[str, int]:
@@ -123,13 +121,20 @@ class Answer:
         self.started = True
 
     def pieces(self, outlet: Outlet | None = None) -> AsyncIterator[bytes]:
-        """What the caller gets; what was held back, too, before an error of the upstream, or a
-        cancelled wait for it, is raised. What can be passed by a look, and comes while the next
-        piece is waited for, as most of a stream, the `outlet` gets at once, and nobody is woken."""
+        """What the caller gets. If the upstream fails on the way: first what was held back, then
+        ApiError is raised. What can be passed by a look, and comes while the next piece is waited
+        for, as most of a stream does, the `outlet` gets as it comes, and nobody is woken."""
         if outlet is not None and self.streams and self._reply.relay is not None:
             self._outlet = outlet
             self._reply.relay(self._take)
         return self._pieces
+
+    async def held_back(self) -> bytes:
+        """What would have followed in a stream whose wait for more was cancelled. Nothing where it
+        was left inside of a piece: that would leave a gap. Raises ApiError as the iteration does.
+        """
+        waits, self._waits = self._waits, False
+        return self._sent(await self._text.flush()) if waits else b""
 
     def _take(self, piece: bytes) -> bool:
         """Whether the outlet got it. No: it is for `_stream`, and nothing was done."""
@@ -165,13 +170,15 @@ class Answer:
     async def _stream(self) -> AsyncGenerator[bytes, None]:
         """An empty piece for `begin`, once there is something to send, then all of it."""
         reader = EventReader(self._bytes_max)
-        out, piece = bytearray(), b""
+        out = bytearray()
+        self._waits = True
         try:
             async for piece in self._reply.pieces:
+                self._waits = False
                 is_short = self._is_between and len(piece) <= self._bytes_max
                 if is_short and (whole := self._text.passed(piece)):
                     yield self._sent(whole)
-                    piece = b""
+                    self._waits = True
                     continue
                 if reader.has_passed(piece):
                     await self._events(piece, out)
@@ -192,13 +199,13 @@ class Answer:
                 if self._done:
                     await drained(self._reply.pieces, DRAIN_SECONDS)
                     return
-                piece = b""
+                self._waits = True
+            self._waits = False
             out += await self._end(reader.finish())
-        except (ApiError, EventTooLong, CancelledError) as error:
+        except (ApiError, EventTooLong) as error:
             if isinstance(error, TextBlocked):
                 self._text.drop()
-            is_torn = piece and isinstance(error, CancelledError)  # some of its text is nowhere
-            if self.started and not is_torn and (held := bytes(out) + await self._text.flush()):
+            if self.started and (held := bytes(out) + await self._text.flush()):
                 yield self._sent(held)
             if isinstance(error, EventTooLong):
                 raise _invalid(f"has an event of more than {self._bytes_max} bytes") from error
@@ -285,13 +292,6 @@ class Answer:
 
     def _without_key(self, value: str) -> str:
         return value.replace(self._key, "***") if self._key else value
-
-
-@lru_cache(64)
-def _secret(upstream_key: str) -> tuple[str, bytes]:
-    """What no caller may see of this key: nothing of one that is too short. Each answer asks."""
-    key = upstream_key.strip()
-    return (key, key.encode()) if len(key) >= _KEY_LENGTH_MIN else ("", b"")
 
 
 def _invalid(what: str) -> UpstreamFailed:

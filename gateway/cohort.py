@@ -2,9 +2,11 @@
 
 After another request's whole way a verb's code is cold, and the processor predicts none of its
 branches; right behind the same verb of another request it is warm. So a request that is not alone
-ends its step of the event loop at the end of a verb, and all that are as far take the next one
-after each other. What that saves: docs/internals/speed.md. After J. R. Larus and M. Parkes, Using
-Cohort Scheduling to Enhance Server Performance, USENIX 2002."""
+ends its step of the event loop now and then, mostly between two verbs, and all that are as far take
+the next one after each other. What that saves: docs/internals/speed.md.
+
+After J. R. Larus and M. Parkes, Using Cohort Scheduling to Enhance Server Performance, USENIX 2002.
+"""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ RETRIED = frozenset({429, 500, 502, 503, 504, 529})
 """Statuses of an upstream that did not take a request up; 529 is "overloaded" of some."""
 RETRIED_BYTES_MAX = 64 * 1024  # of an error's body, read to see whether it tells usage
 RETRY_PAUSE_SECONDS = 0.1  # before the second attempt, doubled for each further one
+KEY_LENGTH_MIN = 12  # a shorter one is no secret, but a word that any answer may have ("EMPTY")
 RETRY_PAUSE_SECONDS_MAX = 5.0  # an upstream that wants a longer one is not asked again
 
 OURS: Headers = (
@@ -252,6 +253,13 @@ def _headers_to(name: str, api_key: str | None) -> Headers:
             retry=False,
         )
     return (*OURS, ("authorization", f"Bearer {key}"))
+
+
+@lru_cache(64)
+def secret_in(api_key: str) -> tuple[str, bytes]:
+    """What no caller may see of an upstream's key: nothing of one that is too short."""
+    key = api_key.strip()
+    return (key, key.encode()) if len(key) >= KEY_LENGTH_MIN else ("", b"")
 
 
 def answer_headers(headers: Headers) -> dict[str, str]:

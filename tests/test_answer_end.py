@@ -41,6 +41,8 @@ async def cut_off(waits: asyncio.Event, played: Played) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    played.sent.append(await played.answer.held_back())
+    assert await played.answer.held_back() == b""
 
 
 @pytest.mark.parametrize("left", [b"", b"data: {"])

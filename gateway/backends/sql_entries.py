@@ -58,8 +58,8 @@ def _is_plain(entry: Entry) -> bool:
     each request asks it twice."""
     redactions = entry.redactions
     texts = "".join((*_texts(entry), *redactions))
-    rest = entry.first_token_ms or 0
-    figures = (*_figures(entry), *entry.tokens, rest, *redactions.values())
+    first_token_ms = entry.first_token_ms or 0
+    figures = (*_figures(entry), *entry.tokens, first_token_ms, *redactions.values())
     return (
         texts.isascii()
         and len(texts) <= TEXT_BYTES_MAX

@@ -40,6 +40,7 @@ class Completions:
             write_timeout_seconds=settings.write_timeout_seconds,
             wire=scope.get("extensions", {}).get(WIRE),
         )
+        answer: Answer | None = None
         try:
             async with exchange(self._call(scope, caller), self._parts) as answer:
                 caller.streams = answer.streams
@@ -53,7 +54,7 @@ class Completions:
             return
         except asyncio.CancelledError:
             if not caller.left:
-                await self._tell(caller, _stopping())
+                await self._tell(caller, _stopping(), answer)
         except ApiError as error:
             await self._tell(caller, error)
         finally:
@@ -66,14 +67,17 @@ class Completions:
             else:
                 await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
 
-    async def _tell(self, caller: Caller, error: ApiError) -> None:
-        """As an answer, or as the last event of a stream that has begun. An answer of a known
-        length that has begun can only be cut."""
+    async def _tell(self, caller: Caller, error: ApiError, cut: Answer | None = None) -> None:
+        """As an answer, or as the last event of a stream that has begun, behind what it held back
+        if it was `cut` by us. An answer of a known length that has begun can only be cut."""
         if not caller.started:
             raise error
         if caller.streams:
+            body = error_event(error)
+            with suppress(ApiError, asyncio.CancelledError):
+                body = (await cut.held_back() if cut else b"") + body
             with suppress(ClientLeft, asyncio.CancelledError):
-                await caller.send({"type": "http.response.body", "body": error_event(error)})
+                await caller.send({"type": "http.response.body", "body": body})
 
     def _call(self, scope: Scope, caller: Caller) -> Call:
         state = scope["state"]

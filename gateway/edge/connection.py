@@ -19,7 +19,7 @@ from starlette.types import Scope
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from gateway.edge.parsing import new_parser, parts_of, without_offer
+from gateway.edge.parsing import Parts, new_parser, without_offer
 from gateway.edge.turn import Turn
 from gateway.errors import ApiError
 
@@ -30,8 +30,8 @@ _TICK_SECONDS = 0.001  # the finest that timers are
 
 class HttpConnection(asyncio.Protocol):
     """`turn` is the newest request whose head is complete; those in `waiting` came before the
-    answer to an earlier one was complete. `is_refused`: nothing is read any more. `is_offer`: the
-    head that is complete offers another protocol, and is no turn yet."""
+    answer to an earlier one was complete. `is_refused`: nothing that comes is answered any more.
+    `is_offer`: the head that is complete offers another protocol, and is no turn yet."""
 
     transport: asyncio.Transport
     farewell_seconds: float = 0  # for who could not be told that a connection ends
@@ -163,12 +163,11 @@ class HttpConnection(asyncio.Protocol):
     def on_trailer(self, name: bytes, value: bytes) -> None:
         """They mean nothing to anybody."""
 
-    def begin_turn(self) -> None:
-        """A head is complete, and good."""
+    def begin_turn(self, parts: Parts, version: str) -> None:
+        """A head is complete, and good; `parts` are those of its URL."""
         parser = self.parser
         assert parser is not None
-        version = parser.get_http_version()
-        path, raw_path, query = parts_of(self.url)
+        path, raw_path, query = parts
         scope: Scope = self._template.copy()
         scope["method"] = parser.get_method().decode("ascii")
         scope["path"], scope["raw_path"], scope["query_string"] = path, raw_path, query

@@ -8,6 +8,9 @@ from urllib.parse import unquote
 
 import httptools
 
+VERSIONS = ("1.1", "1.0")
+Parts = tuple[str, bytes, bytes]
+"""Path, the same as it was written, and query."""
 _KNOWN_URL_BYTES_MAX = 200
 
 
@@ -29,15 +32,18 @@ def without_offer(
     return b"\r\n".join([*lines, b"\r\n"])
 
 
-def parts_of(url: bytes) -> tuple[str, bytes, bytes]:
-    """Path, the same as it was written, and query."""
+def parts_of(url: bytes) -> Parts | None:
+    """Those of a URL; None where it is none. No path is the path `/` (RFC 9110, 4.2.3)."""
     return (_known if len(url) <= _KNOWN_URL_BYTES_MAX else _parts_of)(url)
 
 
-def _parts_of(url: bytes) -> tuple[str, bytes, bytes]:
-    parsed = httptools.parse_url(url)
-    raw = parsed.path
-    path = raw.decode("ascii")
+def _parts_of(url: bytes) -> Parts | None:
+    try:
+        parsed = httptools.parse_url(url)
+        raw = parsed.path or b"/"
+        path = raw.decode("ascii")
+    except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+        return None
     return unquote(path) if "%" in path else path, raw, parsed.query or b""
 
 

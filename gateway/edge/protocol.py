@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from gateway.edge.connection import HttpConnection
+from gateway.edge.parsing import VERSIONS, parts_of
 from gateway.edge.peers import Peers
 from gateway.edge.turn import status_line
 from gateway.errors import ApiError, BadRequest, Failed, HeadTooLarge, TooSlow, Unavailable
@@ -156,10 +157,14 @@ class _BoundedProtocol(HttpConnection):
             self._refuse(
                 HeadTooLarge(f"The request has more than {self.headers_max} headers. Send fewer.")
             )
-        elif hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+        elif (version := self.parser.get_http_version()) not in VERSIONS:
+            self._refuse(BadRequest("This server speaks HTTP/1.1."))
+        elif hosts != 1 and (hosts or version != "1.0"):
             self._refuse(BadRequest("An HTTP/1.1 request has one host header (RFC 9112, 3.2)."))
         elif self.parser.should_upgrade():
             self._on_offer(self.parser.get_method())
+        elif (parts := parts_of(self.url)) is None:
+            self._refuse(BadRequest("The URL of this request cannot be understood."))
         elif len(self.waiting) >= self.pipelined_max and not self.is_idle():
             self._refuse(
                 BadRequest(
@@ -168,7 +173,7 @@ class _BoundedProtocol(HttpConnection):
                 )
             )
         else:
-            self.begin_turn()
+            self.begin_turn(parts, version)
             if type(self).leaving():
                 self.leave()
 

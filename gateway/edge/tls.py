@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -115,23 +115,31 @@ class Tls:
 
     def _fill(self, context: ssl.SSLContext, files: Files, asks: bool) -> None:
         """Authorities of clients are added; one that is gone is trusted until the next start."""
+        try:
+            with paths_of(files) as (certificate, key, *authorities):
+                self._load(context, certificate, key, authorities if asks else ())
+        except OSError as error:  # no memory or no file is left for it at the moment
+            raise TlsProblem(f"certificates cannot be loaded: {_reason(error)}.") from None
+
+    def _load(
+        self, context: ssl.SSLContext, certificate: str, key: str, authorities: Iterable[str]
+    ) -> None:
         client_ca = self._settings.tls_client_ca
-        with paths_of(files) as (certificate, key, *authorities):
-            try:
-                context.load_cert_chain(certificate, key, password="")
-            except (OSError, ValueError) as error:
-                raise TlsProblem(
-                    f"the certificate {self._certificate} and its key {self._key} cannot be used "
-                    f"together: {_reason(error)}. Both must be PEM, belong together, and the key "
-                    "must have no passphrase."
-                ) from None
-            try:
-                for one in authorities if asks else ():
-                    context.load_verify_locations(one)
-            except (OSError, ValueError) as error:
-                raise TlsProblem(
-                    f"the authorities of clients in {client_ca} cannot be used: {_reason(error)}."
-                ) from None
+        try:
+            context.load_cert_chain(certificate, key, password="")
+        except (OSError, ValueError) as error:
+            raise TlsProblem(
+                f"the certificate {self._certificate} and its key {self._key} cannot be used "
+                f"together: {_reason(error)}. Both must be PEM, belong together, and the key must "
+                "have no passphrase."
+            ) from None
+        try:
+            for one in authorities:
+                context.load_verify_locations(one)
+        except (OSError, ValueError) as error:
+            raise TlsProblem(
+                f"the authorities of clients in {client_ca} cannot be used: {_reason(error)}."
+            ) from None
 
     def _files(self) -> Files:
         """What they are now."""
@@ -159,10 +167,11 @@ def paths_of(files: Files) -> Iterator[list[str]]:
                 path.write_bytes(content)
             yield [str(path) for path in paths]
         return
-    opened = [os.memfd_create("tls") for _ in files]
+    opened: list[int] = []
     try:
-        for one, content in zip(opened, files, strict=True):
-            with os.fdopen(one, "wb", closefd=False) as file:
+        for content in files:
+            opened.append(os.memfd_create("tls"))
+            with os.fdopen(opened[-1], "wb", closefd=False) as file:
                 file.write(content)
         yield [f"/proc/self/fd/{one}" for one in opened]
     finally:

@@ -264,6 +264,32 @@ def test_an_offer_to_upgrade_is_ignored():
     served(talk)
 
 
+@pytest.mark.parametrize(
+    "line", [b"GET http://a:99999/ HTTP/1.1", b"GET http:///x HTTP/1.1", b"GET / HTTP/2.0"]
+)
+@pytest.mark.parametrize("offer", [b"", b"connection: upgrade\r\nupgrade: h2c\r\n"])
+def test_a_request_line_that_means_nothing_is_refused_behind_the_answers_that_are_due(line, offer):
+    async def talk(port):
+        good, bad = (
+            b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+            line + b"\r\nhost: x\r\n" + offer + b"\r\n",
+        )
+        for pieces, due in (([bad], 0), ([good + bad], 1), ([good, bad], 1)):
+            got = await answer_to(port, *pieces)
+            assert got.count(b"HTTP/1.1 200") == due
+            assert got.count(b"HTTP/1.1 400") == 1
+
+    served(talk)
+
+
+def test_a_url_without_a_path_is_that_of_the_root():
+    async def talk(port):
+        got = await answer_to(port, b"GET http://a HTTP/1.1\r\nhost: a\r\n\r\n", wait_closed=False)
+        assert got.startswith(b"HTTP/1.1 200")
+
+    served(talk)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
 def test_what_a_body_says_of_an_upgrade_does_not_change_where_it_ends(cut):
     """However its head is cut: else the end of a body would be taken for another request."""

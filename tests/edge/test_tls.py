@@ -216,6 +216,24 @@ def test_files_are_given_by_path_and_gone_behind_it(
     assert not any(Path(one).exists() for one in paths)
 
 
+def test_no_file_for_a_certificate_at_the_moment_is_a_sentence_and_leaves_none_open(
+    make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tls_settings(make("localhost"))
+    opened: list[int] = []
+
+    def one_and_no_more(name: str) -> int:
+        if opened:
+            raise OSError(24, "Too many open files")
+        opened.append(os.open("/dev/null", os.O_RDWR))
+        return opened[0]
+
+    monkeypatch.setattr(os, "memfd_create", one_and_no_more)
+    assert "Too many open files" in problem_of(settings)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
+
+
 def test_a_handshake_that_does_not_come_is_given_up_on(make: Callable[..., Made]) -> None:
     settings = tls_settings(make("one"), header_timeout_seconds=0.2)
 

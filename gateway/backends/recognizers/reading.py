@@ -36,10 +36,10 @@ class Reading(str):
 
     def __init__(self, text: str) -> None:
         if text.isascii():
-            self.small, ascii = text.lower(), text.encode()
+            self.small, plain = text.lower(), text.encode()
         else:
-            self.small, ascii = _small(text), text.encode("ascii", "replace")
-        self.shape = shape = ascii.translate(_AS_SHAPE)
+            self.small, plain = _small(text), text.encode("ascii", "replace")
+        self.shape = shape = plain.translate(_AS_SHAPE)
         size = len(shape)
         self.digits = shape.count(b"0") if size <= COUNTED_MAX else size
 
