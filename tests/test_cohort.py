@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.cohort import abreast
+from gateway.cohort import COHORT_MIN, abreast
 from gateway.parts import State
 
 
@@ -21,7 +21,7 @@ def _steps(*names: str) -> list[str]:
     state, steps = State(), list[str]()
 
     async def together() -> None:
-        state.inflight = len(names) - 1  # as many came before these begin
+        state.inflight = COHORT_MIN  # as many came before these
         await asyncio.gather(*(_request(name, state, steps) for name in names))
 
     asyncio.run(together())
@@ -32,8 +32,8 @@ def test_each_step_is_taken_by_all_before_any_goes_on() -> None:
     assert _steps("a", "b", "c") == ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
 
 
-def test_a_request_that_is_alone_waits_for_nobody() -> None:
-    state, steps = State(), list[str]()
+def test_of_few_requests_none_waits_for_another() -> None:
+    state, steps = State(inflight=COHORT_MIN - 2), list[str]()
     alone = _request("a", state, steps)
     try:
         alone.send(None)

@@ -9,6 +9,7 @@ import pytest
 from world import POLICY, World, chat, events, plain_answer
 
 from gateway.call import Call
+from gateway.cohort import COHORT_MIN
 from gateway.errors import (
     ApiError,
     BadRequest,
@@ -251,7 +252,7 @@ def steps_until_done(world: World, call: Call, cancel_at: int) -> bool:
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize("beside", [0, 1])
+@pytest.mark.parametrize("beside", [0, COHORT_MIN])
 @pytest.mark.parametrize("stream", [False, True])
 def test_whenever_a_caller_leaves_there_is_one_entry_and_nothing_reserved(
     stream: bool, beside: int
